@@ -1,0 +1,52 @@
+# The verbs of the project. Everything runs in .venv; what the local cloud keeps is in .stepgrid/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := sdk layers/core/stepgrid_core functions tests docs
+
+.PHONY: help demo test check fmt build local deploy clean
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "stepgrid needs Python 3.11 or newer"'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(READY) ## price a book of options on the local cloud
+	$(BIN)/stepgrid local up
+	$(BIN)/python docs/examples/price_options.py
+
+test: $(READY) ## run all tests, the local cloud included
+	$(BIN)/python -m pytest
+
+check: $(READY) ## lint, types, import rules, templates, generated documents
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m stepgrid_core.openapi | diff - docs/openapi.json
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template template.yaml
+
+fmt: $(READY) ## format the code and write the generated documents
+	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/python -m stepgrid_core.openapi > docs/openapi.json
+
+build: $(READY) ## build the functions and the layer for AWS
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam build --parallel
+
+local: $(READY) ## start the local cloud, or find the running one
+	$(BIN)/stepgrid local up
+
+deploy: build ## deploy to AWS, asking for what it needs
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam deploy --guided
+
+clean: ## stop the local cloud and remove what was made
+	if test -x $(BIN)/stepgrid; then $(BIN)/stepgrid local down; fi
+	rm -rf $(VENV) .stepgrid .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
