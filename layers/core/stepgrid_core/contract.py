@@ -1,0 +1,326 @@
+"""The wire contract: every request and response of the `/v1` API as a pydantic model.
+
+Requests forbid unknown fields, so that a misspelt option is refused and not ignored; responses
+tolerate them, so that an older SDK can read a newer grid. Schemas only grow. docs/openapi.json is
+made from this module. It knows neither HTTP libraries nor AWS.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from .names import CLIENT_TOKEN, UPLOAD_ID, WORKER_NAME
+from .states import SessionState, TaskState
+
+CONTRACT_VERSION = "1.0"
+#: Lambda's hard limit is 900 s; 60 s stay for starting, handing back and committing
+MAX_TASK_TIMEOUT_SECONDS = 840
+MAX_SESSION_TIMEOUT_SECONDS = 30 * 86_400
+MAX_WAIT_SECONDS = 20  # API Gateway answers for the function after 29 s
+MAX_ATTEMPTS = 10
+#: entries of `offsets`; as many chunks as a distributed Map may have at once
+MAX_OFFSETS = 10_000
+
+Count = Annotated[int, Field(ge=0)]
+Tag = Annotated[str, StringConstraints(max_length=256)]
+TagName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Response(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SessionOptions(Request):
+    """How a session is to be run. All have defaults."""
+
+    name: str | None = Field(None, max_length=128, description="shown in lists; need not be unique")
+    tags: dict[TagName, Tag] = Field(default_factory=dict, max_length=20)
+    timeout_seconds: int = Field(
+        86_400,
+        ge=1,
+        le=MAX_SESSION_TIMEOUT_SECONDS,
+        description="tasks without a result when it passes fail, and so does the session",
+    )
+    task_timeout_seconds: float | None = Field(
+        None,
+        ge=0.05,
+        le=MAX_TASK_TIMEOUT_SECONDS,
+        description="of one attempt of one task; left out: 300, or what the worker allows",
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=MAX_ATTEMPTS, description="how often a task is started before it fails"
+    )
+    priority: int = Field(4, ge=0, le=9, description="9 is the most urgent")
+    max_concurrency: int | None = Field(None, ge=1, le=10_000, description="chunks run at once")
+    chunk_size: int | None = Field(
+        None, ge=1, le=1_000_000, description="tasks a worker takes at once; chosen when left out"
+    )
+    backend: Literal["auto", "lambda"] = "auto"
+    task_seconds: float | None = Field(
+        None, gt=0, le=MAX_TASK_TIMEOUT_SECONDS, description="hint: how long one task takes"
+    )
+
+
+class UploadedInput(Request):
+    """An input file that was uploaded: JSON Lines, one task a line, each ended by a newline.
+
+    `offsets` holds the byte where every `stride`-th line begins, so that the grid can cut the file
+    into chunks without reading it: offsets[k] is the start of line k * stride; offsets[0] is 0.
+    """
+
+    upload_id: str = Field(pattern=UPLOAD_ID)
+    multipart_id: str | None = Field(None, max_length=1024)
+    etags: list[Annotated[str, StringConstraints(max_length=128)]] | None = Field(
+        None, min_length=1, max_length=10_000, description="of the parts, in order"
+    )
+    tasks: int = Field(ge=1)
+    size: int = Field(ge=1, description="bytes")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the file")
+    stride: int = Field(ge=1)
+    offsets: list[Count] = Field(min_length=1, max_length=MAX_OFFSETS)
+
+    @model_validator(mode="after")
+    def _offsets_must_fit(self) -> Self:
+        if len(self.offsets) != -(-self.tasks // self.stride):
+            raise ValueError(
+                f"offsets has {len(self.offsets)} entries; "
+                f"{self.tasks} tasks with a stride of {self.stride} need "
+                f"{-(-self.tasks // self.stride)}"
+            )
+        if self.offsets[0] != 0:
+            raise ValueError("offsets[0] must be 0, the start of the first line")
+        if any(a >= b for a, b in zip(self.offsets, [*self.offsets[1:], self.size], strict=True)):
+            raise ValueError("offsets must rise, and end before size")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_need_both(self) -> Self:
+        if (self.multipart_id is None) != (self.etags is None):
+            raise ValueError("multipart_id and etags belong together")
+        return self
+
+
+class SubmitRequest(Request):
+    """POST /v1/sessions: `tasks` in the request itself, or an `input` file uploaded before."""
+
+    client_token: str = Field(
+        pattern=CLIENT_TOKEN,
+        description="chosen by the client: the same token and tasks give the same session",
+    )
+    worker: str = Field(pattern=WORKER_NAME)
+    tasks: list[JsonValue] | None = Field(None, min_length=1)
+    input: UploadedInput | None = None
+    options: SessionOptions = SessionOptions.model_validate({})
+
+    @model_validator(mode="after")
+    def _tasks_or_input(self) -> Self:
+        if (self.tasks is None) == (self.input is None):
+            raise ValueError("give either tasks or input")
+        return self
+
+
+class UploadRequest(Request):
+    """POST /v1/uploads: where to PUT an input file, whole or in parts.
+
+    For more parts of the same file, ask again with its upload_id, multipart_id and first_part.
+    Parts but the last have at least 5 MiB (S3 multipart upload limits).
+    """
+
+    parts: int | None = Field(None, ge=1, le=1000, description="left out: one PUT, up to 5 GiB")
+    upload_id: str | None = Field(None, pattern=UPLOAD_ID)
+    multipart_id: str | None = Field(None, max_length=1024)
+    first_part: int = Field(1, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _continuation_needs_both(self) -> Self:
+        if (self.upload_id is None) != (self.multipart_id is None):
+            raise ValueError("upload_id and multipart_id belong together")
+        if self.upload_id is not None and self.parts is None:
+            raise ValueError("parts says how many more URLs are wanted")
+        if self.first_part + (self.parts or 1) - 1 > 10_000:
+            raise ValueError("a file has at most 10,000 parts")
+        return self
+
+
+class CancelRequest(Request):
+    session_ids: list[Annotated[str, StringConstraints(max_length=128)]] = Field(
+        min_length=1, max_length=100
+    )
+
+
+class Upload(Response):
+    upload_id: str
+    multipart_id: str | None = None
+    urls: list[str]
+    expires_in_seconds: int
+
+
+class TaskCounts(Response):
+    """Tasks by state; they always add up to the session's tasks."""
+
+    pending: Count = 0
+    processing: Count = 0
+    retrying: Count = 0
+    finished: Count = 0
+    failed: Count = 0
+    cancelled: Count = 0
+
+
+class SessionTimings(Response):
+    """Epoch seconds."""
+
+    created_at: float
+    deadline_at: float
+    dispatched_at: float | None = None
+    closed_at: float | None = None
+
+
+class SessionDescription(Response):
+    session_id: str
+    state: SessionState
+    worker: str
+    tasks: Count
+    counts: TaskCounts
+    timings: SessionTimings
+    chunk_size: int
+    chunks: int
+    route: str
+    priority: int
+    max_attempts: int
+    task_timeout_seconds: float
+    name: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+class SessionSummary(Response):
+    """A line of the session list; counts only once the session is closed."""
+
+    session_id: str
+    state: SessionState | Literal["open"]
+    worker: str
+    tasks: Count
+    created_at: float
+    closed_at: float | None = None
+    counts: TaskCounts | None = None
+    name: str | None = None
+
+
+class SessionList(Response):
+    sessions: list[SessionSummary]
+    cursor: str | None = None
+
+
+class ChunkOutput(Response):
+    """The outcome of one chunk. `lines` (inline) or `url` once something in it is settled.
+
+    Each line is one task: {"i": index, "state": "finished", "attempts", "ms", "result"} or
+    {"i", "state": "failed", "attempts", "ms", "error": {"type", "message", "traceback"}}.
+    Tasks of the chunk that have no line are in `others`: a task state, with an error where failed.
+    """
+
+    chunk: Count
+    first_task: Count
+    tasks: Count
+    final: bool = Field(description="no task of the chunk will change any more")
+    finished: Count
+    failed: Count
+    others: TaskState | None = None
+    error: dict[str, str] | None = None
+    lines: str | None = None
+    url: str | None = None
+    size: Count = 0
+    digest: str | None = Field(None, description="first 16 bytes of SHA-256, base64url, no padding")
+
+
+class ResultPage(Response):
+    session_id: str
+    state: SessionState
+    chunks: list[ChunkOutput]
+    cursor: str | None = None
+
+
+class TaskDescription(Response):
+    task_id: str
+    index: Count
+    state: TaskState
+    attempts: Count | None = None
+    milliseconds: float | None = None
+    error: dict[str, str] | None = None
+
+
+class TaskPage(Response):
+    session_id: str
+    tasks: list[TaskDescription]
+    cursor: str | None = None
+
+
+class CancelCounts(Response):
+    """How many tasks this call cancelled, by the state they were in."""
+
+    cancelled_retrying: Count = 0
+    cancelled_pending: Count = 0
+    cancelled_processing: Count = 0
+    total_cancelled_tasks: Count = 0
+
+
+class CancelResponse(Response):
+    sessions: dict[str, CancelCounts]
+
+
+class DeleteResponse(Response):
+    session_id: str
+    deleted: Literal[True] = True
+
+
+class WorkerDescription(Response):
+    name: str
+    backends: list[str]
+    timeout_seconds: int
+    memory_mib: int
+    max_task_timeout_seconds: float
+    task_seconds: float | None = Field(None, description="measured running mean of one task")
+
+
+class WorkerList(Response):
+    workers: list[WorkerDescription]
+
+
+class Health(Response):
+    status: Literal["ok"] = "ok"
+    version: str
+    contract_version: str
+
+
+class ErrorBody(Response):
+    code: str
+    message: str
+    details: JsonValue = None
+
+
+class ErrorResponse(Response):
+    error: ErrorBody
+    request_id: str
+
+
+class NoQuery(Request):
+    """A route without query parameters."""
+
+
+class WaitQuery(Request):
+    wait: float = Field(0.0, ge=0, le=MAX_WAIT_SECONDS, description="seconds to wait for its end")
+
+
+class CursorQuery(Request):
+    cursor: str | None = Field(None, max_length=128, description="of the page before")
+
+
+class SessionsQuery(CursorQuery):
+    state: SessionState | None = Field(None, description="pending and running: all open ones")
+
+
+class TasksQuery(CursorQuery):
+    state: TaskState | None = None

@@ -1,0 +1,194 @@
+"""Every error of stepgrid, in one tree.
+
+    StepgridError
+    |- RequestError                what the caller sent can't be done (HTTP 4xx)
+    |  |- InvalidRequest           400   |- Conflict          409
+    |  |- AccessDenied             403   |- RequestTooLarge   413
+    |  |- NotFound                 404   `- QuotaExceeded     429
+    |  `- MethodNotAllowed         405
+    |- ServiceError                the grid could not do it now (HTTP 5xx, throttled, unreachable)
+    |  |- Unavailable              503   `- DeadlineExceeded  the caller's own time ran out
+    |- TaskError                   a task has no result
+    |  |- TaskFailed               |- TaskTimeout    |- TaskExited      |- TaskCrashed
+    |  |- TaskOutOfMemory          |- ResultNotSerializable  |- ResultTooLarge
+    |  |- InputError               |- WorkerLost     |- SessionTimeout
+    |  `- TaskCancelled
+    |- PayloadCorrupted            bytes read are not the bytes that were committed
+    |- ConfigurationError          the client does not know where its grid is
+    `- LocalCloudError             the local cloud could not be started, deployed or stopped
+
+A message says what happened, to which id, and what to do.
+"""
+
+from typing import ClassVar
+
+
+class StepgridError(Exception):
+    """Anything that stepgrid raises on purpose."""
+
+
+class RequestError(StepgridError):
+    """The request can't be carried out as it was sent; nothing was changed."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "invalid_request"
+
+    def __init__(self, message: str, details: object = None) -> None:
+        super().__init__(message)
+        self.message = message
+        #: more for a program: for example one entry for each field that is wrong
+        self.details = details
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, unknown, of the wrong type or out of its range."""
+
+
+class AccessDenied(RequestError):
+    """The caller's identity or signature was refused."""
+
+    status = 403
+    code = "access_denied"
+
+
+class NotFound(RequestError):
+    """There is no such thing, or it is not the caller's: the two are answered alike."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, but not with this HTTP method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class Conflict(RequestError):
+    """The request contradicts what is stored, for example a client_token used for other tasks."""
+
+    status = 409
+    code = "conflict"
+
+
+class RequestTooLarge(RequestError):
+    """The request, its input or its number of tasks is over a limit."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class QuotaExceeded(RequestError):
+    """The owner or the stage is over its quota; wait, then try again."""
+
+    status = 429
+    code = "quota_exceeded"
+
+
+class ServiceError(StepgridError):
+    """The grid could not do it; the request was right, and may be sent again."""
+
+
+class Unavailable(ServiceError):
+    """A service that the grid needs did not answer, or is throttling."""
+
+
+class DeadlineExceeded(ServiceError, TimeoutError):
+    """The time that the caller gave ran out; what it waited for goes on."""
+
+
+class TaskError(StepgridError):
+    """A task has no result; `task_id` says which, `traceback` is the remote one if there is one."""
+
+    def __init__(self, message: str, task_id: str = "", traceback: str = "") -> None:
+        super().__init__(message)
+        self.task_id = task_id
+        self.traceback = traceback
+
+
+class TaskFailed(TaskError):
+    """The worker's function raised an exception."""
+
+
+class TaskTimeout(TaskFailed):
+    """The task ran longer than its task_timeout_seconds and was killed."""
+
+
+class TaskExited(TaskFailed):
+    """The task ended the process it ran in, by sys.exit or os._exit."""
+
+
+class TaskCrashed(TaskFailed):
+    """The process was killed by a signal, for example a segmentation fault."""
+
+
+class TaskOutOfMemory(TaskFailed):
+    """The task wanted more memory than its worker has."""
+
+
+class ResultNotSerializable(TaskFailed):
+    """The function returned something that JSON can't say."""
+
+
+class ResultTooLarge(TaskFailed):
+    """The function returned more bytes than a result may have."""
+
+
+class InputError(TaskFailed):
+    """The task's input could not be read, or is not JSON."""
+
+
+class WorkerLost(TaskFailed):
+    """The whole worker environment died while the task ran, at every attempt."""
+
+
+class SessionTimeout(TaskFailed):
+    """The session's deadline passed before the task ended."""
+
+
+class TaskCancelled(TaskError):
+    """The session was cancelled before the task ended."""
+
+
+class PayloadCorrupted(StepgridError):
+    """Bytes read from the payload store are not those that were written."""
+
+
+class ConfigurationError(StepgridError):
+    """The client can't find its grid or its credentials."""
+
+
+class LocalCloudError(StepgridError):
+    """The local cloud could not do what was asked."""
+
+
+#: error types as they travel in outputs; any other type is the user's own exception: TaskFailed
+TASK_ERRORS: dict[str, type[TaskError]] = {
+    kind.__name__: kind
+    for kind in (
+        TaskTimeout,
+        TaskExited,
+        TaskCrashed,
+        TaskOutOfMemory,
+        ResultNotSerializable,
+        ResultTooLarge,
+        InputError,
+        WorkerLost,
+        SessionTimeout,
+    )
+}
+
+#: `code` of an error answer -> what the SDK raises
+REQUEST_ERRORS: dict[str, type[RequestError]] = {
+    kind.code: kind
+    for kind in (
+        InvalidRequest,
+        AccessDenied,
+        NotFound,
+        MethodNotAllowed,
+        Conflict,
+        RequestTooLarge,
+        QuotaExceeded,
+    )
+}

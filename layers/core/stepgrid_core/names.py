@@ -1,0 +1,56 @@
+"""Ids, object keys and table keys: every name that the parts must agree on, made in one place."""
+
+import hashlib
+import re
+import uuid
+
+#: tasks and chunks are numbered from 0; a shard item carries this many chunks
+CHUNKS_PER_SHARD = 16
+
+SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+WORKER_NAME = r"^[a-z][a-z0-9-]{0,47}$"
+CLIENT_TOKEN = r"^[A-Za-z0-9_.:=@-]{1,128}$"  # noqa: S105 - a pattern, not a secret
+UPLOAD_ID = r"^[0-9a-f]{32}$"
+
+
+def session_id(owner: str, client_token: str) -> str:
+    """The same owner and token always give the same id: that makes submit idempotent."""
+    digest = hashlib.sha256(f"session\n{owner}\n{client_token}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16]))
+
+
+def task_id(session: str, index: int) -> str:
+    """HTC-Grid's form of a task id."""
+    return f"{session}_{index}"
+
+
+def owner_folder(owner: str) -> str:
+    """Identities hold characters that object keys should not, and are nobody's business."""
+    return hashlib.sha256(f"owner\n{owner}".encode()).hexdigest()[:24]
+
+
+def input_key(owner: str, upload_id: str) -> str:
+    """Made from the verified owner, so an upload id of somebody else leads nowhere."""
+    return f"inputs/{owner_folder(owner)}/{upload_id}.jsonl"
+
+
+def output_key(session: str, chunk: int, attempt: int, part: int) -> str:
+    """One object for each (chunk, attempt, part): a late attempt can't overwrite another's."""
+    return f"{results_prefix(session)}{chunk:05d}/{attempt}-{part}.jsonl"
+
+
+def results_prefix(session: str) -> str:
+    return f"results/{session}/"
+
+
+def execution_name(session: str, dispatch: int) -> str:
+    """The first execution bears the session's id; later ones add the number of the dispatch.
+
+    A name is taken for 90 days after its execution ended (Step Functions StartExecution).
+    """
+    return session if dispatch <= 1 else f"{session}-{dispatch}"
+
+
+def shard_of(chunk: int) -> tuple[int, int]:
+    """Shard number and slot in it."""
+    return divmod(chunk, CHUNKS_PER_SHARD)

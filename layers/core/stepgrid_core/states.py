@@ -1,0 +1,85 @@
+"""The closed lists of states, and what each terminal chunk state means.
+
+    task:     pending -> processing -> finished        (retrying in between, failed or cancelled)
+    chunk:    pending -> running -> ended               (or cancelled, expired, unreadable, lost)
+    session:  pending -> running -> finished            (or failed, cancelled)
+
+Once terminal, always terminal: no move leaves a terminal state. This module knows no I/O.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TaskState(StrEnum):
+    """What a client sees of one task; the words are HTC-Grid's."""
+
+    PENDING = "pending"  #: waits for a worker, never claimed
+    PROCESSING = "processing"  #: its chunk is claimed by a worker
+    RETRYING = "retrying"  #: was claimed before and waits for the next attempt
+    FINISHED = "finished"  #: has a result
+    FAILED = "failed"  #: has an error, and will not be tried again
+    CANCELLED = "cancelled"  #: was ended by its owner before it had a result or an error
+
+
+class SessionState(StrEnum):
+    """What a client sees of a session."""
+
+    PENDING = "pending"  #: accepted, no chunk was claimed yet
+    RUNNING = "running"  #: at least one chunk was claimed
+    FINISHED = "finished"  #: every task ended; the counts say how many failed
+    FAILED = "failed"  #: its deadline passed, or its input could not be read
+    CANCELLED = "cancelled"  #: its owner ended it
+
+
+TERMINAL_TASKS = frozenset({TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELLED})
+TERMINAL_SESSIONS = frozenset({SessionState.FINISHED, SessionState.FAILED, SessionState.CANCELLED})
+
+
+class ChunkState(StrEnum):
+    """Where the chunk row stands; the letters are what the state table stores."""
+
+    PENDING = "P"  #: may be claimed
+    RUNNING = "R"  #: claimed by the attempt in the row, until its lease ends
+    ENDED = "E"  #: every task settled by commits
+    CANCELLED = "C"  #: ended by the owner
+    EXPIRED = "X"  #: the session's deadline passed
+    UNREADABLE = "U"  #: its input is gone, changed or not what the submit said
+    LOST = "L"  #: its workers died again and again without any progress
+
+
+TERMINAL_CHUNKS = frozenset(ChunkState) - {ChunkState.PENDING, ChunkState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What becomes of the tasks that had neither result nor error when their chunk ended."""
+
+    task_state: TaskState
+    error_type: str | None
+    message: str | None
+    session_state: SessionState
+
+
+#: A session takes the first of these that any of its chunks has, otherwise it is finished.
+ENDINGS = {
+    ChunkState.CANCELLED: Ending(TaskState.CANCELLED, None, None, SessionState.CANCELLED),
+    ChunkState.EXPIRED: Ending(
+        TaskState.FAILED,
+        "SessionTimeout",
+        "the session's timeout_seconds passed before this task ended; submit it again with more",
+        SessionState.FAILED,
+    ),
+    ChunkState.UNREADABLE: Ending(
+        TaskState.FAILED,
+        "InputError",
+        "the session's input file is gone, was changed, or is not what the submit said",
+        SessionState.FAILED,
+    ),
+    ChunkState.LOST: Ending(
+        TaskState.FAILED,
+        "WorkerLost",
+        "the worker's environment died at every attempt before any task could end; see its log",
+        SessionState.FINISHED,
+    ),
+}
