@@ -1,0 +1,150 @@
+"""Packing and reading of payload files: JSON Lines in, JSON Lines out.
+
+    input    one task a line, in order; cut into chunks by byte offsets
+    output   one outcome a line, in order of the task's index, for one chunk
+
+Only the two ends call this with open eyes: the SDK and the worker. The control plane moves the
+bytes about without reading what is in them. This module knows no store and no table.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from .errors import InvalidRequest, PayloadCorrupted
+from .ports import TaskFault
+
+#: a failed task's line is recognised by its beginning, so that nothing else needs to be parsed
+_HEAD = re.compile(rb'\{"i":(\d+),"state":"(\w+)","attempts":(\d+),"ms":([0-9.]+)')
+
+
+def encode(value: Any) -> bytes:
+    """JSON text on one line. Raises TypeError or ValueError (NaN, circular) as json.dumps does."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def digest(data: bytes) -> str:
+    """Half of a SHA-256, short enough for a chunk row: finds damage, not forgery."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:16]).rstrip(b"=").decode()
+
+
+@dataclass(slots=True)
+class Packed:
+    """What is known of an input file once it is packed; see contract.UploadedInput."""
+
+    stride: int
+    tasks: int = 0
+    size: int = 0
+    offsets: list[int] = field(default_factory=list)
+    sha256: str = ""
+
+    def coarsen(self, most: int) -> None:
+        """Drop every other offset until at most `most` are left."""
+        while len(self.offsets) > most:
+            self.stride *= 2
+            self.offsets = self.offsets[::2]
+
+
+def pack(
+    tasks: Iterable[Any], sink: BinaryIO, stride: int = 1, most_offsets: int = 10_000
+) -> Packed:
+    """Write tasks as JSON Lines and note where every `stride`-th line begins.
+
+    Raises InvalidRequest naming the first task that JSON can't say.
+    """
+    packed = Packed(stride)
+    checksum = hashlib.sha256()
+    for index, task in enumerate(tasks):
+        try:
+            line = encode(task) + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidRequest(f"task {index} is not JSON: {error}") from error
+        if index % packed.stride == 0:
+            packed.offsets.append(packed.size)
+            packed.coarsen(most_offsets)
+        sink.write(line)
+        checksum.update(line)
+        packed.size += len(line)
+        packed.tasks += 1
+    packed.sha256 = checksum.hexdigest()
+    return packed
+
+
+def split_lines(data: bytes, expected: int) -> list[bytes]:
+    """The lines of a chunk of input. Raises PayloadCorrupted if there are not `expected`."""
+    lines = data.split(b"\n")
+    if lines.pop() != b"" or len(lines) != expected:
+        raise PayloadCorrupted(
+            f"a chunk's input has {len(lines)} lines where {expected} tasks were announced"
+        )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeHead:
+    """The beginning of an output line: all but its result or error."""
+
+    index: int
+    state: str
+    attempts: int
+    milliseconds: float
+
+
+def finished_line(index: int, attempts: int, milliseconds: float, result: bytes) -> bytes:
+    """An output line; `result` is JSON text and is not parsed again."""
+    return b'%b,"result":%b}\n' % (_head(index, "finished", attempts, milliseconds), result)
+
+
+def failed_line(
+    index: int, attempts: int, milliseconds: float, fault: TaskFault, state: str = "failed"
+) -> bytes:
+    """An output line; state "retrying" is for checkpoints: it has failed but is not settled."""
+    error = {"type": fault.type, "message": fault.message, "traceback": fault.traceback}
+    return b'%b,"error":%b}\n' % (_head(index, state, attempts, milliseconds), encode(error))
+
+
+def _head(index: int, state: str, attempts: int, milliseconds: float) -> bytes:
+    return b'{"i":%d,"state":"%b","attempts":%d,"ms":%.3f' % (
+        index,
+        state.encode(),
+        attempts,
+        milliseconds,
+    )
+
+
+def read_heads(data: bytes) -> Iterator[tuple[OutcomeHead, bytes]]:
+    """Each output line with its head taken apart; results and errors stay unparsed."""
+    for line in data.split(b"\n"):
+        if not line:
+            continue
+        match = _HEAD.match(line)
+        if match is None:
+            raise PayloadCorrupted("an output line does not begin as one")
+        index, state, attempts, milliseconds = match.groups()
+        yield OutcomeHead(int(index), state.decode(), int(attempts), float(milliseconds)), line
+
+
+def read_outcomes(data: bytes) -> Iterator[dict[str, Any]]:
+    """Each output line as a dict: i, state, attempts, ms, and result or error."""
+    for line in data.split(b"\n"):
+        if line:
+            yield json.loads(line)
+
+
+def read_error(line: bytes) -> dict[str, str]:
+    error: dict[str, str] = json.loads(line).get("error", {})
+    return error
+
+
+def check(data: bytes, size: int, expected_digest: str, key: str) -> bytes:
+    """Raises PayloadCorrupted unless the bytes are those that the row published."""
+    if len(data) != size or digest(data) != expected_digest:
+        raise PayloadCorrupted(
+            f"{key} has {len(data)} bytes that are not the {size} which were committed; "
+            "ask again, and if it stays so the object was changed from outside"
+        )
+    return data

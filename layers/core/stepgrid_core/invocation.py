@@ -1,0 +1,84 @@
+"""The event with which a state machine invokes a worker or the recorder.
+
+The session's facts travel in the execution input, so that a worker needs no read to begin.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .names import CHUNKS_PER_SHARD
+from .records import Session
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What a worker must know of a session; the same for all of its chunks."""
+
+    session_id: str
+    blob_id: str
+    worker: str
+    function: str
+    tasks: int
+    chunk_size: int
+    route: str
+    children: str
+    input_key: str | None
+    input_etag: str
+    task_timeout_seconds: float
+    max_attempts: int
+    watch_seconds: float
+    deadline_at: float
+
+    def tasks_in(self, chunk: int) -> int:
+        return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.tasks // self.chunk_size)
+
+    @property
+    def shards(self) -> int:
+        return -(-self.chunks // CHUNKS_PER_SHARD)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def facts_of(session: Session) -> SessionFacts:
+    return SessionFacts(
+        session_id=session.session_id,
+        blob_id=session.blob_id,
+        worker=session.worker,
+        function=session.function,
+        tasks=session.tasks,
+        chunk_size=session.chunk_size,
+        route=session.route,
+        children=session.children,
+        input_key=session.input.key,
+        input_etag=session.input.etag,
+        task_timeout_seconds=session.task_timeout_seconds,
+        max_attempts=session.max_attempts,
+        watch_seconds=session.watch_seconds,
+        deadline_at=session.deadline_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One chunk for one worker. The token is new for each time the state machine asks."""
+
+    facts: SessionFacts
+    chunk: int
+    token: str
+    lines: str | None = None  #: a burst carries the chunk's tasks
+
+    @classmethod
+    def read(cls, event: dict[str, Any]) -> "Invocation":
+        facts = cls.read_facts(event["session"])
+        return cls(facts, event["chunk"], event["token"], event.get("lines"))
+
+    @staticmethod
+    def read_facts(session: dict[str, Any]) -> SessionFacts:
+        """Facts that this version does not know are ignored: a newer API may have sent them."""
+        known = SessionFacts.__dataclass_fields__
+        return SessionFacts(**{name: value for name, value in session.items() if name in known})

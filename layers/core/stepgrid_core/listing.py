@@ -1,0 +1,35 @@
+"""Pure rules that every state table shares: how sessions sort, page, filter and come due."""
+
+from .errors import InvalidRequest
+from .records import Session
+from .states import SessionState
+
+#: How much one session moves the running mean of its worker.
+MEAN_WEIGHT = 0.3
+
+
+def first_due(session: Session) -> float:
+    """The sweeper's first look: when a submit should be long over, or at the deadline."""
+    return min(session.created_at + 60.0, session.deadline_at)
+
+
+def running_mean(before: float | None, seconds: float) -> float:
+    return seconds if before is None else before + MEAN_WEIGHT * (seconds - before)
+
+
+def sort_key(session: Session) -> str:
+    """Sorts by time, then id. As a cursor it leads only to sessions of the owner who asks."""
+    return f"{session.created_at:017.6f}#{session.session_id}"
+
+
+def check_cursor(cursor: str) -> str:
+    if not (18 < len(cursor) < 64 and cursor[17:18] == "#" and cursor.isascii()):
+        raise InvalidRequest(f"cursor {cursor[:32]!r} is not one that a session list gave")
+    return cursor
+
+
+def is_in(session: Session, state: SessionState) -> bool:
+    """Open sessions count as running in lists: whether one has begun only its rows tell."""
+    if state in (SessionState.PENDING, SessionState.RUNNING):
+        return session.verdict is None
+    return session.verdict is state

@@ -1,0 +1,281 @@
+"""Session, Shard and Chunk: frozen records, and the pure moves from an old record to a new one.
+
+A chunk row is the unit of every race in the grid. A move takes the row that was read and answers
+the row to write, or None where the move is not allowed; the state table then swaps the one for the
+other only if nothing changed in between. All rules live here, the table knows none of them.
+
+    pending --claim--> running --commit--> ended
+       ^                  |`--checkpoint--> running (some tasks settled)
+       |                  |`--mark--------> running (the task about to start is written ahead)
+       `---lose, hand back'              pending or running --end--> cancelled, expired
+
+This module knows no I/O, no clock and no wire format.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from .names import CHUNKS_PER_SHARD
+from .states import ENDINGS, TERMINAL_CHUNKS, ChunkState, SessionState, TaskState
+
+#: environments that may die one after the other without any task settled or marked in between
+MAX_IDLE_LOSSES = 10
+TOKEN_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Which object holds the outcomes of a chunk; the row that carries it publishes them."""
+
+    attempt: int
+    part: int  #: an attempt that checkpoints writes part 0, 1, 2 ...
+    size: int  #: bytes
+    digest: str  #: see data_plane.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One row: the state of one slice of a session's tasks."""
+
+    tasks: int  #: how many tasks the slice has
+    state: ChunkState = ChunkState.PENDING
+    attempt: int = 0  #: claims so far; with the token it fences out every earlier worker
+    token: str = ""  #: whose claim it is, while running
+    lease_until: int = 0  #: epoch seconds; after it anybody may take the claim over
+    finished: int = 0  #: tasks with a result in `output`
+    failed: int = 0  #: tasks with an error in `output`
+    output: Output | None = None
+    losses: int = 0  #: environments that died while they held the claim
+    idle_losses: int = 0  #: of those, since a task was last settled or marked
+    suspect: int | None = None  #: offset of the task written ahead of its start, see `mark`
+    suspect_starts: int = 0
+    milliseconds: int = 0  #: time in user code, of the settled tasks
+
+    @property
+    def terminal(self) -> bool:
+        return self.state in TERMINAL_CHUNKS
+
+    @property
+    def unsettled(self) -> int:
+        return self.tasks - self.finished - self.failed
+
+    def held_by(self, other: "Chunk") -> bool:
+        """Is the claim in this row still the one that `other` describes?"""
+        return (self.state, self.attempt, self.token) == (
+            ChunkState.RUNNING,
+            other.attempt,
+            other.token,
+        )
+
+
+def claim(chunk: Chunk, token: str, now: float, lease_until: float) -> Chunk | None:
+    """Take a pending chunk, or one whose claimant is gone; None if it is over or held by another.
+
+    The same token claims again when Step Functions retries an invocation: the first one is fenced
+    out by the attempt number, and counted as lost.
+    """
+    if chunk.terminal:
+        return None
+    token = token[:TOKEN_LENGTH]
+    if chunk.state is ChunkState.RUNNING:
+        if chunk.token != token and chunk.lease_until > now:
+            return None
+        chunk = _lost(chunk)
+        if chunk.terminal:
+            return chunk
+    return replace(
+        chunk,
+        state=ChunkState.RUNNING,
+        attempt=chunk.attempt + 1,
+        token=token,
+        lease_until=int(lease_until),
+    )
+
+
+def mark(chunk: Chunk, offset: int) -> Chunk:
+    """Write down that the task at `offset` is about to start, so that its killer can be found."""
+    starts = chunk.suspect_starts + 1 if chunk.suspect == offset else 1
+    return replace(chunk, suspect=offset, suspect_starts=starts, idle_losses=0)
+
+
+def renew(chunk: Chunk, lease_until: float) -> Chunk:
+    return replace(chunk, lease_until=int(lease_until))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a worker has to show for a chunk so far: counts and the object that proves them."""
+
+    finished: int
+    failed: int
+    milliseconds: int
+    output: Output | None
+
+
+def checkpoint(chunk: Chunk, settled: Settled) -> Chunk:
+    """Publish what is settled and keep the claim."""
+    progressed = settled.finished + settled.failed > chunk.finished + chunk.failed
+    return replace(
+        chunk,
+        finished=settled.finished,
+        failed=settled.failed,
+        milliseconds=settled.milliseconds,
+        output=settled.output,
+        idle_losses=0 if progressed else chunk.idle_losses,
+    )
+
+
+def commit(chunk: Chunk, settled: Settled) -> Chunk:
+    """Publish and let go: ended if every task settled, otherwise pending for the next claim."""
+    chunk = checkpoint(chunk, settled)
+    if chunk.unsettled:
+        return release(chunk, ChunkState.PENDING)
+    return replace(release(chunk, ChunkState.ENDED), losses=0, suspect=None, suspect_starts=0)
+
+
+def lose(chunk: Chunk, token: str) -> Chunk | None:
+    """The environment that claimed with `token` died; None if the claim is not (or no more) its."""
+    if chunk.state is not ChunkState.RUNNING or chunk.token != token[:TOKEN_LENGTH]:
+        return None
+    return _lost(chunk)
+
+
+def expire_lease(chunk: Chunk, now: float) -> Chunk | None:
+    """Nobody reported the death, but the lease ran out; None if it did not."""
+    if chunk.state is not ChunkState.RUNNING or chunk.lease_until > now:
+        return None
+    return _lost(chunk)
+
+
+def end(chunk: Chunk, state: ChunkState) -> Chunk | None:
+    """Give all unsettled tasks the ending that `state` means; None if the chunk is over already."""
+    if chunk.terminal:
+        return None
+    return release(chunk, state)
+
+
+def _lost(chunk: Chunk) -> Chunk:
+    idle = chunk.idle_losses + 1
+    state = ChunkState.LOST if idle >= MAX_IDLE_LOSSES else ChunkState.PENDING
+    return replace(release(chunk, state), losses=chunk.losses + 1, idle_losses=idle)
+
+
+def release(chunk: Chunk, state: ChunkState) -> Chunk:
+    """Nobody holds the chunk any more; with a terminal state its open tasks get that ending."""
+    return replace(chunk, state=state, token="", lease_until=0)
+
+
+def open_state(chunk: Chunk) -> TaskState:
+    """The state of the tasks of a chunk that are not settled."""
+    if chunk.terminal:
+        return ENDINGS[chunk.state].task_state
+    if chunk.state is ChunkState.RUNNING:
+        return TaskState.PROCESSING
+    return TaskState.RETRYING if chunk.attempt else TaskState.PENDING
+
+
+def count(chunks: Iterable[Chunk]) -> dict[TaskState, int]:
+    """Tasks by state; always all six, and they always add up to the tasks of the chunks."""
+    counts = dict.fromkeys(TaskState, 0)
+    for chunk in chunks:
+        counts[TaskState.FINISHED] += chunk.finished
+        counts[TaskState.FAILED] += chunk.failed
+        if chunk.unsettled:
+            counts[open_state(chunk)] += chunk.unsettled
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Up to 16 chunk rows, stored as one item."""
+
+    session_id: str
+    number: int
+    chunks: tuple[Chunk, ...]
+    #: byte range of each chunk in the session's input object: start of the first, then lengths
+    start: int = 0
+    lengths: tuple[int, ...] = ()
+    #: small outputs kept in the item itself, by slot
+    inline: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def terminal(self) -> bool:
+        return all(chunk.terminal for chunk in self.chunks)
+
+    def number_of(self, slot: int) -> int:
+        return self.number * CHUNKS_PER_SHARD + slot
+
+    def byte_range(self, slot: int) -> tuple[int, int]:
+        """First byte and length of the chunk's lines in the input object."""
+        return self.start + sum(self.lengths[:slot]), self.lengths[slot]
+
+    def with_chunk(self, slot: int, chunk: Chunk, inline: bytes | None = None) -> "Shard":
+        chunks = (*self.chunks[:slot], chunk, *self.chunks[slot + 1 :])
+        kept = self.inline if inline is None else {**self.inline, slot: inline}
+        return replace(self, chunks=chunks, inline=kept)
+
+
+@dataclass(frozen=True, slots=True)
+class InputRef:
+    """Where a session's tasks are: an object of the payload store, or an item of the table."""
+
+    key: str | None  #: None: the lines are in the table
+    etag: str
+    size: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One submitted vector of tasks. `verdict` stays None until the session is closed."""
+
+    session_id: str
+    owner: str
+    worker: str
+    function: str  #: what runs it: the name or ARN of the worker's function
+    tasks: int
+    digest: str  #: of worker, tasks and options: tells a repeated submit from another one
+    input: InputRef
+    chunk_size: int
+    route: str  #: "burst" or "map"
+    children: str  #: kind of the Map's child executions: "express" or "standard"
+    max_concurrency: int
+    watch_seconds: float  #: a worker looks at its row this often; cancel waits as long
+    task_timeout_seconds: float
+    max_attempts: int
+    priority: int
+    created_at: float
+    deadline_at: float
+    expires_at: int
+    name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    dispatches: int = 0  #: executions started so far
+    dispatched_at: float = 0.0
+    cancelling: bool = False
+    verdict: SessionState | None = None
+    closed_at: float | None = None
+    counts: dict[TaskState, int] | None = None  #: written when it closes
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.tasks // self.chunk_size)
+
+    @property
+    def shards(self) -> int:
+        return -(-self.chunks // CHUNKS_PER_SHARD)
+
+    @property
+    def blob_id(self) -> str:
+        """Also says how the tasks were cut: two submits at once may have planned differently."""
+        return f"{self.digest[:32]}.{self.chunk_size}"
+
+    def tasks_in(self, chunk: int) -> int:
+        return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
+
+
+def verdict(chunks: Iterable[Chunk]) -> SessionState:
+    """How a session ended whose chunks all did: the first ending found, otherwise finished."""
+    states = {chunk.state for chunk in chunks}
+    for state, ending in ENDINGS.items():
+        if state in states and ending.session_state is not SessionState.FINISHED:
+            return ending.session_state
+    return SessionState.FINISHED

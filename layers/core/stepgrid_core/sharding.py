@@ -1,0 +1,51 @@
+"""Pure: from chunk boundaries to shard records, and back from what was stored with a session.
+
+`boundaries` are the bytes where each chunk begins in the session's input, and the input's end.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+
+from .names import CHUNKS_PER_SHARD
+from .records import Chunk, Session, Shard
+
+
+def make_shards(session: Session, boundaries: Sequence[int]) -> list[Shard]:
+    """All shards of a session, with nothing claimed yet."""
+    return [
+        _shard(session, boundaries, number, first)
+        for number, first in enumerate(range(0, session.chunks, CHUNKS_PER_SHARD))
+    ]
+
+
+def _shard(session: Session, boundaries: Sequence[int], number: int, first: int) -> Shard:
+    last = min(first + CHUNKS_PER_SHARD, session.chunks)
+    edges = boundaries[first : last + 1]
+    return Shard(
+        session_id=session.session_id,
+        number=number,
+        chunks=tuple(Chunk(session.tasks_in(chunk)) for chunk in range(first, last)),
+        start=edges[0],
+        lengths=tuple(b - a for a, b in pairwise(edges)),
+    )
+
+
+def cut_lines(lines: bytes | None, boundaries: Sequence[int]) -> list[str]:
+    """The lines of each chunk, as they travel in the execution input of a burst."""
+    data = lines or b""
+    return [data[a:b].decode() for a, b in pairwise(boundaries)]
+
+
+def make_blob(boundaries: Sequence[int], lines: bytes | None) -> bytes:
+    """What is stored beside the session, so that its shards can be made again."""
+    return lines if lines is not None else json.dumps(list(boundaries)).encode()
+
+
+def shards_from_blob(session: Session, blob: bytes) -> list[Shard]:
+    if session.input.key is not None:
+        return make_shards(session, json.loads(blob))
+    starts = [0]
+    for line in blob.split(b"\n")[:-1]:
+        starts.append(starts[-1] + len(line) + 1)
+    return make_shards(session, [*starts[: -1 : session.chunk_size], starts[-1]])
