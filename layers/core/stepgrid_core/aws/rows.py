@@ -1,0 +1,158 @@
+"""How records are written as DynamoDB items, and read again. Pure.
+
+S#<session> / SESSION      the session; what never changes is one JSON text, the rest attributes
+S#<session> / BLOB#<id>    its tasks or chunk boundaries
+S#<session> / SHARD#<k>    chunk rows c0 .. c15; under 1 KB, so that a swap is one write unit
+S#<session> / LATCH        the set of terminal shards (apart: no index copies it)
+W#<worker>  / WORKER       measured task time
+"""
+
+import json
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from ..listing import sort_key
+from ..records import Chunk, InputRef, Output, Session, Shard
+from ..states import ChunkState, SessionState, TaskState
+
+Item = dict[str, Any]
+
+#: Attributes of a session that change after it was created.
+MUTABLE = ("dispatches", "dispatched_at", "cancelling", "verdict", "closed_at", "counts")
+DUE_PARTITIONS = 4
+
+
+def session_key(session_id: str, sort: str = "SESSION") -> Item:
+    return {"pk": f"S#{session_id}", "sk": sort}
+
+
+def shard_key(session_id: str, number: int) -> Item:
+    return session_key(session_id, f"SHARD#{number:05d}")
+
+
+def worker_key(name: str) -> Item:
+    return {"pk": f"W#{name}", "sk": "WORKER"}
+
+
+def due_key(session_id: str) -> str:
+    """Open sessions are spread over a few index partitions."""
+    return f"DUE#{int(session_id[:2], 16) % DUE_PARTITIONS}"
+
+
+def decimal(number: float) -> Decimal:
+    return Decimal(str(number))
+
+
+def write_session(session: Session, due_at: float) -> Item:
+    fixed = {name: value for name, value in asdict(session).items() if name not in MUTABLE}
+    return {
+        **session_key(session.session_id),
+        "owner_key": f"O#{session.owner}",
+        "owner_sort": sort_key(session),
+        "due_key": due_key(session.session_id),
+        "due_at": decimal(due_at),
+        "data": json.dumps(fixed, separators=(",", ":")),
+        "dispatches": session.dispatches,
+        "dispatched_at": decimal(session.dispatched_at),
+        "expires_at": session.expires_at,
+    }
+
+
+def read_session(item: Item) -> Session:
+    fixed = json.loads(item["data"])
+    fixed["input"] = InputRef(**fixed["input"])
+    verdict, counts, closed_at = (item.get(name) for name in ("verdict", "counts", "closed_at"))
+    return Session(
+        **fixed,
+        dispatches=int(item["dispatches"]),
+        dispatched_at=float(item["dispatched_at"]),
+        cancelling=bool(item.get("cancelling", False)),
+        verdict=SessionState(verdict) if verdict else None,
+        closed_at=float(closed_at) if closed_at is not None else None,
+        counts={TaskState(name): int(n) for name, n in counts.items()} if counts else None,
+    )
+
+
+def write_shard(shard: Shard, expires_at: int) -> Item:
+    item: Item = {
+        **shard_key(shard.session_id, shard.number),
+        "t": ",".join(str(chunk.tasks) for chunk in _ends(shard.chunks)),
+        "o": ",".join(str(number) for number in (shard.start, *shard.lengths)),
+        "expires_at": expires_at,
+    }
+    for slot, chunk in enumerate(shard.chunks):
+        item[f"c{slot}"] = write_chunk(chunk)
+    for slot, data in shard.inline.items():
+        item[f"r{slot}"] = data
+    return item
+
+
+def _ends(chunks: tuple[Chunk, ...]) -> tuple[Chunk, Chunk]:
+    """All chunks but the last of a session have the same number of tasks."""
+    return chunks[0], chunks[-1]
+
+
+def read_shard(item: Item) -> Shard:
+    tasks, last = (int(number) for number in item["t"].split(","))
+    start, *lengths = (int(number) for number in item["o"].split(","))
+    slots = range(sum(1 for slot in range(16) if f"c{slot}" in item))
+    return Shard(
+        session_id=item["pk"].removeprefix("S#"),
+        number=int(item["sk"].removeprefix("SHARD#")),
+        chunks=tuple(
+            read_chunk(item[f"c{slot}"], last if slot == slots[-1] else tasks) for slot in slots
+        ),
+        start=start,
+        lengths=tuple(lengths),
+        inline={slot: bytes(item[f"r{slot}"]) for slot in slots if f"r{slot}" in item},
+    )
+
+
+def write_chunk(chunk: Chunk) -> str:
+    """A row as text: short, and equal exactly if the chunks are equal."""
+    output = chunk.output
+    fields = (
+        chunk.state.value,
+        chunk.attempt,
+        chunk.token,
+        chunk.lease_until,
+        chunk.finished,
+        chunk.failed,
+        f"{output.attempt}.{output.part}.{output.size}.{output.digest}" if output else "",
+        chunk.losses,
+        chunk.idle_losses,
+        "" if chunk.suspect is None else chunk.suspect,
+        chunk.suspect_starts,
+        chunk.milliseconds,
+    )
+    return "|".join("" if field == 0 else str(field) for field in fields[:9]) + (
+        f"|{fields[9]}|{fields[10] or ''}|{fields[11] or ''}"
+    )
+
+
+def read_chunk(row: str, tasks: int) -> Chunk:
+    state, attempt, token, lease, finished, failed, output, *rest = row.split("|")
+    losses, idle_losses, suspect, suspect_starts, milliseconds = rest
+    return Chunk(
+        tasks=tasks,
+        state=ChunkState(state),
+        attempt=int(attempt or 0),
+        token=token,
+        lease_until=int(lease or 0),
+        finished=int(finished or 0),
+        failed=int(failed or 0),
+        output=_read_output(output),
+        losses=int(losses or 0),
+        idle_losses=int(idle_losses or 0),
+        suspect=int(suspect) if suspect else None,
+        suspect_starts=int(suspect_starts or 0),
+        milliseconds=int(milliseconds or 0),
+    )
+
+
+def _read_output(text: str) -> Output | None:
+    if not text:
+        return None
+    attempt, part, size, digest = text.split(".")
+    return Output(int(attempt), int(part), int(size), digest)

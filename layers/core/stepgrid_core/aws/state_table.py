@@ -1,0 +1,299 @@
+"""StateTable on DynamoDB: every write of a row is one conditional UpdateItem.
+
+A refused write gets the item as it is (ReturnValuesOnConditionCheckFailure), so "was it me?" needs
+no further read. Uses the resource client for its types; knows no rule about states.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
+
+from ..errors import NotFound
+from ..listing import check_cursor, first_due, running_mean, sort_key
+from ..ports import Page, Swap
+from ..records import Chunk, Session, Shard
+from ..states import SessionState, TaskState
+from . import rows
+from .rows import Item, decimal, session_key, shard_key
+from .translate import CLIENT_CONFIG, code_of, translated
+
+WRITERS = 16
+#: The mean is written again only when a session moved it by more than this share.
+MEAN_TOLERANCE = 0.1
+_OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
+
+
+class AwsStateTable:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(name)
+
+    def create_session(self, session: Session, blob: bytes) -> Session:
+        sort = f"BLOB#{session.blob_id}"
+        self._create(
+            {
+                **session_key(session.session_id, sort),
+                "blob": blob,
+                "expires_at": session.expires_at,
+            }
+        )
+        if self._create(rows.write_session(session, first_due(session))):
+            return session
+        stored = self.read_session(session.session_id)
+        if stored is None:
+            raise NotFound(f"session {session.session_id} expired while it was submitted again")
+        return stored
+
+    def _create(self, item: Item) -> bool:
+        """Put unless the key is taken."""
+        try:
+            with translated(f"table {self._name}"):
+                self._table.put_item(Item=item, ConditionExpression=Attr("pk").not_exists())
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def read_blob(self, session_id: str, blob_id: str) -> bytes:
+        item = self._get(session_key(session_id, f"BLOB#{blob_id}"))
+        if item is None:
+            raise NotFound(f"session {session_id} has no stored input")
+        return bytes(item["blob"])
+
+    def create_shards(self, session: Session, shards: Sequence[Shard]) -> None:
+        items = [rows.write_shard(shard, session.expires_at) for shard in shards]
+        if len(items) == 1:
+            self._create(items[0])
+            return
+        with ThreadPoolExecutor(min(WRITERS, len(items))) as pool:
+            list(pool.map(self._create, items))
+
+    def read_session(self, session_id: str) -> Session | None:
+        item = self._get(session_key(session_id))
+        return None if item is None else rows.read_session(item)
+
+    def read_shard(self, session_id: str, number: int) -> Shard | None:
+        item = self._get(shard_key(session_id, number))
+        return None if item is None else rows.read_shard(item)
+
+    def _get(self, key: Item) -> Item | None:
+        with translated(f"table {self._name}"):
+            return self._table.get_item(Key=key, ConsistentRead=True).get("Item")
+
+    def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
+        last = 99_999 if limit is None else first + limit - 1
+        pk, lowest = shard_key(session_id, first).values()
+        highest = shard_key(session_id, last)["sk"]
+        items = self._query(
+            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(lowest, highest),
+            ConsistentRead=True,
+        )
+        return [rows.read_shard(item) for item in items]
+
+    def _query(self, **request: Any) -> list[Item]:
+        """All pages."""
+        items: list[Item] = []
+        while True:
+            with translated(f"table {self._name}"):
+                page = self._table.query(**request)
+            items.extend(page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return items
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
+        values = {f"c{slot}": rows.write_chunk(new)}
+        extra = {} if inline is None else {f"r{slot}": inline}
+        old = {f"c{slot}": rows.write_chunk(shard.chunks[slot])}
+        return self._swap(shard, old, values, extra)
+
+    def swap_shard(self, old: Shard, new: Shard) -> Swap:
+        return self._swap(old, _row_texts(old), _row_texts(new), {})
+
+    def _swap(self, shard: Shard, old: Item, new: Item, extra: Item) -> Swap:
+        condition: ConditionBase | None = None
+        for name, row in old.items():
+            same = Attr(name).eq(row)
+            condition = same if condition is None else condition & same
+        item = self._update(shard_key(shard.session_id, shard.number), {**new, **extra}, condition)
+        if not isinstance(item, _Refused):
+            return Swap(True, rows.read_shard(item))
+        if item.stored is None:
+            raise NotFound(f"session {shard.session_id} has no shard {shard.number}")
+        won = all(item.stored[name] == row for name, row in new.items())
+        return Swap(won, rows.read_shard(item.stored))
+
+    def _update(
+        self, key: Item, values: Item, condition: ConditionBase | None, remove: str = ""
+    ) -> "Item | _Refused":
+        """Set attributes under a condition; the new item, or the one that refused."""
+        names = {f"#{n}": name for n, name in enumerate(values)}
+        sets = ", ".join(f"#{n} = :{n}" for n in range(len(values)))
+        request: dict[str, Any] = {
+            "Key": key,
+            "UpdateExpression": f"SET {sets}" + (f" REMOVE {remove}" if remove else ""),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {f":{n}": v for n, v in enumerate(values.values())},
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if condition is not None:
+            request["ConditionExpression"] = condition
+        try:
+            with translated(f"table {self._name}"):
+                return dict(self._table.update_item(**request)["Attributes"])
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            return _Refused(_deserialised(error.response.get("Item")))
+
+    def latch(self, session_id: str, shard: int) -> int:
+        with translated(f"table {self._name}"):
+            answer = self._table.update_item(
+                Key=session_key(session_id, "LATCH"),
+                UpdateExpression="ADD shards :shard",
+                ExpressionAttributeValues={":shard": {shard}},
+                ReturnValues="ALL_NEW",
+            )
+        shards: set[Any] = answer["Attributes"]["shards"]  # type: ignore[assignment]
+        return len(shards)
+
+    def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
+        values = {"dispatches": dispatch, "dispatched_at": decimal(now), "due_at": decimal(due_at)}
+        condition = _OPEN & Attr("dispatches").eq(dispatch - 1)
+        item = self._update(session_key(session_id), values, condition)
+        return not isinstance(item, _Refused)
+
+    def mark_cancelling(self, session_id: str, due_at: float) -> None:
+        values = {"cancelling": True, "due_at": decimal(due_at)}
+        self._update(session_key(session_id), values, _OPEN)
+
+    def close_session(
+        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+    ) -> Session | None:
+        values = {
+            "verdict": verdict.value,
+            "counts": {state.value: n for state, n in counts.items()},
+            "closed_at": decimal(now),
+            "due_at": decimal(now),
+        }
+        item = self._update(session_key(session_id), values, _OPEN)
+        return None if isinstance(item, _Refused) else rows.read_session(item)
+
+    def postpone(self, session_id: str, due_at: float | None) -> None:
+        if due_at is not None:
+            due = Attr("due_key").exists()
+            self._update(session_key(session_id), {"due_at": decimal(due_at)}, due)
+            return
+        try:
+            with translated(f"table {self._name}"):
+                self._table.update_item(
+                    Key=session_key(session_id),
+                    UpdateExpression="REMOVE due_key, due_at",
+                    ConditionExpression=Attr("pk").exists(),
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+
+    def due_sessions(self, now: float, limit: int) -> list[str]:
+        found: list[Item] = []
+        for partition in range(rows.DUE_PARTITIONS):
+            with translated(f"table {self._name}"):
+                page = self._table.query(
+                    IndexName="by-due",
+                    KeyConditionExpression=Key("due_key").eq(f"DUE#{partition}")
+                    & Key("due_at").lte(decimal(now)),
+                    Limit=limit,
+                )
+            found.extend(page["Items"])
+        found.sort(key=lambda item: item["due_at"])
+        return [item["pk"].removeprefix("S#") for item in found[:limit]]
+
+    def list_sessions(
+        self, owner: str, state: SessionState | None, cursor: str | None, limit: int
+    ) -> Page[Session]:
+        request: dict[str, Any] = {
+            "IndexName": "by-owner",
+            "KeyConditionExpression": Key("owner_key").eq(f"O#{owner}"),
+            "ScanIndexForward": False,
+        }
+        if cursor is not None:
+            request["ExclusiveStartKey"] = {
+                **session_key(check_cursor(cursor)[18:]),
+                "owner_key": f"O#{owner}",
+                "owner_sort": cursor,
+            }
+        if state is not None:
+            request["FilterExpression"] = _state_filter(state)
+        found: list[Session] = []
+        while len(found) <= limit:
+            with translated(f"table {self._name}"):
+                page = self._table.query(**request)
+            found.extend(rows.read_session(item) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                break
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        more = len(found) > limit
+        return Page(tuple(found[:limit]), sort_key(found[limit - 1]) if more else None)
+
+    def delete_session(self, session: Session) -> None:
+        items = self._query(
+            KeyConditionExpression=Key("pk").eq(session_key(session.session_id)["pk"]),
+            ProjectionExpression="pk, sk",
+        )
+        # The session item goes last: until then the owner can repeat a delete that was cut off.
+        items.sort(key=lambda item: item["sk"] == "SESSION")
+        with translated(f"table {self._name}"):
+            for part in (items[:-1], items[-1:]):
+                with self._table.batch_writer() as batch:
+                    for item in part:
+                        batch.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+
+    def read_task_seconds(self, worker: str) -> float | None:
+        item = self._get(rows.worker_key(worker))
+        return None if item is None else float(item["task_seconds"])
+
+    def record_task_seconds(self, worker: str, seconds: float) -> None:
+        before = self.read_task_seconds(worker)
+        mean = running_mean(before, seconds)
+        if before is None or abs(mean - before) > MEAN_TOLERANCE * before:
+            self._update(rows.worker_key(worker), {"task_seconds": decimal(mean)}, None)
+
+
+class _Refused:
+    """A conditional write that did not happen, and the item that was in its way."""
+
+    def __init__(self, stored: Item | None) -> None:
+        self.stored = stored
+
+
+def _row_texts(shard: Shard) -> Item:
+    return {f"c{slot}": rows.write_chunk(chunk) for slot, chunk in enumerate(shard.chunks)}
+
+
+def _state_filter(state: SessionState) -> ConditionBase:
+    if state in (SessionState.PENDING, SessionState.RUNNING):
+        return Attr("verdict").not_exists()
+    return Attr("verdict").eq(state.value)
+
+
+def _deserialised(item: Any) -> Item | None:
+    """The resource client converts answers, but not the item inside an error."""
+    if not item:
+        return None
+    read = TypeDeserializer().deserialize
+    return {name: read(value) if _is_typed(value) else value for name, value in item.items()}
+
+
+def _is_typed(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in TYPE_NAMES
+
+
+TYPE_NAMES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"})

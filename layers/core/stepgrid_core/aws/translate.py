@@ -1,0 +1,73 @@
+"""Errors of botocore become ours, at one border and by one table.
+
+Throttling and outages are Unavailable: botocore has retried them by then. What is not in the table
+is a fault of the deployment or of this code, and passes as it is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from ..errors import InvalidRequest, NotFound, PayloadCorrupted, StepgridError, Unavailable
+
+TRANSLATIONS: dict[str, type[StepgridError]] = {
+    "NoSuchKey": NotFound,
+    "404": NotFound,
+    "412": PayloadCorrupted,
+    "PreconditionFailed": PayloadCorrupted,
+    "NoSuchUpload": InvalidRequest,
+    "InvalidPart": InvalidRequest,
+    "InvalidPartOrder": InvalidRequest,
+    "EntityTooSmall": InvalidRequest,
+    "MalformedXML": InvalidRequest,
+    "InvalidArgument": InvalidRequest,
+    "SlowDown": Unavailable,
+    "503": Unavailable,
+    "InternalError": Unavailable,
+    "InternalServerError": Unavailable,
+    "InternalFailure": Unavailable,
+    "ServiceUnavailable": Unavailable,
+    "ServiceException": Unavailable,
+    "RequestLimitExceeded": Unavailable,
+    "ProvisionedThroughputExceededException": Unavailable,
+    "ThrottlingException": Unavailable,
+    "Throttling": Unavailable,
+    "TooManyRequestsException": Unavailable,
+    "ExecutionLimitExceeded": Unavailable,
+}
+
+#: Lambda's budget is seconds: fail early enough that the caller can still answer.
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=2,
+    read_timeout=20,
+    max_pool_connections=32,
+    signature_version="v4",
+)
+
+
+def code_of(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """`what` names the thing that was asked for, for the message."""
+    try:
+        yield
+    except ClientError as error:
+        kind = TRANSLATIONS.get(code_of(error))
+        if kind is None:
+            raise
+        raise kind(f"{what}: {error.response['Error'].get('Message', code_of(error))}") from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise Unavailable(f"{what}: no answer from the service") from error
+
+
+def make_client(service: Any, **changes: Any) -> Any:
+    """A client of `service` with our time budget; region and credentials as boto3 finds them."""
+    return boto3.client(service, config=CLIENT_CONFIG.merge(Config(**changes)))

@@ -1,0 +1,299 @@
+"""The ports in memory: for tests and for `stepgrid.testing`. They pass the same contract suite.
+
+Every method is atomic under one lock; nothing is ever eventually consistent here.
+"""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .errors import InvalidRequest, NotFound, PayloadCorrupted
+from .listing import check_cursor, first_due, is_in, running_mean, sort_key
+from .names import session_id as make_session_id
+from .ports import Dispatch, ExecutionState, Page, StoredObject, Swap, Worker
+from .records import Chunk, Session, Shard
+from .states import SessionState, TaskState
+
+
+class VirtualClock:
+    """Time that passes only when somebody sleeps or `advance`s it."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class MemoryStateTable:
+    """Sessions and shards in dictionaries."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._sessions: dict[str, Session] = {}
+        self._due: dict[str, float] = {}
+        self._blobs: dict[tuple[str, str], bytes] = {}
+        self._shards: dict[str, dict[int, Shard]] = {}
+        self._latched: dict[str, set[int]] = {}
+        self._task_seconds: dict[str, float] = {}
+
+    def create_session(self, session: Session, blob: bytes) -> Session:
+        with self._lock:
+            self._blobs.setdefault((session.session_id, session.blob_id), blob)
+            if session.session_id not in self._sessions:
+                self._sessions[session.session_id] = session
+                self._due[session.session_id] = first_due(session)
+            return self._sessions[session.session_id]
+
+    def read_blob(self, session_id: str, blob_id: str) -> bytes:
+        with self._lock:
+            blob = self._blobs.get((session_id, blob_id))
+        if blob is None:
+            raise NotFound(f"session {session_id} has no stored input")
+        return blob
+
+    def create_shards(self, session: Session, shards: Sequence[Shard]) -> None:
+        with self._lock:
+            stored = self._shards.setdefault(session.session_id, {})
+            for shard in shards:
+                stored.setdefault(shard.number, shard)
+
+    def read_session(self, session_id: str) -> Session | None:
+        with self._lock:
+            return self._sessions.get(session_id)
+
+    def read_shard(self, session_id: str, number: int) -> Shard | None:
+        with self._lock:
+            return self._shards.get(session_id, {}).get(number)
+
+    def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
+        with self._lock:
+            stored = self._shards.get(session_id, {})
+            numbers = sorted(number for number in stored if number >= first)
+            return [stored[number] for number in numbers[:limit]]
+
+    def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
+        with self._lock:
+            stored = self._stored(shard)
+            if stored.chunks[slot] == new:
+                return Swap(True, stored)
+            if stored.chunks[slot] != shard.chunks[slot]:
+                return Swap(False, stored)
+            return Swap(True, self._put(stored.with_chunk(slot, new, inline)))
+
+    def swap_shard(self, old: Shard, new: Shard) -> Swap:
+        with self._lock:
+            stored = self._stored(old)
+            if stored.chunks == new.chunks:
+                return Swap(True, stored)
+            if stored.chunks != old.chunks:
+                return Swap(False, stored)
+            return Swap(True, self._put(replace(stored, chunks=new.chunks)))
+
+    def _stored(self, shard: Shard) -> Shard:
+        stored = self.read_shard(shard.session_id, shard.number)
+        if stored is None:
+            raise NotFound(f"session {shard.session_id} has no shard {shard.number}")
+        return stored
+
+    def _put(self, shard: Shard) -> Shard:
+        self._shards[shard.session_id][shard.number] = shard
+        return shard
+
+    def latch(self, session_id: str, shard: int) -> int:
+        with self._lock:
+            latched = self._latched.setdefault(session_id, set())
+            latched.add(shard)
+            return len(latched)
+
+    def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is None or session.verdict or session.dispatches != dispatch - 1:
+                return False
+            self._sessions[session_id] = replace(session, dispatches=dispatch, dispatched_at=now)
+            self._due[session_id] = due_at
+            return True
+
+    def mark_cancelling(self, session_id: str, due_at: float) -> None:
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is not None and session.verdict is None:
+                self._sessions[session_id] = replace(session, cancelling=True)
+                self._due[session_id] = due_at
+
+    def close_session(
+        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+    ) -> Session | None:
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is None or session.verdict is not None:
+                return None
+            closed = replace(session, verdict=verdict, counts=dict(counts), closed_at=now)
+            self._sessions[session_id] = closed
+            self._due[session_id] = now
+            return closed
+
+    def postpone(self, session_id: str, due_at: float | None) -> None:
+        with self._lock:
+            if due_at is None:
+                self._due.pop(session_id, None)
+            elif session_id in self._due:
+                self._due[session_id] = due_at
+
+    def due_sessions(self, now: float, limit: int) -> list[str]:
+        with self._lock:
+            due = sorted((at, session_id) for session_id, at in self._due.items() if at <= now)
+            return [session_id for _, session_id in due[:limit]]
+
+    def list_sessions(
+        self, owner: str, state: SessionState | None, cursor: str | None, limit: int
+    ) -> Page[Session]:
+        with self._lock:
+            own = [session for session in self._sessions.values() if session.owner == owner]
+        newest_first = sorted(own, key=sort_key, reverse=True)
+        after = None if cursor is None else check_cursor(cursor)
+        rest = [s for s in newest_first if after is None or sort_key(s) < after]
+        found = [s for s in rest if state is None or is_in(s, state)]
+        page = tuple(found[:limit])
+        return Page(page, sort_key(page[-1]) if len(found) > limit else None)
+
+    def delete_session(self, session: Session) -> None:
+        with self._lock:
+            for stored in (self._sessions, self._shards, self._latched, self._due):
+                stored.pop(session.session_id, None)
+            self._blobs.pop((session.session_id, session.blob_id), None)
+
+    def read_task_seconds(self, worker: str) -> float | None:
+        return self._task_seconds.get(worker)
+
+    def record_task_seconds(self, worker: str, seconds: float) -> None:
+        with self._lock:
+            before = self._task_seconds.get(worker)
+            self._task_seconds[worker] = running_mean(before, seconds)
+
+
+class MemoryPayloadStore:
+    """Objects in a dictionary; URLs are `memory:` and the key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._objects: dict[str, bytes] = {}
+        self._parts: dict[str, dict[int, bytes]] = {}
+
+    def put(self, key: str, body: bytes) -> StoredObject:
+        with self._lock:
+            self._objects[key] = body
+        return StoredObject(len(body), _etag(body))
+
+    def put_part(self, key: str, multipart_id: str, number: int, body: bytes) -> str:
+        """What a client does with a presigned part URL; answers the part's ETag."""
+        with self._lock:
+            self._parts[multipart_id][number] = body
+        return _etag(body)
+
+    def get(self, key: str) -> bytes:
+        with self._lock:
+            body = self._objects.get(key)
+        if body is None:
+            raise NotFound(f"there is no object {key}")
+        return body
+
+    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+        body = self.get(key)
+        if _etag(body) != etag:
+            raise PayloadCorrupted(f"object {key} was replaced after it was submitted")
+        return body[start : start + length]
+
+    def head(self, key: str) -> StoredObject | None:
+        with self._lock:
+            body = self._objects.get(key)
+        return None if body is None else StoredObject(len(body), _etag(body))
+
+    def delete_prefix(self, prefix: str) -> None:
+        with self._lock:
+            for key in [key for key in self._objects if key.startswith(prefix)]:
+                del self._objects[key]
+
+    def presign_get(self, key: str) -> str:
+        return f"memory:{key}"
+
+    def presign_put(self, key: str) -> str:
+        return f"memory:{key}"
+
+    def start_multipart(self, key: str) -> str:
+        with self._lock:
+            multipart_id = make_session_id(key, str(len(self._parts)))
+            self._parts[multipart_id] = {}
+        return multipart_id
+
+    def presign_part(self, key: str, multipart_id: str, number: int) -> str:
+        return f"memory:{key}#{multipart_id}#{number}"
+
+    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
+        with self._lock:
+            parts = self._parts.get(multipart_id)
+            if parts is None:
+                if key in self._objects:
+                    return
+                raise InvalidRequest(f"there is no multipart upload {multipart_id[:64]!r} of {key}")
+            numbers = range(1, len(etags) + 1)
+            stored = [_etag(parts[n]) if n in parts else None for n in numbers]
+            if stored != [etag.strip('"') for etag in etags]:
+                raise InvalidRequest(f"the etags are not those of the parts uploaded for {key}")
+            self._objects[key] = b"".join(parts[number] for number in numbers)
+            del self._parts[multipart_id]
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+@dataclass
+class MemoryDispatcher:
+    """Remembers what was started; whoever runs the executions takes them from `started`."""
+
+    workers: dict[str, Worker] = field(default_factory=dict)
+    started: list[Dispatch] = field(default_factory=list)
+    states: dict[tuple[str, int], ExecutionState] = field(default_factory=dict)
+
+    def start(self, dispatch: Dispatch) -> None:
+        name = (dispatch.session.session_id, dispatch.number)
+        if name not in self.states:
+            self.states[name] = ExecutionState.RUNNING
+            self.started.append(dispatch)
+
+    def look(self, session: Session) -> ExecutionState:
+        name = (session.session_id, session.dispatches)
+        return self.states.get(name, ExecutionState.ABSENT)
+
+    def stop(self, session: Session) -> None:
+        name = (session.session_id, session.dispatches)
+        if name in self.states:
+            self.states[name] = ExecutionState.ENDED
+
+    def find_worker(self, name: str) -> Worker | None:
+        return self.workers.get(name)
+
+    def list_workers(self) -> list[Worker]:
+        return sorted(self.workers.values(), key=lambda worker: worker.name)
+
+
+@dataclass
+class MemoryEventBus:
+    """Keeps what was published."""
+
+    published: list[Session] = field(default_factory=list)
+
+    def publish(self, session: Session) -> None:
+        self.published.append(session)

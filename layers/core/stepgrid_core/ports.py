@@ -1,0 +1,234 @@
+"""The seam between stepgrid and the world: five small protocols.
+
+Each has a real adapter (stepgrid_core.aws) and one in memory (stepgrid_core.memory), and one
+contract suite that both pass. A port knows no rule: it stores, swaps, starts and tells.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from .records import Chunk, Session, Shard
+from .states import SessionState, TaskState
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """What became of a conditional write: did ours win, and what is stored now."""
+
+    won: bool
+    shard: Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some of a list, and where to go on (None at its end)."""
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A function that runs tasks, as the grid knows it."""
+
+    name: str
+    function: str
+    timeout_seconds: int
+    memory_mib: int
+
+
+class StateTable(Protocol):
+    """Sessions and shards. Reads are strongly consistent unless said otherwise."""
+
+    def create_session(self, session: Session, blob: bytes) -> Session:
+        """Store both unless the id is taken; answer what is stored.
+
+        The blob is what the shards can be made from again: the tasks themselves where the table
+        keeps them, otherwise the chunk boundaries.
+        """
+
+    def read_blob(self, session_id: str, blob_id: str) -> bytes:
+        """What was stored with the session. Raises NotFound."""
+
+    def create_shards(self, session: Session, shards: Sequence[Shard]) -> None:
+        """Store those that are not there yet; never touches one that is."""
+
+    def read_session(self, session_id: str) -> Session | None: ...
+
+    def read_shard(self, session_id: str, number: int) -> Shard | None: ...
+
+    def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
+        """In order of their numbers, from `first` on."""
+
+    def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
+        """One row, only if it is still `shard.chunks[slot]`; other rows may have changed.
+
+        Also won if what is stored is `new`: then the answer to our own write got lost.
+        Raises NotFound if there is no such shard.
+        """
+
+    def swap_shard(self, old: Shard, new: Shard) -> Swap:
+        """All rows at once, only if none of them changed."""
+
+    def latch(self, session_id: str, shard: int) -> int:
+        """Note that a shard is terminal; answers how many are. Repeating it changes nothing."""
+
+    def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
+        """Raise `dispatches` from `dispatch` - 1 to `dispatch`; False if somebody else did."""
+
+    def mark_cancelling(self, session_id: str, due_at: float) -> None:
+        """So that a cancel which dies half-way is finished by the sweeper."""
+
+    def close_session(
+        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+    ) -> Session | None:
+        """Only the first closes: it gets the session, everybody after it None."""
+
+    def postpone(self, session_id: str, due_at: float | None) -> None:
+        """When the sweeper is to look again; None: never."""
+
+    def due_sessions(self, now: float, limit: int) -> list[str]:
+        """Ids of sessions whose time to look has come (eventually consistent)."""
+
+    def list_sessions(
+        self, owner: str, state: SessionState | None, cursor: str | None, limit: int
+    ) -> Page[Session]:
+        """Newest first (eventually consistent). Raises InvalidRequest for a bad cursor."""
+
+    def delete_session(self, session: Session) -> None: ...
+
+    def read_task_seconds(self, worker: str) -> float | None:
+        """The running mean of one task's time on a worker."""
+
+    def record_task_seconds(self, worker: str, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    size: int
+    etag: str
+
+
+class PayloadStore(Protocol):
+    """Objects by key. Knows nothing of what is in them."""
+
+    def put(self, key: str, body: bytes) -> StoredObject: ...
+
+    def get(self, key: str) -> bytes:
+        """Raises NotFound."""
+
+    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+        """Raises NotFound if it is gone, PayloadCorrupted if it is another object than `etag`."""
+
+    def head(self, key: str) -> StoredObject | None: ...
+
+    def delete_prefix(self, prefix: str) -> None: ...
+
+    def presign_get(self, key: str) -> str: ...
+
+    def presign_put(self, key: str) -> str: ...
+
+    def start_multipart(self, key: str) -> str:
+        """Answers the id of the multipart upload."""
+
+    def presign_part(self, key: str, multipart_id: str, number: int) -> str: ...
+
+    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
+        """Raises InvalidRequest for parts that don't fit; repeating it is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One execution to start: which chunks of a session, and for a burst their lines."""
+
+    session: Session
+    number: int
+    chunks: Sequence[int]
+    lines: Sequence[str] | None = None
+
+
+class ExecutionState(StrEnum):
+    ABSENT = "absent"  #: was never started
+    RUNNING = "running"
+    ENDED = "ended"
+    UNKNOWN = "unknown"  #: an EXPRESS execution can't be asked
+
+
+class Dispatcher(Protocol):
+    """Starts the workflows that run chunks, and knows the workers."""
+
+    def start(self, dispatch: Dispatch) -> None:
+        """The same session and number again is success."""
+
+    def look(self, session: Session) -> ExecutionState:
+        """The session's newest execution, as far as it can be asked."""
+
+    def stop(self, session: Session) -> None:
+        """Best effort: keeps chunks that were not started from being dispatched."""
+
+    def find_worker(self, name: str) -> Worker | None: ...
+
+    def list_workers(self) -> list[Worker]: ...
+
+
+class EventBus(Protocol):
+    def publish(self, session: Session) -> None:
+        """Tell the world that the session is closed: at least once, so consumers drop repeats."""
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Epoch seconds."""
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInput:
+    """One task as the runner gets it; `line` is its JSON text."""
+
+    index: int
+    task_id: str
+    attempt: int
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFault:
+    """Why a task has no result: what travels as `error` in its output line."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """What became of one start of a task: a result (JSON text) or a fault."""
+
+    index: int
+    milliseconds: float
+    result: bytes | None = None
+    fault: TaskFault | None = None
+
+
+class TaskRunner(Protocol):
+    """Runs user code, one task after the other."""
+
+    def run(
+        self, tasks: Sequence[TaskInput], timeout_seconds: float
+    ) -> Generator[TaskOutcome | None, None, None]:
+        """One outcome for each task, in order; None now and then while nothing happens.
+
+        Closing the generator early kills the task that runs, and starts none of the others.
+        """
+
+    def permit(self, seconds: float) -> None:
+        """Tasks may start for so many seconds from now; after that none does, until the next."""

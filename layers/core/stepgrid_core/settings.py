@@ -1,0 +1,46 @@
+"""What a function is told by its environment, as a typed value. Read once, in wiring."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Names of the stack's resources and its quotas; environment variables STEPGRID_<FIELD>."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    table: str
+    bucket: str
+    event_bus: str
+    worker_prefix: str
+    session_machine_arn: str = ""
+    burst_machine_arn: str = ""
+    stage: str = "local"
+    #: results and state are kept this long after a session was submitted
+    retention_days: int = Field(14, ge=1)
+    #: quota: tasks in one session
+    max_tasks: int = Field(1_000_000, ge=1)
+    #: quota: bytes of one session's input
+    max_input_mib: int = Field(5_120, ge=1)
+
+    @classmethod
+    def read(cls, environment: dict[str, str]) -> "Settings":
+        prefix = "STEPGRID_"
+        return cls.model_validate(
+            {
+                name.removeprefix(prefix).lower(): value
+                for name, value in environment.items()
+                if name.startswith(prefix) and value
+            }
+        )
+
+
+class WorkerSettings(BaseModel):
+    """What only a worker's environment says, Lambda's own variables included."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    STEPGRID_HANDLER: str = Field(description='the user\'s function: "module.function"')
+    AWS_LAMBDA_FUNCTION_NAME: str = "worker"
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: int = 1769
+    LAMBDA_TASK_ROOT: str | None = None
+    STEPGRID_RESULT_LIMIT_BYTES: int = 16 * 1024 * 1024

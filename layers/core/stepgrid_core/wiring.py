@@ -1,0 +1,54 @@
+"""Builds the world once: settings and adapters, as the one value that the planes are given."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .ports import Clock, Dispatcher, EventBus, PayloadStore, StateTable
+from .settings import Settings
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All that the planes may touch."""
+
+    table: StateTable
+    payloads: PayloadStore
+    dispatcher: Dispatcher
+    events: EventBus
+    clock: Clock
+    settings: Settings
+    threads: int = 1  #: requests to the table and the store that may be under way at once
+
+    def each(self, call: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
+        """Call for each item, several at once where this grid may; answers in order."""
+        work = list(items)
+        if self.threads == 1 or len(work) < 2:
+            return [call(item) for item in work]
+        with ThreadPoolExecutor(min(self.threads, len(work))) as pool:
+            return list(pool.map(call, work))
+
+
+def aws_grid(environment: dict[str, str]) -> Grid:
+    """The grid of the stack that this function belongs to."""
+    # boto3 takes a while to import, and a grid in memory does without it.
+    from .aws.clock import SystemClock  # noqa: PLC0415
+    from .aws.dispatcher import AwsDispatcher  # noqa: PLC0415
+    from .aws.event_bus import AwsEventBus  # noqa: PLC0415
+    from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
+    from .aws.state_table import AwsStateTable  # noqa: PLC0415
+
+    settings = Settings.read(environment)
+    return Grid(
+        table=AwsStateTable(settings.table),
+        payloads=AwsPayloadStore(settings.bucket),
+        dispatcher=AwsDispatcher(settings),
+        events=AwsEventBus(settings.event_bus),
+        clock=SystemClock(),
+        settings=settings,
+        threads=16,
+    )
