@@ -1,0 +1,61 @@
+"""Cancel: idempotent, monotone, and exact.
+
+    mark the session --> end every open chunk row --> wait until no worker may start a task
+                     --> close --> counts of the tasks that this call cancelled
+
+A worker starts a task only within `permit_seconds` of having seen its row unchanged, so waiting
+that long after the last row was ended means: nothing starts once cancel has answered.
+"""
+
+from collections.abc import Iterable
+
+from .contract import CancelCounts
+from .ending import end_all
+from .records import Shard, count
+from .states import ChunkState, TaskState
+from .wiring import Grid
+
+#: A worker looks at its row every `watch_seconds`, and may start tasks for twice as long.
+PERMIT_WATCHES = 2
+
+
+def permit_seconds(watch_seconds: float) -> float:
+    return PERMIT_WATCHES * watch_seconds
+
+
+def cancel(grid: Grid, owner: str, session_ids: Iterable[str]) -> dict[str, CancelCounts]:
+    """Cancel what is open of the owner's sessions. Unknown and foreign ids get zeros alike."""
+    answers = {}
+    wait_seconds = 0.0
+    for session_id in dict.fromkeys(session_ids):
+        answers[session_id], seconds = _cancel_one(grid, owner, session_id)
+        wait_seconds = max(wait_seconds, seconds)
+    if wait_seconds:
+        grid.clock.sleep(wait_seconds)
+    return answers
+
+
+def _cancel_one(grid: Grid, owner: str, session_id: str) -> tuple[CancelCounts, float]:
+    session = grid.table.read_session(session_id)
+    if session is None or session.owner != owner or session.verdict is not None:
+        return CancelCounts(), 0.0
+    grid.table.mark_cancelling(session_id, grid.clock.now())
+    changed = end_all(grid, session, ChunkState.CANCELLED)
+    grid.dispatcher.stop(session)
+    counts = _counts([old for old, _ in changed])
+    wait = permit_seconds(session.watch_seconds) if counts.cancelled_processing else 0.0
+    return counts, wait
+
+
+def _counts(shards: Iterable[Shard]) -> CancelCounts:
+    """The unsettled tasks of the rows as they were just before: those are what was cancelled."""
+    before = count(chunk for shard in shards for chunk in shard.chunks if not chunk.terminal)
+    pending, processing, retrying = (
+        before[state] for state in (TaskState.PENDING, TaskState.PROCESSING, TaskState.RETRYING)
+    )
+    return CancelCounts(
+        cancelled_pending=pending,
+        cancelled_processing=processing,
+        cancelled_retrying=retrying,
+        total_cancelled_tasks=pending + processing + retrying,
+    )

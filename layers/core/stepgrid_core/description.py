@@ -1,0 +1,125 @@
+"""What a session looks like to its owner: states, counts and timings, derived from its rows."""
+
+from .contract import (
+    SessionDescription,
+    SessionList,
+    SessionSummary,
+    SessionTimings,
+    TaskCounts,
+    WorkerDescription,
+    WorkerList,
+)
+from .errors import NotFound
+from .records import Session, count
+from .states import SessionState, TaskState
+from .submission import max_task_timeout
+from .wiring import Grid
+
+LIST_PAGE = 100
+#: A long-poll looks at the session item this often: quickly at first, then with patience.
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS, POLL_GROWTH = 0.02, 0.5, 1.3
+
+
+def own_session(grid: Grid, owner: str, session_id: str) -> Session:
+    """Raises NotFound, in the same words for one that is not there and one of somebody else."""
+    session = grid.table.read_session(session_id)
+    if session is None or session.owner != owner:
+        raise NotFound(f"there is no session {session_id!r} of yours; it may have expired")
+    return session
+
+
+def describe(
+    grid: Grid, owner: str, session_id: str, wait_seconds: float = 0.0
+) -> SessionDescription:
+    """State, counts and timings; waits up to `wait_seconds` for the session to end."""
+    session = own_session(grid, owner, session_id)
+    give_up_at = grid.clock.monotonic() + wait_seconds
+    pause = FIRST_POLL_SECONDS
+    while session.verdict is None and (left := give_up_at - grid.clock.monotonic()) > 0:
+        grid.clock.sleep(min(pause, left))
+        pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
+        session = own_session(grid, owner, session_id)
+    return show(session, _counts(grid, session))
+
+
+def _counts(grid: Grid, session: Session) -> dict[TaskState, int]:
+    if session.counts is not None:
+        return session.counts
+    counts = count(
+        chunk for shard in grid.table.read_shards(session.session_id) for chunk in shard.chunks
+    )
+    missing = session.tasks - sum(counts.values())  # shards that the submit has yet to write
+    counts[TaskState.PENDING] += missing
+    return counts
+
+
+def show(session: Session, counts: dict[TaskState, int]) -> SessionDescription:
+    return SessionDescription(
+        session_id=session.session_id,
+        state=current_state(session, counts),
+        worker=session.worker,
+        tasks=session.tasks,
+        counts=TaskCounts.model_validate({str(state): n for state, n in counts.items()}),
+        timings=SessionTimings(
+            created_at=session.created_at,
+            deadline_at=session.deadline_at,
+            dispatched_at=session.dispatched_at or None,
+            closed_at=session.closed_at,
+        ),
+        chunk_size=session.chunk_size,
+        chunks=session.chunks,
+        route=session.route,
+        priority=session.priority,
+        max_attempts=session.max_attempts,
+        task_timeout_seconds=session.task_timeout_seconds,
+        name=session.name,
+        tags=session.tags,
+    )
+
+
+def current_state(session: Session, counts: dict[TaskState, int]) -> SessionState:
+    """Closed sessions have a verdict; an open one runs as soon as anything was claimed."""
+    if session.verdict is not None:
+        return session.verdict
+    untouched = counts[TaskState.PENDING] == session.tasks
+    return SessionState.PENDING if untouched else SessionState.RUNNING
+
+
+def list_sessions(
+    grid: Grid, owner: str, state: SessionState | None, cursor: str | None
+) -> SessionList:
+    """The owner's sessions, newest first."""
+    page = grid.table.list_sessions(owner, state, cursor, LIST_PAGE)
+    return SessionList(sessions=[_summarise(session) for session in page.items], cursor=page.next)
+
+
+def _summarise(session: Session) -> SessionSummary:
+    counts = session.counts
+    return SessionSummary(
+        session_id=session.session_id,
+        state=session.verdict or "open",
+        worker=session.worker,
+        tasks=session.tasks,
+        created_at=session.created_at,
+        closed_at=session.closed_at,
+        counts=None
+        if counts is None
+        else TaskCounts.model_validate({str(state): n for state, n in counts.items()}),
+        name=session.name,
+    )
+
+
+def list_workers(grid: Grid) -> WorkerList:
+    return WorkerList(
+        workers=[
+            WorkerDescription(
+                name=worker.name,
+                backends=["lambda"],
+                timeout_seconds=worker.timeout_seconds,
+                memory_mib=worker.memory_mib,
+                max_task_timeout_seconds=max_task_timeout(worker),
+                task_seconds=grid.table.read_task_seconds(worker.name),
+            )
+            for worker in grid.dispatcher.list_workers()
+        ]
+    )

@@ -1,0 +1,31 @@
+"""Ending a session from outside: every chunk that is not over gets the same terminal state."""
+
+from dataclasses import replace
+
+from .closing import close
+from .ports import Swap
+from .records import Session, Shard, end
+from .states import ChunkState
+from .wiring import Grid
+
+
+def end_all(grid: Grid, session: Session, state: ChunkState) -> list[tuple[Shard, Shard]]:
+    """End all open chunks, then the session. Answers the shards that this call changed: old, new.
+
+    What a worker committed before stays; what it holds is refused when it commits.
+    """
+    shards = grid.table.read_shards(session.session_id)
+    changed = grid.each(lambda shard: _end_shard(grid, shard, state), shards)
+    close(grid, grid.table.read_shards(session.session_id))
+    return [pair for pair in changed if pair is not None]
+
+
+def _end_shard(grid: Grid, shard: Shard, state: ChunkState) -> tuple[Shard, Shard] | None:
+    """A lost race is a worker's write, of which there are finitely many: so the loop ends."""
+    while not shard.terminal:
+        new = replace(shard, chunks=tuple(end(chunk, state) or chunk for chunk in shard.chunks))
+        swap: Swap = grid.table.swap_shard(shard, new)
+        if swap.won:
+            return shard, new
+        shard = swap.shard
+    return None

@@ -1,0 +1,62 @@
+"""What the recorder does: note that an invocation failed, and what a Map left undone.
+
+worker died --> Catch --> lose --> "again" (claim it anew) or "ended"
+Map is over --> settle --> chunk numbers for another round, [] when there are none
+"""
+
+from dataclasses import replace
+
+from .closing import shard_changed
+from .ending import end_all
+from .invocation import Invocation, SessionFacts
+from .names import shard_of
+from .records import MAX_IDLE_LOSSES, Chunk
+from .records import lose as lose_claim
+from .recovery import pending_chunks, release_expired
+from .states import ChunkState
+from .wiring import Grid
+
+#: The worker never ran: Lambda had no room. Nobody is to blame, and waiting helps.
+THROTTLED = frozenset({"Lambda.TooManyRequestsException", "TooManyRequestsException"})
+
+
+def lose(grid: Grid, invocation: Invocation, error: str) -> str:
+    """Give back the chunk whose worker died; "again" if it is to be claimed anew, else "ended"."""
+    number, slot = shard_of(invocation.chunk)
+    shard = grid.table.read_shard(invocation.facts.session_id, number)
+    if shard is None:
+        return "ended"
+    if error in THROTTLED:
+        return _answer(shard.chunks[slot])
+    given_back = _given_back(shard.chunks[slot], invocation.token)
+    if given_back is not None:
+        shard = grid.table.swap_chunk(shard, slot, given_back).shard
+        facts = invocation.facts
+        shard_changed(grid, shard, facts.shards)
+    return _answer(shard.chunks[slot])
+
+
+def _answer(chunk: Chunk) -> str:
+    return "again" if chunk.state is ChunkState.PENDING else "ended"
+
+
+def _given_back(chunk: Chunk, token: str) -> Chunk | None:
+    """Also a worker that died before it could claim counts: else a broken one is tried for ever."""
+    if chunk.state is not ChunkState.PENDING:
+        return lose_claim(chunk, token)
+    idle = chunk.idle_losses + 1
+    state = ChunkState.LOST if idle >= MAX_IDLE_LOSSES else ChunkState.PENDING
+    return replace(chunk, state=state, idle_losses=idle)
+
+
+def settle(grid: Grid, facts: SessionFacts) -> list[int]:
+    """Chunks that are still pending after a Map, for another round."""
+    session = grid.table.read_session(facts.session_id)
+    if session is None or session.verdict is not None:
+        return []
+    now = grid.clock.now()
+    if now >= session.deadline_at:
+        end_all(grid, session, ChunkState.EXPIRED)
+        return []
+    shards = grid.table.read_shards(session.session_id)
+    return pending_chunks([release_expired(grid, shard, now) for shard in shards])

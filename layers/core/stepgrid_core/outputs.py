@@ -1,0 +1,196 @@
+"""Results and task lists, page by page. Outputs are handed on by URL or inline, never parsed.
+
+Only the beginning of an output line is read, to list tasks by state; errors are parsed because
+they are ours, results never.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .contract import ChunkOutput, ResultPage, TaskDescription, TaskPage
+from .data_plane import check, read_error, read_heads
+from .description import current_state, own_session
+from .errors import Conflict, InvalidRequest, NotFound
+from .names import CHUNKS_PER_SHARD, output_key, results_prefix, task_id
+from .records import Chunk, Session, Shard, count, open_state
+from .states import ENDINGS, TaskState
+from .wiring import Grid
+
+SHARDS_PER_PAGE = 16
+TASKS_PER_PAGE = 1_000
+#: Outputs read for one page of tasks: an answer has 6 MiB and 29 s.
+BYTES_PER_PAGE = 32 * 1024 * 1024
+
+
+def read_results(grid: Grid, owner: str, session_id: str, cursor: str | None) -> ResultPage:
+    """Chunk outputs in order. The cursor of a page stays good: ask again for what was not final."""
+    session = own_session(grid, owner, session_id)
+    first = _shard_cursor(cursor, session)
+    shards = grid.table.read_shards(session_id, first, SHARDS_PER_PAGE)
+    following = first + SHARDS_PER_PAGE
+    return ResultPage(
+        session_id=session_id,
+        state=current_state(session, count(chunk for shard in shards for chunk in shard.chunks)),
+        chunks=[_output(grid, session, shard, slot) for shard, slot in _rows(shards)],
+        cursor=str(following) if following < session.shards else None,
+    )
+
+
+def _shard_cursor(cursor: str | None, session: Session) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit()) or not int(cursor[:9]) < session.shards:
+        raise InvalidRequest(f"cursor {cursor[:32]!r} is not one that this session gave")
+    return int(cursor[:9])
+
+
+def _rows(shards: list[Shard]) -> Iterator[tuple[Shard, int]]:
+    return ((shard, slot) for shard in shards for slot in range(len(shard.chunks)))
+
+
+def _output(grid: Grid, session: Session, shard: Shard, slot: int) -> ChunkOutput:
+    chunk, number = shard.chunks[slot], shard.number_of(slot)
+    lines = shard.inline.get(slot)
+    url = None
+    if chunk.output is not None and lines is None:
+        url = grid.payloads.presign_get(_key(session, number, chunk))
+    return ChunkOutput(
+        chunk=number,
+        first_task=number * session.chunk_size,
+        tasks=chunk.tasks,
+        final=chunk.terminal,
+        finished=chunk.finished,
+        failed=chunk.failed,
+        others=open_state(chunk) if chunk.unsettled else None,
+        error=_ending_error(chunk) if chunk.unsettled else None,
+        lines=None if lines is None else lines.decode(),
+        url=url,
+        size=chunk.output.size if chunk.output else 0,
+        digest=chunk.output.digest if chunk.output else None,
+    )
+
+
+def _ending_error(chunk: Chunk) -> dict[str, str] | None:
+    ending = ENDINGS.get(chunk.state)
+    if ending is None or ending.error_type is None:
+        return None
+    return {"type": ending.error_type, "message": ending.message or "", "traceback": ""}
+
+
+def _key(session: Session, number: int, chunk: Chunk) -> str:
+    if chunk.output is None:
+        raise NotFound(f"chunk {number} of session {session.session_id} has no output yet")
+    return output_key(session.session_id, number, chunk.output.attempt, chunk.output.part)
+
+
+def read_output(grid: Grid, session: Session, shard: Shard, slot: int) -> bytes:
+    """The settled lines of a chunk, checked against its row; empty if there are none."""
+    chunk, number = shard.chunks[slot], shard.number_of(slot)
+    if chunk.output is None:
+        return b""
+    key = _key(session, number, chunk)
+    data = shard.inline[slot] if slot in shard.inline else grid.payloads.get(key)
+    return check(data, chunk.output.size, chunk.output.digest, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page of tasks begins: a chunk, and a task in it."""
+
+    chunk: int
+    offset: int
+
+
+def list_tasks(
+    grid: Grid, owner: str, session_id: str, state: TaskState | None, cursor: str | None
+) -> TaskPage:
+    """Tasks of a session, in order; `state` picks those that are in it."""
+    session = own_session(grid, owner, session_id)
+    place = _task_cursor(cursor, session)
+    found: list[TaskDescription] = []
+    read = 0
+    while place.chunk < session.chunks:
+        shard = grid.table.read_shard(session_id, place.chunk // CHUNKS_PER_SHARD)
+        if shard is None:
+            break
+        slot = place.chunk % CHUNKS_PER_SHARD
+        if state is None or count([shard.chunks[slot]])[state]:
+            tasks = _tasks(grid, session, shard, slot, place.offset)
+            for task in tasks:
+                if len(found) == TASKS_PER_PAGE or read > BYTES_PER_PAGE:
+                    return _page(
+                        session, found, _Place(place.chunk, task.index % session.chunk_size)
+                    )
+                if state in (None, task.state):
+                    found.append(task)
+            output = shard.chunks[slot].output
+            read += output.size if output else 0
+        place = _Place(place.chunk + 1, 0)
+    return _page(session, found, None)
+
+
+def _page(session: Session, found: list[TaskDescription], rest: _Place | None) -> TaskPage:
+    return TaskPage(
+        session_id=session.session_id,
+        tasks=found,
+        cursor=None if rest is None else f"{rest.chunk}.{rest.offset}",
+    )
+
+
+def _task_cursor(cursor: str | None, session: Session) -> _Place:
+    if cursor is None:
+        return _Place(0, 0)
+    chunk, dot, offset = cursor[:32].partition(".")
+    good = dot and all(part.isascii() and part.isdigit() for part in (chunk, offset))
+    if not good or int(chunk) >= session.chunks or int(offset) >= session.chunk_size:
+        raise InvalidRequest(f"cursor {cursor[:32]!r} is not one that this session gave")
+    return _Place(int(chunk), int(offset))
+
+
+def _tasks(
+    grid: Grid, session: Session, shard: Shard, slot: int, offset: int
+) -> list[TaskDescription]:
+    """Tasks of one chunk from `offset` on: settled ones by its output, the others by its row."""
+    chunk = shard.chunks[slot]
+    first = shard.number_of(slot) * session.chunk_size
+    settled = {
+        head.index: (head, line)
+        for head, line in read_heads(read_output(grid, session, shard, slot))
+        if head.state in (TaskState.FINISHED, TaskState.FAILED)
+    }
+    others, error = open_state(chunk) if chunk.unsettled else None, _ending_error(chunk)
+    tasks = []
+    for index in range(first + offset, first + chunk.tasks):
+        name = task_id(session.session_id, index)
+        if index in settled:
+            head, line = settled[index]
+            failed = head.state == TaskState.FAILED
+            tasks.append(
+                TaskDescription(
+                    task_id=name,
+                    index=index,
+                    state=TaskState(head.state),
+                    attempts=head.attempts,
+                    milliseconds=head.milliseconds,
+                    error=_summary(read_error(line)) if failed else None,
+                )
+            )
+        elif others is not None:
+            tasks.append(
+                TaskDescription(task_id=name, index=index, state=others, error=_summary(error))
+            )
+    return tasks
+
+
+def _summary(error: dict[str, str] | None) -> dict[str, str] | None:
+    """A list names the error; its traceback is in the results, else a page could pass 6 MiB."""
+    return error and {name: error[name] for name in ("type", "message")}
+
+
+def delete_session(grid: Grid, owner: str, session_id: str) -> None:
+    """Forget a closed session and its outputs. Raises Conflict while it is open."""
+    session = own_session(grid, owner, session_id)
+    if session.verdict is None:
+        raise Conflict(f"session {session_id} is still open; cancel it first")
+    grid.payloads.delete_prefix(results_prefix(session_id))
+    grid.table.delete_session(session)

@@ -1,0 +1,129 @@
+"""Healing: whatever is past its time is retried, failed or closed.
+
+    sweeper (every minute) --> due sessions --> close | expire | finish the cancel | revive
+    end of the Map         --> settle       --> chunk numbers that are still to run
+
+A session is looked at again and again until it is closed and its closing was published. Deciding
+is pure (`next_dispatch`); the rest carries out what was decided.
+"""
+
+from collections.abc import Sequence
+
+from .closing import announce, close
+from .ending import end_all
+from .planning import EXPRESS_LIFE_SECONDS
+from .ports import Dispatch, ExecutionState
+from .records import Chunk, Session, Shard, expire_lease
+from .sharding import shards_from_blob
+from .states import ChunkState
+from .telemetry import logger
+from .wiring import Grid
+
+LOOK_AGAIN_SECONDS = 60.0
+SWEEP_LIMIT = 200
+
+
+def sweep(grid: Grid) -> int:
+    """Look at every session whose time has come; answers how many those were.
+
+    One that can't be healed now must not keep the others waiting: its error is logged, and it
+    stays due.
+    """
+    due = grid.table.due_sessions(grid.clock.now(), SWEEP_LIMIT)
+    for session_id in due:
+        try:
+            _look_after(grid, session_id)
+        except Exception:
+            logger.exception("session could not be healed", session_id=session_id)
+    return len(due)
+
+
+def _look_after(grid: Grid, session_id: str) -> None:
+    session = grid.table.read_session(session_id)
+    if session is None:
+        return
+    if session.verdict is not None:
+        announce(grid, session)
+        return
+    if session.cancelling:
+        end_all(grid, session, ChunkState.CANCELLED)
+    else:
+        revive(grid, session)
+    grid.table.postpone(session_id, next_look(session, grid.clock.now()))
+
+
+def next_look(session: Session, now: float) -> float:
+    return min(now + LOOK_AGAIN_SECONDS, max(session.deadline_at, now + 1))
+
+
+def revive(grid: Grid, session: Session) -> None:
+    """Finish whatever prefix of submitting, running or closing the session was left at."""
+    if session.verdict is not None:
+        return
+    now = grid.clock.now()
+    if now >= session.deadline_at:
+        end_all(grid, session, ChunkState.EXPIRED)
+        return
+    shards = _complete_shards(grid, session)
+    shards = [release_expired(grid, shard, now) for shard in shards]
+    if close(grid, shards) is not None:
+        return
+    number = next_dispatch(session, shards, grid.dispatcher.look(session), now)
+    if number is not None:
+        _dispatch(grid, session, number, pending_chunks(shards), now)
+
+
+def next_dispatch(
+    session: Session, shards: Sequence[Shard], execution: ExecutionState, now: float
+) -> int | None:
+    """Number of the execution to start now, or None if the one there is still at work.
+
+    An EXPRESS execution can't be asked; it lives five minutes. One whose chunks nobody ever
+    claimed is started again under its own number: a second start does no harm.
+    """
+    if not pending_chunks(shards):
+        return None
+    if execution is ExecutionState.UNKNOWN:
+        untouched = all(chunk == Chunk(chunk.tasks) for shard in shards for chunk in shard.chunks)
+        old = now - session.dispatched_at >= EXPRESS_LIFE_SECONDS
+        if not untouched:
+            execution = ExecutionState.ENDED if old else ExecutionState.RUNNING
+    if execution is ExecutionState.RUNNING:
+        return None
+    return session.dispatches + (execution is ExecutionState.ENDED)
+
+
+def pending_chunks(shards: Sequence[Shard]) -> list[int]:
+    return [
+        shard.number_of(slot)
+        for shard in shards
+        for slot, chunk in enumerate(shard.chunks)
+        if chunk.state is ChunkState.PENDING
+    ]
+
+
+def _dispatch(grid: Grid, session: Session, number: int, chunks: list[int], now: float) -> None:
+    if number > session.dispatches and not grid.table.mark_dispatched(
+        session.session_id, number, now, now + LOOK_AGAIN_SECONDS
+    ):
+        return
+    logger.info("session dispatched again", session_id=session.session_id, dispatch=number)
+    grid.dispatcher.start(Dispatch(session, number, chunks))
+
+
+def _complete_shards(grid: Grid, session: Session) -> list[Shard]:
+    shards = grid.table.read_shards(session.session_id)
+    if len(shards) == session.shards:
+        return shards
+    blob = grid.table.read_blob(session.session_id, session.blob_id)
+    grid.table.create_shards(session, shards_from_blob(session, blob))
+    return grid.table.read_shards(session.session_id)
+
+
+def release_expired(grid: Grid, shard: Shard, now: float) -> Shard:
+    """Take every claim away whose lease ran out; a lost race means that somebody else moved it."""
+    for slot, chunk in enumerate(shard.chunks):
+        released = expire_lease(chunk, now)
+        if released is not None:
+            shard = grid.table.swap_chunk(shard, slot, released).shard
+    return shard

@@ -1,0 +1,203 @@
+"""Accepting a session.
+
+    validate -> plan -> create_session (conditional) -> create_shards -> start the execution -> 202
+
+Every step can be repeated, and the sweeper finishes any prefix of them. Never looks into a task:
+tasks in the request are packed into lines and carried, files stay in the payload store.
+"""
+
+import hashlib
+import io
+import json
+import uuid
+from dataclasses import dataclass
+
+from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, UploadRequest
+from .data_plane import Packed, pack
+from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
+from .names import input_key, session_id
+from .planning import INLINE_INPUT_BYTES, Workload, plan
+from .ports import Dispatch, Worker
+from .records import InputRef, Session
+from .recovery import revive
+from .sharding import cut_lines, make_blob, make_shards
+from .wiring import Grid
+
+DEFAULT_TASK_TIMEOUT_SECONDS = 300.0
+UPLOAD_URL_SECONDS = 3600
+
+
+def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
+    """Presigned URLs under the owner's own folder. Nothing is stored by asking."""
+    upload_id = request.upload_id or uuid.uuid4().hex
+    key = input_key(owner, upload_id)
+    multipart_id = request.multipart_id
+    if request.parts is None:
+        urls = [grid.payloads.presign_put(key)]
+    else:
+        multipart_id = multipart_id or grid.payloads.start_multipart(key)
+        numbers = range(request.first_part, request.first_part + request.parts)
+        urls = [grid.payloads.presign_part(key, multipart_id, number) for number in numbers]
+    return Upload(
+        upload_id=upload_id,
+        multipart_id=multipart_id,
+        urls=urls,
+        expires_in_seconds=UPLOAD_URL_SECONDS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """A session's tasks: how many, where, and where each `stride`-th line begins."""
+
+    packed: Packed
+    input: InputRef
+    lines: bytes | None
+
+
+def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
+    """Accept a session, or answer the one that the same token and tasks made before.
+
+    Raises NotFound for an unknown worker, Conflict for a token used with other tasks,
+    RequestTooLarge over a quota, InvalidRequest for options or input that can't be.
+    """
+    worker = grid.dispatcher.find_worker(request.worker)
+    if worker is None:
+        raise NotFound(
+            f"there is no worker {request.worker!r} in this grid; GET /v1/workers lists them"
+        )
+    material = _gather(grid, owner, request)
+    session = _new_session(grid, owner, request, worker, material)
+    boundaries = _boundaries(session, material.packed)
+    stored = grid.table.create_session(session, make_blob(boundaries, material.lines))
+    if stored.digest != session.digest:
+        raise Conflict(
+            f"client_token {request.client_token!r} was used for session {stored.session_id} with "
+            "other tasks, worker or options; use a new token"
+        )
+    if stored != session:
+        revive(grid, stored)
+        return stored
+    grid.table.create_shards(stored, make_shards(stored, boundaries))
+    lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
+    grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
+    return stored
+
+
+def _gather(grid: Grid, owner: str, request: SubmitRequest) -> _Material:
+    if request.input is not None:
+        _check_quota(grid, request.input.tasks, request.input.size)
+        return _uploaded(grid, owner, request.input)
+    sink = io.BytesIO()
+    packed = pack(request.tasks or (), sink)
+    _check_quota(grid, packed.tasks, packed.size)
+    lines = sink.getvalue()
+    if packed.size <= INLINE_INPUT_BYTES:
+        return _Material(packed, InputRef(None, "", packed.size), lines)
+    key = input_key(owner, packed.sha256[:32])
+    stored = grid.payloads.put(key, lines)
+    return _Material(packed, InputRef(key, stored.etag, packed.size), None)
+
+
+def _check_quota(grid: Grid, tasks: int, size: int) -> None:
+    settings = grid.settings
+    if tasks > settings.max_tasks:
+        raise RequestTooLarge(
+            f"the session has {tasks} tasks; this grid takes {settings.max_tasks} at most"
+        )
+    if size > settings.max_input_mib * 1024 * 1024:
+        raise RequestTooLarge(
+            f"the input has {size} bytes; this grid takes {settings.max_input_mib} MiB at most"
+        )
+
+
+def _uploaded(grid: Grid, owner: str, upload: UploadedInput) -> _Material:
+    key = input_key(owner, upload.upload_id)
+    if upload.multipart_id is not None:
+        grid.payloads.complete_multipart(key, upload.multipart_id, upload.etags or ())
+    stored = grid.payloads.head(key)
+    if stored is None:
+        raise InvalidRequest(
+            f"nothing was uploaded as {upload.upload_id}; "
+            "PUT the file to the URL that POST /v1/uploads gave"
+        )
+    if stored.size != upload.size:
+        raise InvalidRequest(
+            f"upload {upload.upload_id} has {stored.size} bytes, not {upload.size}; upload it again"
+        )
+    packed = Packed(upload.stride, upload.tasks, upload.size, upload.offsets, upload.sha256)
+    return _Material(packed, InputRef(key, stored.etag, stored.size), None)
+
+
+def _new_session(
+    grid: Grid, owner: str, request: SubmitRequest, worker: Worker, material: _Material
+) -> Session:
+    options = request.options
+    packed = material.packed
+    timeout_seconds = _task_timeout(options, worker)
+    chosen = plan(
+        Workload(
+            tasks=packed.tasks,
+            size=packed.size,
+            task_seconds=options.task_seconds or grid.table.read_task_seconds(worker.name),
+            task_timeout_seconds=timeout_seconds,
+            chunk_size=options.chunk_size,
+            max_concurrency=options.max_concurrency,
+            stride=packed.stride,
+        )
+    )
+    now = grid.clock.now()
+    retention_seconds = grid.settings.retention_days * 86_400
+    return Session(
+        session_id=session_id(owner, request.client_token),
+        owner=owner,
+        worker=worker.name,
+        function=worker.function,
+        tasks=packed.tasks,
+        digest=_digest(request, packed),
+        input=material.input,
+        chunk_size=chosen.chunk_size,
+        route=chosen.route,
+        children=chosen.children,
+        max_concurrency=chosen.max_concurrency,
+        watch_seconds=chosen.watch_seconds,
+        task_timeout_seconds=timeout_seconds,
+        max_attempts=options.max_attempts,
+        priority=options.priority,
+        created_at=now,
+        deadline_at=now + options.timeout_seconds,
+        expires_at=int(now + options.timeout_seconds + retention_seconds),
+        name=options.name,
+        tags=dict(options.tags),
+        dispatches=1,
+        dispatched_at=now,
+    )
+
+
+def max_task_timeout(worker: Worker) -> float:
+    """A worker needs up to 60 s of its own time beside a task: to start, hand back and commit."""
+    return worker.timeout_seconds - min(60.0, worker.timeout_seconds / 2)
+
+
+def _task_timeout(options: SessionOptions, worker: Worker) -> float:
+    limit = max_task_timeout(worker)
+    if options.task_timeout_seconds is None:
+        return min(DEFAULT_TASK_TIMEOUT_SECONDS, limit)
+    if options.task_timeout_seconds > limit:
+        raise InvalidRequest(
+            f"options.task_timeout_seconds is {options.task_timeout_seconds:g}; "
+            f"worker {worker.name!r} allows {limit:g} at most"
+        )
+    return options.task_timeout_seconds
+
+
+def _digest(request: SubmitRequest, packed: Packed) -> str:
+    """Of what the caller said, not of where the file lies: a new upload of it is the same."""
+    said = [request.worker, packed.sha256, packed.tasks, request.options.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _boundaries(session: Session, packed: Packed) -> list[int]:
+    """Where each chunk begins in the input, and the input's end."""
+    step = session.chunk_size // packed.stride
+    return [*packed.offsets[::step], packed.size]
