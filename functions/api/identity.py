@@ -1,0 +1,31 @@
+"""Who owns what a request makes: derived from the identity that API Gateway verified, alone.
+
+Source of the fields: API Gateway developer guide, "$context variables" (identity.*).
+"""
+
+from typing import Any
+
+from stepgrid_core.errors import AccessDenied
+
+#: Role names that IAM Identity Center makes; there the session name is a person, set by AWS.
+PERMISSION_SET_ROLE = "AWSReservedSSO_"
+
+
+def owner_of(identity: dict[str, Any]) -> str:
+    """A Cognito identity, an IAM user, a role, or a person behind a permission set.
+
+    The session name of an assumed role is left out: whoever may assume the role chooses it, so it
+    tells nobody apart, and the next process of the same program would not find its sessions.
+    Raises AccessDenied if nothing was verified.
+    """
+    if cognito_id := identity.get("cognitoIdentityId"):
+        return f"cognito:{cognito_id}"
+    arn = identity.get("userArn")
+    if not arn:
+        raise AccessDenied("the request bears no verified identity; sign it with AWS credentials")
+    if ":assumed-role/" not in arn:
+        return str(arn)
+    account, _, assumed = str(arn).partition(":assumed-role/")
+    role, _, session_name = assumed.rpartition("/")
+    person = f"/{session_name}" if role.startswith(PERMISSION_SET_ROLE) else ""
+    return f"{account}:assumed-role/{role}{person}"

@@ -1,0 +1,39 @@
+"""Called by the state machines: a worker was lost, or a Map is over. See stepgrid_core.loss."""
+
+import os
+from functools import cache
+from typing import Any
+
+from stepgrid_core.invocation import Invocation
+from stepgrid_core.loss import lose, settle
+from stepgrid_core.telemetry import logger
+from stepgrid_core.wiring import Grid, aws_grid
+
+
+def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
+    """{"action": "lost", session, chunk, token, error} or {"action": "settle", session}."""
+    if event["action"] == "lost":
+        invocation = Invocation.read(event)
+        error = str(event.get("error", {}).get("Error", ""))
+        outcome = lose(grid, invocation, error)
+        logger.warning(
+            "worker lost",
+            session_id=invocation.facts.session_id,
+            chunk=invocation.chunk,
+            error=error,
+            outcome=outcome,
+        )
+        return {"outcome": outcome}
+    facts = Invocation.read_facts(event["session"])
+    chunks = settle(grid, facts)
+    logger.info("map settled", session_id=facts.session_id, chunks_left=len(chunks))
+    return {"chunks": chunks}
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return handle(event, _aws_grid())
+
+
+@cache
+def _aws_grid() -> Grid:
+    return aws_grid(dict(os.environ))

@@ -1,0 +1,24 @@
+"""Every minute: heal whatever is past its time. See stepgrid_core.recovery."""
+
+import os
+from functools import cache
+from typing import Any
+
+from stepgrid_core.recovery import sweep
+from stepgrid_core.telemetry import logger
+from stepgrid_core.wiring import Grid, aws_grid
+
+
+def handle(grid: Grid) -> dict[str, int]:
+    looked_at = sweep(grid)
+    logger.info("sweep done", sessions=looked_at)
+    return {"sessions": looked_at}
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    return handle(_aws_grid())
+
+
+@cache
+def _aws_grid() -> Grid:
+    return aws_grid(dict(os.environ))

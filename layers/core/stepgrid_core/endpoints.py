@@ -1,0 +1,172 @@
+"""The `/v1` routes: which request model goes to which use case, and what every error looks like.
+
+    HttpRequest --> find route --> owner --> read body and query --> use case --> HttpAnswer
+
+One table serves the api function, the OpenAPI document and the in-memory grid. No 5xx for anything
+that a caller can send. This module knows no HTTP server and no Lambda event.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from . import __version__, contract
+from .cancellation import cancel
+from .description import describe, list_sessions, list_workers
+from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
+from .outputs import delete_session, list_tasks, read_results
+from .submission import create_upload, submit
+from .telemetry import logger
+from .wiring import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    method: str
+    path: str
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    body: bytes = b""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    status: int
+    body: str  #: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was read: what a use case gets."""
+
+    grid: Grid
+    owner: str
+    session_id: str
+    body: Any
+    query: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    summary: str
+    use: Callable[[Call], BaseModel]
+    answer: type[BaseModel]
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] = contract.NoQuery
+    status: HTTPStatus = HTTPStatus.OK
+    signed: bool = True  #: False: answers without knowing who asks
+
+    def match(self, path: str) -> re.Match[str] | None:
+        return re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path), path)
+
+
+def _submit(call: Call) -> BaseModel:
+    session = submit(call.grid, call.owner, call.body)
+    return describe(call.grid, call.owner, session.session_id)
+
+
+def _cancel(call: Call) -> BaseModel:
+    counts = cancel(call.grid, call.owner, call.body.session_ids)
+    return contract.CancelResponse(sessions=counts)
+
+
+def _delete(call: Call) -> BaseModel:
+    delete_session(call.grid, call.owner, call.session_id)
+    return contract.DeleteResponse(session_id=call.session_id)
+
+
+def _health(_: Call) -> BaseModel:
+    return contract.Health(version=__version__, contract_version=contract.CONTRACT_VERSION)
+
+
+ROUTES = (
+    Route("POST", "/v1/uploads", "Presigned URLs to PUT an input file to",
+          lambda call: create_upload(call.grid, call.owner, call.body),
+          contract.Upload, contract.UploadRequest, status=HTTPStatus.CREATED),
+    Route("POST", "/v1/sessions", "Submit a session; idempotent by client_token",
+          _submit, contract.SessionDescription, contract.SubmitRequest,
+          status=HTTPStatus.ACCEPTED),
+    Route("GET", "/v1/sessions", "Own sessions, newest first",
+          lambda call: list_sessions(call.grid, call.owner, call.query.state, call.query.cursor),
+          contract.SessionList, query=contract.SessionsQuery),
+    Route("POST", "/v1/sessions/cancel", "Cancel sessions; idempotent",
+          _cancel, contract.CancelResponse, contract.CancelRequest),
+    Route("GET", "/v1/sessions/{session_id}", "State, counts, timings; can wait for the end",
+          lambda call: describe(call.grid, call.owner, call.session_id, call.query.wait),
+          contract.SessionDescription, query=contract.WaitQuery),
+    Route("GET", "/v1/sessions/{session_id}/results", "Chunk outputs in order",
+          lambda call: read_results(call.grid, call.owner, call.session_id, call.query.cursor),
+          contract.ResultPage, query=contract.CursorQuery),
+    Route("GET", "/v1/sessions/{session_id}/tasks", "Tasks, in order, by state",
+          lambda call: list_tasks(
+              call.grid, call.owner, call.session_id, call.query.state, call.query.cursor),
+          contract.TaskPage, query=contract.TasksQuery),
+    Route("DELETE", "/v1/sessions/{session_id}", "Forget a closed session and its results",
+          _delete, contract.DeleteResponse),
+    Route("GET", "/v1/workers", "Workers that tasks can be sent to",
+          lambda call: list_workers(call.grid), contract.WorkerList),
+    Route("GET", "/v1/health", "Version of the grid; no signature needed",
+          _health, contract.Health, signed=False),
+)  # fmt: skip
+
+
+def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> HttpAnswer:
+    """Carry a request out; `identify` gives the verified owner, or raises AccessDenied."""
+    try:
+        route, session_id = _find(request)
+        owner = identify() if route.signed else ""
+        query = _read_query(route, request)
+        body = None if route.body is None else route.body.model_validate_json(request.body)
+        model = route.use(Call(grid, owner, session_id, body, query))
+        return HttpAnswer(route.status, model.model_dump_json())
+    except RequestError as error:
+        return _refuse(request, error.status, error.code, error.message, error.details)
+    except ValidationError as error:
+        return _refuse_invalid(request, error)
+    except Unavailable as error:
+        logger.warning("service unavailable", reason=str(error))
+        message = "the grid can't do this right now; send the same request again"
+        return _refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message)
+
+
+def _find(request: HttpRequest) -> tuple[Route, str]:
+    matches = [(route, match) for route in ROUTES if (match := route.match(request.path))]
+    if not matches:
+        raise NotFound(f"there is no route {request.path[:128]!r}; see the OpenAPI document")
+    for route, match in matches:
+        if route.method == request.method:
+            return route, match.groupdict().get("session_id", "")
+    raise MethodNotAllowed(f"{request.path[:128]!r} does not take {request.method[:16]}")
+
+
+def _read_query(route: Route, request: HttpRequest) -> BaseModel:
+    for name, values in request.query.items():
+        if len(values) != 1:
+            raise InvalidRequest(f"query parameter {name[:64]!r} was given {len(values)} times")
+    return route.query.model_validate({name: values[0] for name, values in request.query.items()})
+
+
+def _refuse_invalid(request: HttpRequest, error: ValidationError) -> HttpAnswer:
+    """Says where and what, never the value: it may be a payload."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    details = [
+        {"where": ".".join(str(part) for part in fault["loc"])[:256], "what": fault["msg"][:512]}
+        for fault in faults[:20]
+    ]
+    more = f" (and {len(faults) - 1} more, see details)" if len(faults) > 1 else ""
+    message = f"{details[0]['where'] or 'the request'}: {details[0]['what']}{more}"
+    return _refuse(request, InvalidRequest.status, InvalidRequest.code, message, details)
+
+
+def _refuse(
+    request: HttpRequest, status: int, code: str, message: str, details: Any = None
+) -> HttpAnswer:
+    error = contract.ErrorBody(code=code, message=message, details=details)
+    body = contract.ErrorResponse(error=error, request_id=request.request_id)
+    return HttpAnswer(status, body.model_dump_json())
