@@ -1,0 +1,148 @@
+"""Who may do what in the deployed stack: asserted on the roles that the SAM transform makes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.translated_template import (
+    properties,
+    read_template,
+    resources_of_type,
+    translate,
+    worker_names,
+)
+
+TEMPLATE = read_template()
+
+#: Every action that each role may take, whatever policy it comes from. Logs of functions apart.
+WORKER_ACTIONS = {
+    "dynamodb:GetItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+    "events:PutEvents",
+    "s3:GetObject",
+    "s3:PutObject",
+}
+LOG_DELIVERY_ACTIONS = {
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+}
+ROLE_ACTIONS = {
+    "ApiFunctionRole": {
+        "dynamodb:BatchWriteItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "events:PutEvents",
+        "lambda:GetFunctionConfiguration",
+        "lambda:ListFunctions",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "states:DescribeExecution",
+        "states:StartExecution",
+        "states:StopExecution",
+    },
+    "SweeperFunctionRole": {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "events:PutEvents",
+        "sqs:SendMessage",
+        "states:DescribeExecution",
+        "states:StartExecution",
+    },
+    "RecorderFunctionRole": {
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "events:PutEvents",
+    },
+    "SessionMachineRole": LOG_DELIVERY_ACTIONS
+    | {
+        "lambda:InvokeFunction",
+        "states:DescribeExecution",
+        "states:StartExecution",
+        "states:StopExecution",
+    },
+    "BurstMachineRole": LOG_DELIVERY_ACTIONS | {"lambda:InvokeFunction"},
+    **{f"{worker}Role": WORKER_ACTIONS for worker in worker_names(TEMPLATE)},
+}
+#: Statements on any resource: these actions know no resource.
+UNBOUND_STATEMENTS = {"FindWorkers": {"lambda:ListFunctions"}, "DeliverLogs": LOG_DELIVERY_ACTIONS}
+
+
+@pytest.fixture(scope="module")
+def translated() -> dict[str, Any]:
+    return translate(TEMPLATE)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements_of(template: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
+    """The statements of a role's inline policies and of the template's managed ones it has."""
+    described = properties(template, role)
+    for policy in described.get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]
+    for attached in described.get("ManagedPolicyArns", []):
+        if isinstance(attached, dict):
+            yield from properties(template, attached["Ref"])["PolicyDocument"]["Statement"]
+
+
+@pytest.mark.parametrize("role", sorted(ROLE_ACTIONS))
+def test_a_role_may_do_what_it_uses_and_no_more(translated: dict[str, Any], role: str) -> None:
+    """A role's actions are exactly those listed, none with a wildcard."""
+    allowed = {
+        action
+        for statement in statements_of(translated, role)
+        for action in listed(statement["Action"])
+        if statement["Effect"] == "Allow"
+    }
+    assert allowed == ROLE_ACTIONS[role]
+    attached = properties(translated, role).get("ManagedPolicyArns", [])
+    of_aws = [arn for arn in attached if isinstance(arn, str)]
+    assert all(arn.endswith("/service-role/AWSLambdaBasicExecutionRole") for arn in of_aws)
+
+
+def test_every_role_is_known(translated: dict[str, Any]) -> None:
+    """A role that a change adds has to be listed here with what it may do."""
+    assert set(resources_of_type(translated, "AWS::IAM::Role")) == set(ROLE_ACTIONS)
+
+
+def test_resources_are_named(translated: dict[str, Any]) -> None:
+    """A statement names its resources, except where the action knows none."""
+    unbound = {
+        statement["Sid"]: set(listed(statement["Action"]))
+        for role in ROLE_ACTIONS
+        for statement in statements_of(translated, role)
+        if "*" in listed(statement["Resource"])
+    }
+    assert unbound == UNBOUND_STATEMENTS
+
+
+def test_workers_write_results_only(translated: dict[str, Any]) -> None:
+    """User code, which runs with a worker's role, can't change a session's input."""
+    statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
+    (written,) = (each for each in statements if "s3:PutObject" in listed(each["Action"]))
+    assert written["Resource"] == {"Fn::Sub": "${PayloadBucket.Arn}/results/*"}
+
+
+def test_clients_may_call_the_api_only(translated: dict[str, Any]) -> None:
+    """The policy for submitters covers this API's /v1 and nothing else."""
+    (statement,) = properties(translated, "ClientPolicy")["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "execute-api:Invoke"
+    assert statement["Resource"]["Fn::Sub"].endswith(":${Api}/${Stage}/*/v1/*")

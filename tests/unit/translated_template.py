@@ -1,0 +1,82 @@
+"""template.yaml as CloudFormation sees it: what the SAM transform makes of it, translated offline.
+
+Assertions on the translated template also cover what SAM adds by itself: roles, stages and so on.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+PROJECT = Path(__file__).parents[2]
+REGION = "eu-central-1"
+#: The properties that name local files, and which `sam deploy` replaces by S3 addresses.
+LOCAL_FILE_PROPERTIES = ("CodeUri", "ContentUri", "DefinitionUri")
+
+Resource = dict[str, Any]
+
+
+def read_template() -> dict[str, Any]:
+    """template.yaml, intrinsic functions in their long form."""
+    template: dict[str, Any] = json.loads(json.dumps(_read_yaml(PROJECT / "template.yaml")))
+    return template
+
+
+def read_definition(name: str) -> dict[str, Any]:
+    """A state machine's definition as the file has it, `${...}` in place."""
+    path = PROJECT / "statemachines" / f"{name}.asl.yaml"
+    definition: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return definition
+
+
+def translate(template: dict[str, Any]) -> dict[str, Any]:
+    """What CloudFormation gets once the SAM transform has run on the template."""
+    uploaded = _with_uploaded_files(template)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", REGION)
+        translator = Translator(managed_policy_map={}, sam_parser=Parser())
+        translated = translator.translate(uploaded, parameter_values={})
+    plain: dict[str, Any] = json.loads(json.dumps(translated))
+    return plain
+
+
+def resources_of_type(template: dict[str, Any], resource_type: str) -> dict[str, Resource]:
+    return {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == resource_type
+    }
+
+
+def properties(template: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = template["Resources"][name]["Properties"]
+    return found
+
+
+def worker_names(template: dict[str, Any]) -> list[str]:
+    """The logical ids of the worker functions of an untranslated template."""
+    functions = resources_of_type(template, "AWS::Serverless::Function")
+    return sorted(
+        name
+        for name, function in functions.items()
+        if function["Properties"]["CodeUri"].startswith("functions/workers/")
+    )
+
+
+def _read_yaml(path: Path) -> Any:
+    return yaml_parse(path.read_text(encoding="utf-8"))
+
+
+def _with_uploaded_files(template: dict[str, Any]) -> dict[str, Any]:
+    uploaded = copy.deepcopy(template)
+    for resource in uploaded["Resources"].values():
+        for name in LOCAL_FILE_PROPERTIES:
+            if name in resource["Properties"]:
+                resource["Properties"][name] = "s3://bucket/key"
+    return uploaded
