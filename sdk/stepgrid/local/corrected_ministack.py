@@ -1,0 +1,56 @@
+"""ministack with its named faults corrected: `python -m stepgrid.local.corrected_ministack`.
+
+The corrections that must be made inside the emulator's process; those of what it is given are in
+`corrections`. One function per fault, with what AWS does; nothing else of its inside is touched.
+tests/integration/test_local_corrections.py tells when a fault has been mended upstream.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack import app
+from ministack.services import stepfunctions
+
+
+def take_loopback_for_secure() -> None:
+    """Let policies that demand TLS be met by loopback.
+
+    AWS: endpoints speak TLS, so a bucket policy with aws:SecureTransport lets signed calls pass.
+    ministack 1.5.33: speaks plain HTTP, and the same policy denies every call to the bucket.
+    """
+    pin = app.pin_request_origin
+
+    def pin_as_secure(source_ip: str, secure_transport: bool) -> None:
+        pin(source_ip, True)
+
+    app.pin_request_origin = pin_as_secure
+
+
+def follow_max_concurrency_path() -> None:
+    """Let a Map take its concurrency from its input.
+
+    AWS: MaxConcurrencyPath names the number in the state's input (Map state, both modes).
+    ministack 1.5.33: ignores it and runs 64 iterations at once.
+    """
+    run_map_items = stepfunctions._run_map_items
+
+    def run_with_path(state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
+        path = state.get("MaxConcurrencyPath")
+        if path is not None:
+            effective = stepfunctions._apply_input_path(state, given, context)
+            most = stepfunctions._resolve_path_or_ctx(path, effective, context)
+            state = {**state, "MaxConcurrency": most}
+        return run_map_items(state, given, execution, context)
+
+    stepfunctions._run_map_items = run_with_path
+
+
+def main() -> None:
+    take_loopback_for_secure()
+    follow_max_concurrency_path()
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

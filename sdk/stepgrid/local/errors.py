@@ -1,0 +1,34 @@
+"""What can go wrong with the local cloud.
+
+LocalCloudError
+├── EmulatorError      the AWS emulator did not start, or is not safe to use
+├── DeploymentError    `sam build` or `sam deploy` failed
+└── NotRunningError    the call needs a running local cloud and there is none
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class LocalCloudError(Exception):
+    """The local cloud could not do what was asked; the message says why and what to do."""
+
+
+class EmulatorError(LocalCloudError):
+    """The AWS emulator did not start, or is not safe to use."""
+
+
+class DeploymentError(LocalCloudError):
+    """`sam build` or `sam deploy` failed.
+
+    log_path: the whole output of the SAM CLI.
+    """
+
+    def __init__(self, message: str, log_path: Path) -> None:
+        super().__init__(message)
+        self.log_path = log_path
+
+
+class NotRunningError(LocalCloudError):
+    """The call needs a running local cloud and there is none."""
