@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from .contract import CancelCounts
 from .ending import end_all
-from .records import Shard, count
-from .states import ChunkState, TaskState
+from .records import Chunk, Session, count
+from .states import ChunkState, SessionState, TaskState
 from .wiring import Grid
 
 #: A worker looks at its row every `watch_seconds`, and may start tasks for twice as long.
@@ -37,19 +37,29 @@ def cancel(grid: Grid, owner: str, session_ids: Iterable[str]) -> dict[str, Canc
 
 def _cancel_one(grid: Grid, owner: str, session_id: str) -> tuple[CancelCounts, float]:
     session = grid.table.read_session(session_id)
-    if session is None or session.owner != owner or session.verdict is not None:
+    if session is None or session.owner != owner:
         return CancelCounts(), 0.0
+    permit = permit_seconds(session.watch_seconds)
+    if session.verdict is not None:
+        return CancelCounts(), _permit_left(session, permit, grid.clock.now())
     grid.table.mark_cancelling(session_id, grid.clock.now())
     changed = end_all(grid, session, ChunkState.CANCELLED)
     grid.dispatcher.stop(session)
-    counts = _counts([old for old, _ in changed])
-    wait = permit_seconds(session.watch_seconds) if counts.cancelled_processing else 0.0
-    return counts, wait
+    ended = [chunk for old, _ in changed for chunk in old.chunks if not chunk.terminal]
+    was_claimed = any(chunk.attempt for chunk in ended)
+    return _counts(ended), permit if was_claimed else 0.0
 
 
-def _counts(shards: Iterable[Shard]) -> CancelCounts:
+def _permit_left(session: Session, permit: float, now: float) -> float:
+    """Another cancel has just ended the rows: its workers' permits must lapse for us as well."""
+    if session.verdict is not SessionState.CANCELLED or session.closed_at is None:
+        return 0.0
+    return min(permit, max(0.0, session.closed_at + permit - now))
+
+
+def _counts(chunks: Iterable[Chunk]) -> CancelCounts:
     """The unsettled tasks of the rows as they were just before: those are what was cancelled."""
-    before = count(chunk for shard in shards for chunk in shard.chunks if not chunk.terminal)
+    before = count(chunks)
     pending, processing, retrying = (
         before[state] for state in (TaskState.PENDING, TaskState.PROCESSING, TaskState.RETRYING)
     )

@@ -16,6 +16,7 @@ This module knows user code only as a TaskRunner, and AWS not at all.
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from . import records
@@ -77,11 +78,11 @@ def _claim(grid: Grid, invocation: Invocation, seconds: float) -> _Claimed | Non
     The first try takes for granted that nobody was here before: mostly true, and one read less.
     """
     number, slot = shard_of(invocation.chunk)
-    shard = _untouched(invocation.facts, number)
+    shard, nonce = _untouched(invocation.facts, number), token_hex(3)
     while True:
         seen_at, now = grid.clock.monotonic(), grid.clock.now()
         chunk = records.claim(
-            shard.chunks[slot], invocation.token, now, now + seconds + LEASE_GRACE_SECONDS
+            shard.chunks[slot], invocation.token, nonce, now, now + seconds + LEASE_GRACE_SECONDS
         )
         if chunk is None:
             return None

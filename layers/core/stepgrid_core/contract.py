@@ -233,7 +233,7 @@ class ChunkOutput(Response):
     lines: str | None = None
     url: str | None = None
     size: Count = 0
-    digest: str | None = Field(None, description="first 16 bytes of SHA-256, base64url, no padding")
+    digest: str | None = Field(None, description="first 12 bytes of SHA-256, base64url")
 
 
 class ResultPage(Response):

@@ -28,8 +28,8 @@ def encode(value: Any) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """Half of a SHA-256, short enough for a chunk row: finds damage, not forgery."""
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:16]).rstrip(b"=").decode()
+    """96 bits of SHA-256, short enough for a chunk row: finds damage, not forgery."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:12]).decode()
 
 
 @dataclass(slots=True)
@@ -49,6 +49,15 @@ class Packed:
             self.offsets = self.offsets[::2]
 
 
+def encode_lines(tasks: Iterable[Any]) -> Iterator[bytes]:
+    """Each task as a line of JSON. Raises InvalidRequest naming the first that JSON can't say."""
+    for index, task in enumerate(tasks):
+        try:
+            yield encode(task) + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidRequest(f"task {index} is not JSON: {error}") from error
+
+
 def pack(
     tasks: Iterable[Any], sink: BinaryIO, stride: int = 1, most_offsets: int = 10_000
 ) -> Packed:
@@ -56,13 +65,16 @@ def pack(
 
     Raises InvalidRequest naming the first task that JSON can't say.
     """
+    return pack_lines(encode_lines(tasks), sink, stride, most_offsets)
+
+
+def pack_lines(
+    lines: Iterable[bytes], sink: BinaryIO, stride: int = 1, most_offsets: int = 10_000
+) -> Packed:
+    """Write lines that are JSON already, each ended by a newline; see `pack`."""
     packed = Packed(stride)
     checksum = hashlib.sha256()
-    for index, task in enumerate(tasks):
-        try:
-            line = encode(task) + b"\n"
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidRequest(f"task {index} is not JSON: {error}") from error
+    for index, line in enumerate(lines):
         if index % packed.stride == 0:
             packed.offsets.append(packed.size)
             packed.coarsen(most_offsets)

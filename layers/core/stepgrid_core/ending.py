@@ -1,6 +1,7 @@
 """Ending a session from outside: every chunk that is not over gets the same terminal state."""
 
 from dataclasses import replace
+from secrets import token_hex
 
 from .closing import close
 from .ports import Swap
@@ -14,16 +15,19 @@ def end_all(grid: Grid, session: Session, state: ChunkState) -> list[tuple[Shard
 
     What a worker committed before stays; what it holds is refused when it commits.
     """
-    shards = grid.table.read_shards(session.session_id)
-    changed = grid.each(lambda shard: _end_shard(grid, shard, state), shards)
+    shards, nonce = grid.table.read_shards(session.session_id), token_hex(4)
+    changed = grid.each(lambda shard: _end_shard(grid, shard, state, nonce), shards)
     close(grid, grid.table.read_shards(session.session_id))
     return [pair for pair in changed if pair is not None]
 
 
-def _end_shard(grid: Grid, shard: Shard, state: ChunkState) -> tuple[Shard, Shard] | None:
+def _end_shard(
+    grid: Grid, shard: Shard, state: ChunkState, nonce: str
+) -> tuple[Shard, Shard] | None:
     """A lost race is a worker's write, of which there are finitely many: so the loop ends."""
     while not shard.terminal:
-        new = replace(shard, chunks=tuple(end(chunk, state) or chunk for chunk in shard.chunks))
+        chunks = tuple(end(chunk, state, nonce) or chunk for chunk in shard.chunks)
+        new = replace(shard, chunks=chunks)
         swap: Swap = grid.table.swap_shard(shard, new)
         if swap.won:
             return shard, new

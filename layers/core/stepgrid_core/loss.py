@@ -6,7 +6,7 @@ Map is over --> settle --> chunk numbers for another round, [] when there are no
 
 from dataclasses import replace
 
-from .closing import shard_changed
+from .closing import close, shard_changed
 from .ending import end_all
 from .invocation import Invocation, SessionFacts
 from .names import shard_of
@@ -58,5 +58,8 @@ def settle(grid: Grid, facts: SessionFacts) -> list[int]:
     if now >= session.deadline_at:
         end_all(grid, session, ChunkState.EXPIRED)
         return []
-    shards = grid.table.read_shards(session.session_id)
-    return pending_chunks([release_expired(grid, shard, now) for shard in shards])
+    shards = [
+        release_expired(grid, shard, now) for shard in grid.table.read_shards(session.session_id)
+    ]
+    close(grid, shards)
+    return pending_chunks(shards)

@@ -29,7 +29,6 @@ EXPRESS_LIFE_SECONDS = 330.0
 #: Tasks kept in the table and carried in the execution input, whose limit is 256 KiB of UTF-8
 #: after escaping; each KiB costs one write unit, an S3 PUT as much as eight and 40 ms.
 INLINE_INPUT_BYTES = 32 * 1024
-DEFAULT_CONCURRENCY = 1_000
 #: Chunks in flight for each worker that runs at once, so that the last ones end together.
 CHUNKS_PER_WORKER = 4
 #: Strongly consistent reads of one partition key: 3,000/s; half of it is for the watchers.
@@ -46,7 +45,7 @@ class Workload:
     task_seconds: float | None  #: hint of the caller, or the worker's measured mean
     task_timeout_seconds: float
     chunk_size: int | None = None  #: the caller's wish
-    max_concurrency: int | None = None
+    max_concurrency: int = 1_000
     stride: int = 1  #: chunks can begin at every `stride`-th task only
 
 
@@ -61,15 +60,14 @@ class Plan:
 
 def plan(work: Workload) -> Plan:
     """Cut the session into chunks and choose its route."""
-    concurrency = work.max_concurrency or DEFAULT_CONCURRENCY
-    size = _aligned(_bounded(work.chunk_size or _chunk_size(work, concurrency), work), work.stride)
+    size = _aligned(_bounded(work.chunk_size or _chunk_size(work), work), work.stride)
     chunks = -(-work.tasks // size)
     return Plan(
         chunk_size=size,
         route="burst" if _fits_burst(work, chunks) else "map",
         children=_children(work, size),
-        max_concurrency=concurrency,
-        watch_seconds=watch_seconds(min(chunks, concurrency)),
+        max_concurrency=work.max_concurrency,
+        watch_seconds=watch_seconds(min(chunks, work.max_concurrency)),
     )
 
 
@@ -78,11 +76,11 @@ def watch_seconds(running_chunks: int) -> float:
     return max(MIN_WATCH_SECONDS, running_chunks / WATCH_READS_PER_SECOND)
 
 
-def _chunk_size(work: Workload, concurrency: int) -> int:
+def _chunk_size(work: Workload) -> int:
     if work.tasks <= BURST_CHUNKS:
         return 1
     seconds = work.task_seconds or UNKNOWN_TASK_SECONDS
-    even = work.tasks / (concurrency * CHUNKS_PER_WORKER)
+    even = work.tasks / (work.max_concurrency * CHUNKS_PER_WORKER)
     packed = min(max(even, MIN_CHUNK_SECONDS / seconds), MAX_CHUNK_SECONDS / seconds)
     # Too little work for 40 such chunks is spread over 40 smaller ones, to run at once.
     spread = max(work.tasks / BURST_CHUNKS, MIN_SPREAD_SECONDS / seconds)

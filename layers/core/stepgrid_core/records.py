@@ -20,6 +20,7 @@ from .states import ENDINGS, TERMINAL_CHUNKS, ChunkState, SessionState, TaskStat
 
 #: environments that may die one after the other without any task settled or marked in between
 MAX_IDLE_LOSSES = 10
+#: Of a token, this much is kept in a row; a nonce of the one invocation follows it.
 TOKEN_LENGTH = 12
 
 
@@ -68,17 +69,19 @@ class Chunk:
         )
 
 
-def claim(chunk: Chunk, token: str, now: float, lease_until: float) -> Chunk | None:
+def claim(
+    chunk: Chunk, token: str, nonce: str, now: float, lease_until: float
+) -> Chunk | None:
     """Take a pending chunk, or one whose claimant is gone; None if it is over or held by another.
 
     The same token claims again when Step Functions retries an invocation: the first one is fenced
-    out by the attempt number, and counted as lost.
+    out by the attempt number, and counted as lost. The nonce tells the two apart if they claim at
+    the same moment.
     """
     if chunk.terminal:
         return None
-    token = token[:TOKEN_LENGTH]
     if chunk.state is ChunkState.RUNNING:
-        if chunk.token != token and chunk.lease_until > now:
+        if not _claimed_with(chunk, token) and chunk.lease_until > now:
             return None
         chunk = _lost(chunk)
         if chunk.terminal:
@@ -87,19 +90,19 @@ def claim(chunk: Chunk, token: str, now: float, lease_until: float) -> Chunk | N
         chunk,
         state=ChunkState.RUNNING,
         attempt=chunk.attempt + 1,
-        token=token,
+        token=token[:TOKEN_LENGTH] + nonce,
         lease_until=int(lease_until),
     )
+
+
+def _claimed_with(chunk: Chunk, token: str) -> bool:
+    return chunk.token[:TOKEN_LENGTH] == token[:TOKEN_LENGTH]
 
 
 def mark(chunk: Chunk, offset: int) -> Chunk:
     """Write down that the task at `offset` is about to start, so that its killer can be found."""
     starts = chunk.suspect_starts + 1 if chunk.suspect == offset else 1
     return replace(chunk, suspect=offset, suspect_starts=starts, idle_losses=0)
-
-
-def renew(chunk: Chunk, lease_until: float) -> Chunk:
-    return replace(chunk, lease_until=int(lease_until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +133,14 @@ def commit(chunk: Chunk, settled: Settled) -> Chunk:
     chunk = checkpoint(chunk, settled)
     if chunk.unsettled:
         return release(chunk, ChunkState.PENDING)
-    return replace(release(chunk, ChunkState.ENDED), losses=0, suspect=None, suspect_starts=0)
+    return replace(
+        release(chunk, ChunkState.ENDED), losses=0, idle_losses=0, suspect=None, suspect_starts=0
+    )
 
 
 def lose(chunk: Chunk, token: str) -> Chunk | None:
     """The environment that claimed with `token` died; None if the claim is not (or no more) its."""
-    if chunk.state is not ChunkState.RUNNING or chunk.token != token[:TOKEN_LENGTH]:
+    if chunk.state is not ChunkState.RUNNING or not _claimed_with(chunk, token):
         return None
     return _lost(chunk)
 
@@ -147,11 +152,14 @@ def expire_lease(chunk: Chunk, now: float) -> Chunk | None:
     return _lost(chunk)
 
 
-def end(chunk: Chunk, state: ChunkState) -> Chunk | None:
-    """Give all unsettled tasks the ending that `state` means; None if the chunk is over already."""
+def end(chunk: Chunk, state: ChunkState, nonce: str = "") -> Chunk | None:
+    """Give all unsettled tasks the ending that `state` means; None if the chunk is over already.
+
+    A nonce in the row tells two callers who end it at the same moment which of them did.
+    """
     if chunk.terminal:
         return None
-    return release(chunk, state)
+    return replace(release(chunk, state), token=nonce)
 
 
 def _lost(chunk: Chunk) -> Chunk:

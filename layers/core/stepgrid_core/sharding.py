@@ -31,10 +31,11 @@ def _shard(session: Session, boundaries: Sequence[int], number: int, first: int)
     )
 
 
-def cut_lines(lines: bytes | None, boundaries: Sequence[int]) -> list[str]:
+def cut_lines(lines: bytes | None, boundaries: Sequence[int]) -> list[str] | None:
     """The lines of each chunk, as they travel in the execution input of a burst."""
-    data = lines or b""
-    return [data[a:b].decode() for a, b in pairwise(boundaries)]
+    if lines is None:
+        return None
+    return [lines[a:b].decode() for a, b in pairwise(boundaries)]
 
 
 def make_blob(boundaries: Sequence[int], lines: bytes | None) -> bytes:

@@ -135,6 +135,7 @@ def _new_session(
     options = request.options
     packed = material.packed
     timeout_seconds = _task_timeout(options, worker)
+    retention_seconds = _check_retention(grid, options)
     chosen = plan(
         Workload(
             tasks=packed.tasks,
@@ -142,12 +143,11 @@ def _new_session(
             task_seconds=options.task_seconds or grid.table.read_task_seconds(worker.name),
             task_timeout_seconds=timeout_seconds,
             chunk_size=options.chunk_size,
-            max_concurrency=options.max_concurrency,
+            max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
             stride=packed.stride,
         )
     )
     now = grid.clock.now()
-    retention_seconds = grid.settings.retention_days * 86_400
     return Session(
         session_id=session_id(owner, request.client_token),
         owner=owner,
@@ -166,12 +166,23 @@ def _new_session(
         priority=options.priority,
         created_at=now,
         deadline_at=now + options.timeout_seconds,
-        expires_at=int(now + options.timeout_seconds + retention_seconds),
+        expires_at=int(now + retention_seconds),
         name=options.name,
         tags=dict(options.tags),
         dispatches=1,
         dispatched_at=now,
     )
+
+
+def _check_retention(grid: Grid, options: SessionOptions) -> int:
+    """Input and results are removed so long after the submit, whatever the session does."""
+    retention_seconds = grid.settings.retention_days * 86_400
+    if options.timeout_seconds > retention_seconds:
+        raise InvalidRequest(
+            f"options.timeout_seconds is {options.timeout_seconds}; this grid keeps a session "
+            f"{retention_seconds} s from its submit, so it may not last longer"
+        )
+    return retention_seconds
 
 
 def max_task_timeout(worker: Worker) -> float:

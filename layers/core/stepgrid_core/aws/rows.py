@@ -21,6 +21,8 @@ Item = dict[str, Any]
 #: Attributes of a session that change after it was created.
 MUTABLE = ("dispatches", "dispatched_at", "cancelling", "verdict", "closed_at", "counts")
 DUE_PARTITIONS = 4
+#: Of a chunk row; those at its end that are not set are left out.
+FIELDS = 12
 
 
 def session_key(session_id: str, sort: str = "SESSION") -> Item:
@@ -110,30 +112,30 @@ def read_shard(item: Item) -> Shard:
 
 
 def write_chunk(chunk: Chunk) -> str:
-    """A row as text: short, and equal exactly if the chunks are equal."""
+    """A row as text: equal exactly if the chunks are equal. What is rarely set comes last."""
     output = chunk.output
     fields = (
         chunk.state.value,
         chunk.attempt,
-        chunk.token,
-        chunk.lease_until,
         chunk.finished,
         chunk.failed,
-        f"{output.attempt}.{output.part}.{output.size}.{output.digest}" if output else "",
+        chunk.milliseconds,
+        f"{output.attempt}.{output.part}.{output.size}.{output.digest}" if output else 0,
+        chunk.token or 0,
+        chunk.lease_until,
         chunk.losses,
         chunk.idle_losses,
-        "" if chunk.suspect is None else chunk.suspect,
+        0 if chunk.suspect is None else f"@{chunk.suspect}",
         chunk.suspect_starts,
-        chunk.milliseconds,
     )
-    return "|".join("" if field == 0 else str(field) for field in fields[:9]) + (
-        f"|{fields[9]}|{fields[10] or ''}|{fields[11] or ''}"
-    )
+    return "|".join(str(field) if field else "" for field in fields).rstrip("|")
 
 
 def read_chunk(row: str, tasks: int) -> Chunk:
-    state, attempt, token, lease, finished, failed, output, *rest = row.split("|")
-    losses, idle_losses, suspect, suspect_starts, milliseconds = rest
+    fields = row.split("|")
+    fields += [""] * (FIELDS - len(fields))
+    state, attempt, finished, failed, milliseconds, output, token, lease, *rare = fields
+    losses, idle_losses, suspect, suspect_starts = rare
     return Chunk(
         tasks=tasks,
         state=ChunkState(state),
@@ -145,7 +147,7 @@ def read_chunk(row: str, tasks: int) -> Chunk:
         output=_read_output(output),
         losses=int(losses or 0),
         idle_losses=int(idle_losses or 0),
-        suspect=int(suspect) if suspect else None,
+        suspect=int(suspect.removeprefix("@")) if suspect else None,
         suspect_starts=int(suspect_starts or 0),
         milliseconds=int(milliseconds or 0),
     )

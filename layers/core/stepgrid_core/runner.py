@@ -1,0 +1,290 @@
+"""Runs the tasks of a chunk, one after the other, in a supervised child process.
+
+    worker ── Runner ══ requests ══▶ runner_child ── handler(event, context)
+                     ◀══ replies ═══
+                     ── shared page ─  which task runs, since when, until when one may start
+
+It is the real `ports.TaskRunner`. A task fails alone: an exception, exit, crash, timeout, memory
+kill or bad result becomes its `TaskOutcome`, a dead child is replaced, and the rest of the batch
+runs on. The child is a fresh interpreter in its own session, kept warm between batches; what users
+print goes to descriptor 2.
+
+This module must not know about sessions, storage or AWS, and reads no environment: everything comes
+by argument. The memory limit and the kernel's own kill of an orphaned child exist on Linux only; on
+macOS an orphan exits when its interpreter next runs a thread.
+"""
+
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain
+
+from stepgrid_core.ports import TaskFault, TaskInput, TaskOutcome
+from stepgrid_core.runner_failures import (
+    Fault,
+    describe_death,
+    describe_idle_deaths,
+    describe_import_death,
+    describe_slow_import,
+    describe_timeout,
+)
+from stepgrid_core.runner_process import ChildProcess
+from stepgrid_core.runner_protocol import (
+    FINISHED,
+    READY,
+    Page,
+    Reply,
+    encode_batch,
+    encode_task,
+    open_anonymous_file,
+)
+from stepgrid_core.runner_settings import (
+    RunnerSettings,
+    RunnerStartError,
+    RunnerStopped,
+)
+
+__all__ = ["Runner", "RunnerSettings", "RunnerStartError", "RunnerStopped"]
+
+Outcomes = Generator[TaskOutcome | None, None, None]
+
+_POLL_SECONDS = 0.05
+_GRACE_SECONDS = 1.0
+#: Children that may die in a row between two tasks, with nothing done, before the batch fails.
+_IDLE_DEATHS = 3
+
+
+class Runner:
+    """One child process, replaced when it dies. One run at a time; `stop` from any thread."""
+
+    def __init__(self, settings: RunnerSettings) -> None:
+        """Prepare; the first run, or `start`, starts the child."""
+        self._settings = settings
+        self._page_fd = open_anonymous_file(Page.SIZE_BYTES)
+        self._page = Page(self._page_fd)
+        self._child: ChildProcess | None = None
+        self._ready = False
+        self._stopped = False
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the child if there is none, without waiting for the import of its handler.
+
+        Raises:
+            RunnerStartError: the system can't start a process.
+            RunnerStopped: `stop` or `close` was called.
+        """
+        self._ensure_child()
+
+    def permit(self, seconds: float) -> None:
+        """Let tasks start for `seconds` from now, and none after that until the next permit.
+
+        A new runner has no permit. What runs when the permit ends runs on. Safe from any thread.
+        """
+        self._page.permit_until = time.monotonic() + seconds
+
+    def run(self, tasks: Sequence[TaskInput], timeout_seconds: float) -> Outcomes:
+        """Run `tasks` in order and yield one outcome for each, in the same order.
+
+        While nothing happens it yields None about every 50 ms: while a task runs, the handler is
+        imported or the permit has ended. Nothing happens before the first `next`, and no timeout
+        is enforced between two. Closing the generator early kills the child.
+
+        A task that was running when its child died is not run again here. When the handler can't
+        be imported, all tasks left fail with that fault: not retryable if it was raised,
+        retryable if the import took the process down or took too long.
+
+        Args:
+            tasks: the batch.
+            timeout_seconds: of each task, from its own start.
+
+        Raises:
+            RunnerStopped: `stop` was called; outcomes that were complete are yielded before.
+            RunnerStartError: the system can't start a process.
+        """
+        pending = deque(tasks)
+        try:
+            yield from self._run_pending(pending, timeout_seconds)
+        finally:
+            if pending:
+                self._discard_child()
+
+    def stop(self) -> None:
+        """Kill the child's process group now, for good. Safe from any thread, at any time."""
+        self._stopped = True
+        with self._lock:
+            if self._child:
+                self._child.end()
+
+    def close(self) -> None:
+        """Let an idle child exit, then end its process group. Not while a run is in progress."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._child and not self._stopped:
+            self._child.hang_up(_GRACE_SECONDS)
+        self._stopped = True
+        self._discard_child()
+        self._page.close()
+        os.close(self._page_fd)
+
+    def _run_pending(self, pending: deque[TaskInput], timeout_seconds: float) -> Outcomes:
+        idle_deaths = 0
+        while pending:
+            count = len(pending)
+            child = self._ensure_child()
+            fault = yield from self._await_ready(child)
+            if fault is None:
+                yield from self._run_life(child, pending, timeout_seconds)
+                idle_deaths = idle_deaths + 1 if len(pending) == count else 0
+                if idle_deaths == _IDLE_DEATHS:
+                    fault = describe_idle_deaths(idle_deaths)
+            if fault:
+                self._discard_child()
+                yield from _fail_all(pending, fault)
+
+    def _run_life(
+        self, child: ChildProcess, pending: deque[TaskInput], timeout_seconds: float
+    ) -> Outcomes:
+        """Run until the batch has ended or the child has."""
+        count = len(pending)
+        self._page.reset()
+        child.send(_encode_tasks(pending, timeout_seconds))
+        while pending:
+            replies = child.exchange(self._choose_wait(timeout_seconds))
+            yield from _settle(pending, replies)
+            if replies:
+                continue
+            if child.hung_up or self._is_overdue(time.monotonic(), timeout_seconds):
+                yield from self._bury(child, pending, count, timeout_seconds)
+                return
+            yield None
+
+    def _bury(
+        self, child: ChildProcess, pending: deque[TaskInput], count: int, timeout_seconds: float
+    ) -> Outcomes:
+        """End a dead or overdue child, and yield what it left: replies, then the guilty task."""
+        killed_at = None if child.hung_up else time.monotonic()
+        returncode = child.end()
+        yield from _settle(pending, child.drain())
+        if self._stopped:
+            raise RunnerStopped("The runner was stopped while a batch was running.")
+        trace = child.read_crash_trace()
+        self._discard_child()
+        if self._page.started_count <= count - len(pending):
+            return  # it died between two tasks
+        started_at = self._page.started_at
+        if killed_at is None:
+            fault = describe_death(returncode, self._settings.memory_limit_bytes, trace)
+        elif started_at and not self._is_overdue(killed_at, timeout_seconds):
+            return  # the overdue task ended at the last moment; the kill hit its neighbour: again
+        else:
+            fault = describe_timeout(timeout_seconds)
+        milliseconds = (time.monotonic() - started_at) * 1000 if started_at else 0.0
+        yield _fail(pending.popleft(), milliseconds, fault)
+
+    def _choose_wait(self, timeout_seconds: float) -> float:
+        started_at = self._page.started_at
+        if not started_at:
+            return _POLL_SECONDS
+        left = started_at + timeout_seconds - time.monotonic()
+        return min(max(left, 0.0), _POLL_SECONDS)
+
+    def _is_overdue(self, at_monotonic: float, timeout_seconds: float) -> bool:
+        started_at = self._page.started_at
+        return started_at > 0 and at_monotonic - started_at >= timeout_seconds
+
+    def _ensure_child(self) -> ChildProcess:
+        with self._lock:
+            if self._stopped:
+                raise RunnerStopped("The runner was stopped: make a new one.")
+            if self._child is None:
+                self._child = self._start_child()
+            return self._child
+
+    def _start_child(self) -> ChildProcess:
+        settings = self._settings
+        launch = {
+            "handler": settings.handler,
+            "memory_limit_bytes": settings.memory_limit_bytes,
+            "result_limit_bytes": settings.result_limit_bytes,
+            "function_name": settings.function_name,
+            "function_version": settings.function_version,
+            "invoked_function_arn": settings.invoked_function_arn,
+            "memory_mib": settings.memory_mib,
+        }
+        self._ready = False
+        try:
+            return ChildProcess(
+                launch,
+                search_path=settings.search_path,
+                environment=settings.environment,
+                page_fd=self._page_fd,
+            )
+        except OSError as exc:
+            raise RunnerStartError(f"Can't start the process of {settings.handler}: {exc}") from exc
+
+    def _await_ready(
+        self, child: ChildProcess
+    ) -> Generator[TaskOutcome | None, None, Fault | None]:
+        """Wait for the import of the handler; return why it failed, if it did."""
+        settings = self._settings
+        # From now, not from the start: between the two, Lambda may have frozen the environment.
+        deadline = time.monotonic() + settings.start_timeout_seconds
+        while not self._ready:
+            for reply in child.exchange(_POLL_SECONDS):
+                if reply.kind != READY:
+                    return Fault(**json.loads(reply.body))
+                self._ready = True
+            if self._ready:
+                break
+            if child.hung_up:
+                return self._explain_start_death(child)
+            if time.monotonic() > deadline:
+                return describe_slow_import(settings.handler, settings.start_timeout_seconds)
+            yield None
+        return None
+
+    def _explain_start_death(self, child: ChildProcess) -> Fault:
+        returncode = child.end()
+        if self._stopped:
+            raise RunnerStopped("The runner was stopped while its child was starting.")
+        trace = child.read_crash_trace()
+        fault = describe_death(returncode, self._settings.memory_limit_bytes, trace)
+        return describe_import_death(fault, self._settings.handler)
+
+    def _discard_child(self) -> None:
+        with self._lock:
+            if self._child:
+                self._child.close()
+            self._child = None
+
+
+def _encode_tasks(tasks: Iterable[TaskInput], timeout_seconds: float) -> Iterator[bytes]:
+    batch = tuple(tasks)
+    frames = (encode_task(task.task_id, task.attempt, task.line) for task in batch)
+    return chain([encode_batch(len(batch), timeout_seconds)], frames)
+
+
+def _settle(pending: deque[TaskInput], replies: Iterable[Reply]) -> Iterator[TaskOutcome]:
+    """Match replies with the first pending tasks: the child answers in order."""
+    for reply in replies:
+        task = pending.popleft()
+        if reply.kind == FINISHED:
+            yield TaskOutcome(task.index, reply.milliseconds, result=reply.body)
+        else:
+            yield _fail(task, reply.milliseconds, Fault(**json.loads(reply.body)))
+
+
+def _fail_all(pending: deque[TaskInput], fault: Fault) -> Iterator[TaskOutcome]:
+    while pending:
+        yield _fail(pending.popleft(), 0.0, fault)
+
+
+def _fail(task: TaskInput, milliseconds: float, fault: Fault) -> TaskOutcome:
+    told = TaskFault(fault.type, fault.message, fault.traceback, fault.retryable)
+    return TaskOutcome(task.index, milliseconds, fault=told)

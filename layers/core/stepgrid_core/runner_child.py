@@ -1,0 +1,290 @@
+"""The process that user code runs in: reads tasks, calls the handler, writes one reply per task.
+
+Started by `runner_process` as `python -m stepgrid_core.runner_child LAUNCH`, one per worker
+environment, and kept warm. It must not know about sessions, storage or AWS, and it imports only the
+standard library. Its rules:
+
+- The protocol has its own descriptors, close-on-exec and closed in forks: user code can print, and
+  start processes, as it likes.
+- It dies with its runner, however that ends. A pipe that only the runner can write to, the
+  *lifeline*, reports end of file then. A thread waits for it; on Linux the kernel is also asked to
+  kill the process group at that moment, because the thread can't run while user code holds the GIL.
+  PR_SET_PDEATHSIG is not used: it fires when the *thread* that started the child ends.
+- A task starts only while the permit in the shared page lasts.
+"""
+
+import contextlib
+import faulthandler
+import fcntl
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any, NoReturn
+
+from stepgrid_core.runner_failures import (
+    Fault,
+    TaskRefused,
+    describe_exception,
+    describe_result,
+)
+from stepgrid_core.runner_protocol import (
+    BATCH_HEADER,
+    FAILED,
+    FINISHED,
+    READY,
+    REFUSED,
+    REPLY_HEADER,
+    TASK_HEADER,
+    Launch,
+    Page,
+)
+
+Handler = Callable[[Any, "TaskContext"], Any]
+
+_PERMIT_POLL_SECONDS = 0.003
+_WATCHER_STACK_BYTES = 256 * 1024
+
+
+class TaskContext:
+    """The handler's second argument: what AWS Lambda passes, and what the task is called."""
+
+    client_context = None
+    identity = None
+    log_group_name = ""
+    log_stream_name = ""
+
+    def __init__(self, launch: Launch, task_id: str, attempt: int, deadline: float) -> None:
+        self.function_name = launch.function_name
+        self.function_version = launch.function_version
+        self.invoked_function_arn = launch.invoked_function_arn
+        self.memory_limit_in_mb = launch.memory_mib
+        self.aws_request_id = task_id
+        self.task_id = task_id
+        self.attempt = attempt
+        self._deadline = deadline
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the task's timeout, never less than 0."""
+        return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+class Channel:
+    """The child's ends of the pipes. Blocking: the runner always reads while it writes."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._requests = open(launch.request_fd, "rb", buffering=64 * 1024)  # noqa: SIM115
+        self._reply_fd = launch.reply_fd
+        self._lifeline_fd = launch.lifeline_fd
+        for fd in (launch.request_fd, launch.reply_fd, launch.lifeline_fd, launch.crash_fd):
+            os.set_inheritable(fd, False)
+        os.register_at_fork(after_in_child=self._disown)
+
+    @property
+    def disowned(self) -> bool:
+        """True in a fork that user code made: it must not speak for the child."""
+        return self._reply_fd < 0
+
+    def read_batch(self) -> tuple[int, float] | None:
+        """Return the number of tasks and their timeout in seconds; None when the runner hung up."""
+        header = self._requests.read(BATCH_HEADER.size)
+        return BATCH_HEADER.unpack(header) if len(header) == BATCH_HEADER.size else None
+
+    def read_task(self) -> tuple[str, int, bytes]:
+        """Return the id, the attempt and the line of the next task.
+
+        Raises:
+            MemoryError: the line does not fit in memory. The stream can't be read further.
+        """
+        read = self._requests.read
+        attempt, name_length, line_length = TASK_HEADER.unpack(read(TASK_HEADER.size))
+        return read(name_length).decode(), attempt, read(line_length)
+
+    def reply(self, kind: bytes, milliseconds: float = 0.0, body: bytes = b"") -> None:
+        """Write one frame, all of it."""
+        frame = REPLY_HEADER.pack(kind, milliseconds, len(body)) + body
+        written = os.write(self._reply_fd, frame)
+        if written < len(frame):
+            rest = memoryview(frame)[written:]
+            while rest:
+                rest = rest[os.write(self._reply_fd, rest) :]
+
+    def _disown(self) -> None:
+        for fd in (self._requests.fileno(), self._reply_fd, self._lifeline_fd):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self._reply_fd = -1
+
+
+class TaskLoop:
+    """Runs the tasks of each batch in order, until the runner hangs up."""
+
+    def __init__(self, launch: Launch, channel: Channel, page: Page, handler: Handler) -> None:
+        self._launch = launch
+        self._channel = channel
+        self._page = page
+        self._handler = handler
+        self._stdout = sys.stdout
+        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+        # Not ASCII: a result in another script would be several times as long.
+        self._encode = json.JSONEncoder(
+            allow_nan=False, separators=(",", ":"), ensure_ascii=False
+        ).encode
+
+    def run(self) -> None:
+        """Serve batches until the runner closes the request pipe."""
+        while (batch := self._channel.read_batch()) is not None:
+            count, timeout_seconds = batch
+            for number in range(1, count + 1):
+                self._run_next(number, timeout_seconds)
+
+    def _run_next(self, number: int, timeout_seconds: float) -> None:
+        try:
+            task_id, attempt, line = self._channel.read_task()
+        except MemoryError as exc:
+            self._channel.reply(FAILED, 0.0, self._encode_fault(exc))
+            sys.exit("The input of a task does not fit in memory.")
+        started_at = self._await_permit()
+        context = TaskContext(self._launch, task_id, attempt, started_at + timeout_seconds)
+        self._page.mark_started(number, started_at)
+        kind, body = self._run_task(line, context)
+        if self._channel.disowned:
+            os._exit(1)  # a fork that came back from the handler
+        milliseconds = (time.monotonic() - started_at) * 1000
+        # Before the write: it may wait for the runner, and that is not the task's time.
+        self._page.mark_idle()
+        self._channel.reply(kind, milliseconds, body)
+
+    def _await_permit(self) -> float:
+        """Return the time at which the next task starts; it is always before the permit's end."""
+        while (now := time.monotonic()) >= self._page.permit_until:
+            time.sleep(_PERMIT_POLL_SECONDS)
+        return now
+
+    def _run_task(self, line: bytes, context: TaskContext) -> tuple[bytes, bytes]:
+        try:
+            body = self._encode_result(self._handler(self._decode_line(line), context))
+            self._flush_prints()
+        except BaseException as exc:  # sys.exit and KeyboardInterrupt end the task, not the child
+            return FAILED, self._encode_fault(exc)
+        return FINISHED, body
+
+    def _decode_line(self, line: bytes) -> Any:
+        try:
+            return self._decode(line.decode())
+        except (ValueError, RecursionError) as exc:
+            message = f"The task's input is not JSON: {exc}."
+            raise TaskRefused("InputError", message) from None
+
+    def _encode_result(self, result: Any) -> bytes:
+        try:
+            body = self._encode(result).encode()
+        except (TypeError, ValueError, RecursionError) as exc:
+            message = describe_result(result, exc)
+            raise TaskRefused("ResultNotSerializable", message) from None
+        limit = self._launch.result_limit_bytes
+        if len(body) > limit:
+            message = f"The result has {len(body)} bytes, the limit is {limit} bytes."
+            raise TaskRefused("ResultTooLarge", message)
+        return body
+
+    def _encode_fault(self, exc: BaseException) -> bytes:
+        return encode_fault(describe_exception(exc, self._launch.memory_limit_bytes))
+
+    def _flush_prints(self) -> None:
+        # The user may have closed it, or the reader of the log may be gone: not the task's fault.
+        with contextlib.suppress(OSError, ValueError):
+            self._stdout.flush()
+
+
+def encode_fault(fault: Fault) -> bytes:
+    """Return the body of a FAILED or REFUSED frame."""
+    return json.dumps(asdict(fault)).encode()
+
+
+def load_handler(name: str) -> Handler:
+    """Import `module.function` and return the function.
+
+    Raises:
+        BaseException: whatever the module raises; AttributeError or TypeError for a wrong name.
+    """
+    module_name, _, function_name = name.rpartition(".")
+    if not module_name:
+        raise TypeError(f"The handler {name!r} is not of the form module.function.")
+    handler = getattr(importlib.import_module(module_name), function_name)
+    if not callable(handler):
+        raise TypeError(f"The handler {name!r} is not a function.")
+    return handler  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    """Import the handler, say so, and serve."""
+    launch = Launch(**json.loads(sys.argv.pop()))
+    channel = Channel(launch)
+    _die_with_runner(launch.lifeline_fd)
+    _prepare_process(launch)
+    page = Page(launch.page_fd)
+    os.close(launch.page_fd)
+    try:
+        handler = load_handler(launch.handler)
+    except BaseException as exc:  # a module may also call sys.exit
+        fault = replace(describe_exception(exc, launch.memory_limit_bytes), retryable=False)
+        channel.reply(REFUSED, 0.0, encode_fault(fault))
+        return
+    channel.reply(READY)
+    TaskLoop(launch, channel, page, handler).run()
+
+
+def _die_with_runner(lifeline_fd: int) -> None:
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline_fd, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline_fd, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(lifeline_fd, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, flags | os.O_ASYNC)
+    # A thread's stack counts against the memory limit: 8 MiB by default.
+    previous_bytes = threading.stack_size(_WATCHER_STACK_BYTES)
+    threading.Thread(target=_await_hangup, args=(lifeline_fd,), daemon=True).start()
+    threading.stack_size(previous_bytes)
+
+
+def _await_hangup(lifeline_fd: int) -> None:
+    os.read(lifeline_fd, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _prepare_process(launch: Launch) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    faulthandler.enable(launch.crash_fd, all_threads=False)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    if sys.platform == "linux":
+        _limit_memory(launch.memory_limit_bytes)
+
+
+def _limit_memory(limit_bytes: int | None) -> None:
+    # When the whole environment runs out of memory, the kernel should choose this process.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    if limit_bytes is None:
+        return
+    hard_bytes = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard_bytes != resource.RLIM_INFINITY:
+        limit_bytes = min(limit_bytes, hard_bytes)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+if __name__ == "__main__":
+    main()

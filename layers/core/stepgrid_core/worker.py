@@ -1,0 +1,71 @@
+"""The Lambda handler of every worker: `Handler: stepgrid_core.worker.handler`.
+
+    state machine --event--> handler --> run_chunk --TaskInput--> Runner ==> child process
+                                                                            STEPGRID_HANDLER
+
+One Runner lives as long as the environment does, so that user modules are imported once. Answers a
+short summary, never results (Step Functions state data has 256 KiB).
+"""
+
+import os
+import sys
+from functools import cache
+from typing import Any, Protocol
+
+from .compute_plane import run_chunk
+from .errors import NotFound
+from .invocation import Invocation
+from .runner import Runner, RunnerSettings
+from .settings import WorkerSettings
+from .telemetry import logger
+from .wiring import Grid, aws_grid
+
+#: Left of the environment's memory for this process, its buffers and the interpreter.
+SUPERVISOR_MIB = 160
+
+
+class LambdaContext(Protocol):
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handle(
+    event: dict[str, Any], context: LambdaContext, grid: Grid, runner: Runner
+) -> dict[str, str]:
+    """Run one chunk; {"outcome": "ended" | "again"}."""
+    invocation = Invocation.read(event)
+    logger.append_keys(session_id=invocation.facts.session_id, chunk=invocation.chunk)
+    try:
+        outcome = run_chunk(
+            grid, invocation, runner, lambda: context.get_remaining_time_in_millis() / 1000
+        )
+    except NotFound as error:
+        logger.warning("session is gone", reason=str(error))
+        outcome = "ended"
+    logger.info("chunk run", outcome=outcome)
+    return {"outcome": outcome}
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    return handle(event, context, _grid(), _runner())
+
+
+@cache
+def _grid() -> Grid:
+    return aws_grid(dict(os.environ))
+
+
+@cache
+def _runner() -> Runner:
+    settings = WorkerSettings.model_validate(dict(os.environ))
+    memory_mib = settings.AWS_LAMBDA_FUNCTION_MEMORY_SIZE
+    return Runner(
+        RunnerSettings(
+            handler=settings.STEPGRID_HANDLER,
+            search_path=tuple(entry for entry in sys.path if entry),
+            environment=dict(os.environ),
+            memory_limit_bytes=max(memory_mib - SUPERVISOR_MIB, memory_mib // 2) * 1024 * 1024,
+            result_limit_bytes=settings.STEPGRID_RESULT_LIMIT_BYTES,
+            function_name=settings.AWS_LAMBDA_FUNCTION_NAME,
+            memory_mib=memory_mib,
+        )
+    )
