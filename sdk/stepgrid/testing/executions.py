@@ -1,0 +1,86 @@
+"""What Step Functions does with an execution, step by step and in memory.
+
+    dispatch --> for each chunk: claim token --> run_chunk --> "again"? --> ...
+                                   died? --> lose --> "again"? --> ...
+             --> settle --> chunks left? --> another round
+
+The order of the steps is the test's: `step` does one, `run` all that there are.
+"""
+
+import itertools
+from collections.abc import Mapping
+
+from stepgrid_core.compute_plane import run_chunk
+from stepgrid_core.invocation import Invocation, facts_of
+from stepgrid_core.loss import lose, settle
+from stepgrid_core.memory import MemoryDispatcher, VirtualClock
+from stepgrid_core.ports import Dispatch, ExecutionState
+from stepgrid_core.wiring import Grid
+
+from .runner import EnvironmentDied, Handler, InlineRunner
+
+ENVIRONMENT_SECONDS = 900.0
+
+
+class Executions:
+    """Runs the executions that a MemoryDispatcher was asked to start."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        dispatcher: MemoryDispatcher,
+        clock: VirtualClock,
+        handlers: Mapping[str, Handler],
+    ) -> None:
+        self._grid = grid
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._handlers = handlers
+        self._tokens = (f"token-{number:06d}" for number in itertools.count())
+        self._running = False
+
+    def run(self) -> None:
+        """Run all that was started, and all that starts meanwhile; does nothing inside itself."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._dispatcher.started:
+                self._execute(self._dispatcher.started.pop(0))
+        finally:
+            self._running = False
+
+    def _execute(self, dispatch: Dispatch) -> None:
+        chunks, lines = list(dispatch.chunks), dispatch.lines
+        while chunks:
+            for place, chunk in enumerate(chunks):
+                self._child(dispatch, chunk, lines[place] if lines else None)
+            lines = None
+            is_map = dispatch.session.route == "map" or dispatch.number > 1
+            chunks = settle(self._grid, facts_of(dispatch.session)) if is_map else []
+        name = (dispatch.session.session_id, dispatch.number)
+        self._dispatcher.states[name] = ExecutionState.ENDED
+
+    def _child(self, dispatch: Dispatch, chunk: int, lines: str | None) -> None:
+        outcome = "again"
+        while outcome == "again":
+            invocation = Invocation(facts_of(dispatch.session), chunk, next(self._tokens), lines)
+            outcome = self.invoke(invocation)
+
+    def invoke(self, invocation: Invocation) -> str:
+        """One worker invocation; a death is recorded as the state machine would."""
+        try:
+            return self.invoke_unrecorded(invocation)
+        except EnvironmentDied:
+            return lose(self._grid, invocation, "Runtime.ExitError")
+
+    def invoke_unrecorded(self, invocation: Invocation) -> str:
+        """One worker invocation; a death is raised to the caller, and nobody takes note of it."""
+        name = invocation.facts.worker
+        runner = InlineRunner(name, self._handlers[name], self._clock)
+        started = self._clock.monotonic()
+
+        def time_left() -> float:
+            return ENVIRONMENT_SECONDS - (self._clock.monotonic() - started)
+
+        return run_chunk(self._grid, invocation, runner, time_left)

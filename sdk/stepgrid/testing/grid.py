@@ -1,0 +1,69 @@
+"""The in-memory grid: ports, executions and clients put together."""
+
+from collections.abc import Mapping
+
+from stepgrid_core.memory import (
+    MemoryDispatcher,
+    MemoryEventBus,
+    MemoryPayloadStore,
+    MemoryStateTable,
+    VirtualClock,
+)
+from stepgrid_core.ports import Worker
+from stepgrid_core.recovery import sweep
+from stepgrid_core.settings import Settings
+from stepgrid_core.wiring import Grid as Wiring
+
+from .executions import Executions
+from .runner import Handler
+
+DEFAULT_OWNER = "arn:aws:iam::000000000000:user/tester"
+
+
+class InMemoryGrid:
+    """A whole grid in this process. `workers`: name -> function(event, context).
+
+    Work is done whenever a client asks for anything (`autorun`), or when `run` is called; the clock
+    stands still unless a worker function, a wait or the test moves it.
+    """
+
+    def __init__(
+        self,
+        workers: Mapping[str, Handler],
+        *,
+        autorun: bool = True,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.table = MemoryStateTable()
+        self.payloads = MemoryPayloadStore()
+        self.events = MemoryEventBus()
+        self.dispatcher = MemoryDispatcher(
+            {name: Worker(name, name, timeout_seconds=900, memory_mib=1769) for name in workers}
+        )
+        self.wiring = Wiring(
+            table=self.table,
+            payloads=self.payloads,
+            dispatcher=self.dispatcher,
+            events=self.events,
+            clock=self.clock,
+            settings=Settings.model_validate(
+                {
+                    "table": "t",
+                    "bucket": "b",
+                    "event_bus": "e",
+                    "worker_prefix": "",
+                    **(settings or {}),
+                }
+            ),
+        )
+        self.executions = Executions(self.wiring, self.dispatcher, self.clock, workers)
+        self.autorun = autorun
+
+    def run(self) -> None:
+        """Run everything that was submitted."""
+        self.executions.run()
+
+    def sweep(self) -> int:
+        """What the sweeper does every minute."""
+        return sweep(self.wiring)

@@ -1,0 +1,250 @@
+"""The promises, under any order of submits, workers, deaths, duplicates, cancels and sweeps.
+
+The machine drives the real control and compute planes over the in-memory ports. Every rule is
+something that may happen at any time; after each of them every promise is checked.
+"""
+
+import json
+from collections import Counter
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from stepgrid.testing import EnvironmentDied, InMemoryGrid
+from stepgrid_core.cancellation import cancel
+from stepgrid_core.contract import SubmitRequest
+from stepgrid_core.data_plane import read_outcomes
+from stepgrid_core.description import describe
+from stepgrid_core.invocation import Invocation, facts_of
+from stepgrid_core.loss import lose, settle
+from stepgrid_core.outputs import read_output
+from stepgrid_core.records import count
+from stepgrid_core.states import TERMINAL_SESSIONS, TaskState
+from stepgrid_core.submission import submit
+
+OWNER, STRANGER = "owner", "stranger"
+TASK_SECONDS = 0.4
+KINDS = ("ok", "ok", "ok", "ok", "raise", "poison", "slow")
+
+
+class Grid(RuleBasedStateMachine):
+    """One owner's sessions on a grid whose parts die as they please."""
+
+    sessions = Bundle("sessions")
+
+    @initialize()
+    def build(self) -> None:
+        self.memory = InMemoryGrid({"work": self.work}, autorun=False)
+        self.grid = self.memory.wiring
+        self.starts: Counter[str] = Counter()
+        self.kinds: dict[str, str] = {}
+        self.attempts: dict[str, int] = {}
+        self.seen: dict[str, dict[int, dict[str, object]]] = {}
+        self.answered: set[str] = set()
+        self.cancelled: Counter[str] = Counter()
+        self.verdicts: dict[str, object] = {}
+        self.tokens = 0
+        self.die_in: int | None = None
+        self.interrupt: list[object] = []
+
+    def work(self, task: dict[str, object], context: object) -> object:
+        """The worker's function: what the task says, and what the machine has planned."""
+        task_id = context.task_id  # type: ignore[attr-defined]
+        session = task_id.rpartition("_")[0]
+        assert session not in self.answered, "a task started after its cancel was answered"
+        self.starts[task_id] += 1
+        self.memory.clock.advance(TASK_SECONDS)
+        if self.interrupt:
+            self.interrupt.pop()()  # type: ignore[operator]
+        if self.die_in is not None:
+            self.die_in -= 1
+            if self.die_in < 0:
+                self.die_in = None
+                raise EnvironmentDied
+        if task["kind"] == "poison":
+            raise EnvironmentDied
+        if task["kind"] == "raise":
+            raise ValueError("as asked")
+        if task["kind"] == "slow":
+            self.memory.clock.advance(30)
+        return task["n"]
+
+    @rule(
+        target=sessions,
+        kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=70),
+        chunk_size=st.integers(1, 9),
+        max_attempts=st.integers(1, 3),
+        timeout_seconds=st.sampled_from([60, 3600]),
+    )
+    def submit(
+        self, kinds: list[str], chunk_size: int, max_attempts: int, timeout_seconds: int
+    ) -> str:
+        self.tokens += 1
+        request = SubmitRequest.model_validate(
+            {
+                "client_token": f"token-{self.tokens}",
+                "worker": "work",
+                "tasks": [{"n": n, "kind": kind} for n, kind in enumerate(kinds)],
+                "options": {
+                    "chunk_size": chunk_size,
+                    "max_attempts": max_attempts,
+                    "timeout_seconds": timeout_seconds,
+                    "task_timeout_seconds": 20,
+                },
+            }
+        )
+        session = submit(self.grid, OWNER, request)
+        again = submit(self.grid, OWNER, request)
+        assert again.session_id == session.session_id
+        for n, kind in enumerate(kinds):
+            self.kinds[f"{session.session_id}_{n}"] = kind
+            self.attempts[f"{session.session_id}_{n}"] = max_attempts
+        return session.session_id
+
+    @rule(session=sessions, chunk=st.integers(0, 70), die_in=st.none() | st.integers(0, 12))
+    def invoke(self, session: str, chunk: int, die_in: int | None) -> None:
+        """A worker gets a chunk, perhaps one that another has, had or that is over; it may die."""
+        stored = self.grid.table.read_session(session)
+        assert stored is not None
+        facts = facts_of(stored)
+        self.die_in = die_in
+        self.tokens += 1
+        invocation = Invocation(facts, chunk % facts.chunks, f"free-{self.tokens}")
+        try:
+            self.memory.executions.invoke_unrecorded(invocation)
+        except EnvironmentDied:
+            if self.tokens % 2:
+                lose(self.grid, invocation, "Runtime.ExitError")
+        self.die_in = None
+
+    @rule(session=sessions, chunk=st.integers(0, 70), inside=st.sampled_from(["cancel", "twin"]))
+    def interfere(self, session: str, chunk: int, inside: str) -> None:
+        """While a task runs, its session is cancelled, or the same chunk is invoked once more."""
+        other = self.cancel if inside == "cancel" else self._twin(chunk)
+        self.interrupt = [lambda: other(session)]
+        self.invoke(session, chunk, None)
+        self.interrupt = []
+
+    def _twin(self, chunk: int):  # type: ignore[no-untyped-def]
+        return lambda session: self.invoke(session, chunk, None)
+
+    @rule()
+    def run_executions(self) -> None:
+        self.memory.run()
+
+    @rule(session=sessions)
+    def end_map(self, session: str) -> None:
+        stored = self.grid.table.read_session(session)
+        assert stored is not None
+        settle(self.grid, facts_of(stored))
+
+    @rule(session=sessions)
+    def cancel(self, session: str) -> None:
+        before = self._counts(session)
+        counts = cancel(self.grid, OWNER, [session])[session]
+        after = self._counts(session)
+        gained = after[TaskState.CANCELLED] - before[TaskState.CANCELLED]
+        assert counts.total_cancelled_tasks == gained
+        assert after[TaskState.FINISHED] >= before[TaskState.FINISHED], "a finished task was lost"
+        stored = self.grid.table.read_session(session)
+        assert stored is not None
+        assert stored.verdict in TERMINAL_SESSIONS
+        self.answered.add(session)
+
+    @rule(session=sessions)
+    def cancel_by_stranger(self, session: str) -> None:
+        before = self._counts(session)
+        assert cancel(self.grid, STRANGER, [session])[session].total_cancelled_tasks == 0
+        assert self._counts(session) == before
+
+    @rule(seconds=st.sampled_from([1.0, 61.0, 400.0, 1000.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.memory.clock.advance(seconds)
+
+    @precondition(lambda self: self.tokens)
+    @rule()
+    def sweep(self) -> None:
+        self.memory.sweep()
+
+    def _counts(self, session: str) -> dict[TaskState, int]:
+        shards = self.grid.table.read_shards(session)
+        return count(chunk for shard in shards for chunk in shard.chunks)
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        for session in self._all():
+            assert sum(self._counts(session.session_id).values()) == session.tasks
+            if session.counts is not None:
+                assert session.counts == self._counts(session.session_id)
+
+    @invariant()
+    def visible_results_never_change(self) -> None:
+        for session in self._all():
+            seen = self.seen.setdefault(session.session_id, {})
+            now = self._outcomes(session)
+            for index, outcome in seen.items():
+                assert now.get(index) == outcome
+            seen.update(now)
+            for index, outcome in now.items():
+                if outcome["state"] == "finished":
+                    assert outcome["result"] == index
+
+    @invariant()
+    def verdicts_never_change(self) -> None:
+        for session in self._all():
+            if session.verdict is not None:
+                assert (
+                    self.verdicts.setdefault(session.session_id, session.verdict) is session.verdict
+                )
+
+    @invariant()
+    def poison_is_started_at_most_max_attempts_times(self) -> None:
+        for task_id, starts in self.starts.items():
+            if self.kinds[task_id] == "poison":
+                assert starts <= self.attempts[task_id], task_id
+
+    def _all(self) -> list:  # type: ignore[type-arg]
+        return list(self.grid.table.list_sessions(OWNER, None, None, 1000).items)
+
+    def _outcomes(self, session) -> dict[int, dict[str, object]]:  # type: ignore[no-untyped-def]
+        found = {}
+        for shard in self.grid.table.read_shards(session.session_id):
+            for slot in range(len(shard.chunks)):
+                for line in read_outcomes(read_output(self.grid, session, shard, slot)):
+                    if line["state"] in ("finished", "failed"):
+                        found[line["i"]] = json.loads(json.dumps(line))
+        return found
+
+    def teardown(self) -> None:
+        """Left alone with the sweeper, every accepted session ends, and is announced."""
+        if not hasattr(self, "grid"):
+            return
+        for _ in range(40):
+            self.memory.run()
+            self.memory.clock.advance(400)
+            self.memory.sweep()
+        announced = {session.session_id for session in self.memory.events.published}
+        for session in self._all():
+            state = describe(self.grid, OWNER, session.session_id).state
+            assert state in TERMINAL_SESSIONS
+            assert session.session_id in announced
+            self._everything_has_its_outcome(session)
+        self.poison_is_started_at_most_max_attempts_times()
+        assert self.grid.table.due_sessions(self.memory.clock.now() + 1e9, 10) == []
+
+    def _everything_has_its_outcome(self, session) -> None:  # type: ignore[no-untyped-def]
+        """Where nothing was cancelled and no deadline passed, innocent tasks have their results."""
+        for index, outcome in self._outcomes(session).items():
+            if outcome["state"] == "failed" and self.kinds[f"{session.session_id}_{index}"] == "ok":
+                assert outcome["error"]["type"] == "WorkerLost"  # type: ignore[index]
+
+
+TestPromises = Grid.TestCase
+TestPromises.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
