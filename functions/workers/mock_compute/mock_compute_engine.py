@@ -31,6 +31,12 @@ def write_text_below_python(text: str) -> None:
     os.write(1, f"{text}\n".encode())
 
 
+def append_time(path: str) -> None:
+    """Append the time, in epoch seconds, as a line to the file at `path`: proof of a start."""
+    with open(path, "a", encoding="ascii") as file:
+        file.write(f"{time.time():.6f}\n")
+
+
 def allocate_memory(mib: int) -> bytearray:
     """Return `mib` MiB of touched memory; the task holds it until it ends.
 
@@ -113,6 +119,7 @@ def return_set(_wanted: bool) -> set[int]:
 #: Task key -> behaviour. A task runs its behaviours in this order, whatever order its keys have:
 #: first what leaves traces, then the sleep, then the ways to fail, then other results.
 BEHAVIOURS: Final[dict[str, Callable[[Any], object]]] = {
+    "append_time": append_time,
     "print": print_text,
     "write_fd_1": write_text_below_python,
     "allocate_mib": allocate_memory,

@@ -4,6 +4,7 @@ Every method is atomic under one lock; nothing is ever eventually consistent her
 """
 
 import hashlib
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -79,8 +80,8 @@ class MemoryStateTable:
     def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
         with self._lock:
             stored = self._shards.get(session_id, {})
-            numbers = sorted(number for number in stored if number >= first)
-            return [stored[number] for number in numbers[:limit]]
+            last = math.inf if limit is None else first + limit - 1
+            return [stored[number] for number in sorted(stored) if first <= number <= last]
 
     def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
         with self._lock:
@@ -172,7 +173,8 @@ class MemoryStateTable:
         with self._lock:
             for stored in (self._sessions, self._shards, self._latched, self._due):
                 stored.pop(session.session_id, None)
-            self._blobs.pop((session.session_id, session.blob_id), None)
+            for key in [key for key in self._blobs if key[0] == session.session_id]:
+                del self._blobs[key]
 
     def read_task_seconds(self, worker: str) -> float | None:
         return self._task_seconds.get(worker)
@@ -249,7 +251,7 @@ class MemoryPayloadStore:
                 raise InvalidRequest(f"there is no multipart upload {multipart_id[:64]!r} of {key}")
             numbers = range(1, len(etags) + 1)
             stored = [_etag(parts[n]) if n in parts else None for n in numbers]
-            if stored != [etag.strip('"') for etag in etags]:
+            if not etags or stored != [etag.strip('"') for etag in etags]:
                 raise InvalidRequest(f"the etags are not those of the parts uploaded for {key}")
             self._objects[key] = b"".join(parts[number] for number in numbers)
             del self._parts[multipart_id]
