@@ -1,0 +1,145 @@
+"""The functions as Lambda calls them, with the sample events, over the in-memory grid."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import recorder
+import routes
+import sweeper
+from identity import owner_of
+from stepgrid.testing import InMemoryGrid
+from stepgrid_core.errors import AccessDenied
+
+from tests.malformed_requests import Malformed, make_cases
+
+EVENTS = Path(__file__).parents[2] / "events"
+CASES = make_cases()
+
+
+def load(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / name).read_text())
+    return event
+
+
+@pytest.fixture
+def memory() -> InMemoryGrid:
+    return InMemoryGrid({"mock-compute": lambda task, context: task["worker_arguments"][0]})
+
+
+def request(method: str, path: str, body: bytes = b"", user: str = "quant", **query: list[str]):  # type: ignore[no-untyped-def]
+    """The sample request, changed."""
+    event = copy.deepcopy(load("api/post_session.json"))
+    event |= {"httpMethod": method, "path": path, "body": body.decode("utf-8", "surrogateescape")}
+    event["multiValueQueryStringParameters"] = query or None
+    event["requestContext"]["identity"]["userArn"] = f"arn:aws:iam::123456789012:user/{user}"
+    return event
+
+
+def test_the_sample_submit_is_accepted_and_runs(memory: InMemoryGrid) -> None:
+    """events/api/post_session.json is a request that works."""
+    answer = routes.handle(load("api/post_session.json"), memory.wiring)
+    assert answer["statusCode"] == 202
+    session = json.loads(answer["body"])
+    memory.run()
+    results = routes.handle(
+        request("GET", f"/v1/sessions/{session['session_id']}/results"), memory.wiring
+    )
+    lines = [json.loads(chunk["lines"]) for chunk in json.loads(results["body"])["chunks"]]
+    assert [line["result"] for line in lines] == ["10", "20"]
+
+
+def test_there_are_at_least_200_malformed_requests() -> None:
+    """The table below is as long as it is said to be, and names each case once."""
+    assert len(CASES) >= 200
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
+def test_a_malformed_request_is_refused_without_effect(
+    case: Malformed, memory: InMemoryGrid
+) -> None:
+    """Bad input gets a 4xx with a code and a message, and changes nothing."""
+    event = request(case.method, case.path, case.body, **case.query)
+    answer = routes.handle(event, memory.wiring)
+    assert 400 <= answer["statusCode"] < 500
+    error = json.loads(answer["body"])["error"]
+    assert error["code"]
+    assert error["message"]
+    listed = json.loads(routes.handle(request("GET", "/v1/sessions"), memory.wiring)["body"])
+    assert listed["sessions"] == []
+    assert memory.dispatcher.started == []
+
+
+def test_binary_bodies_are_decoded(memory: InMemoryGrid) -> None:
+    """API Gateway hands over binary media types in base64."""
+    event = load("api/post_session.json")
+    event |= {"isBase64Encoded": True, "body": "eyJjbGllbnRfdG9rZW4i"}
+    assert routes.handle(event, memory.wiring)["statusCode"] == 400
+    event["body"] = "not base64!"
+    assert routes.handle(event, memory.wiring)["statusCode"] == 400
+
+
+def test_the_sweeper_takes_its_schedule(memory: InMemoryGrid) -> None:
+    """events/sweeper/schedule.json: nothing is due on an empty grid."""
+    assert load("sweeper/schedule.json")["detail-type"] == "Scheduled Event"
+    assert sweeper.handle(memory.wiring) == {"sessions": 0}
+
+
+def test_the_recorder_takes_both_events(memory: InMemoryGrid) -> None:
+    """A loss of a session that is gone ends its child; a Map of one leaves nothing to run."""
+    assert recorder.handle(load("recorder/lost.json"), memory.wiring) == {"outcome": "ended"}
+    assert recorder.handle(load("recorder/settle.json"), memory.wiring) == {"chunks": []}
+
+
+IDENTITIES = {
+    "an IAM user": (
+        {"userArn": "arn:aws:iam::1:user/team/quant"},
+        "arn:aws:iam::1:user/team/quant",
+    ),
+    "a role, whatever its session name": (
+        {"userArn": "arn:aws:sts::1:assumed-role/batch/i-0abc"},
+        "arn:aws:sts::1:assumed-role/batch",
+    ),
+    "a person behind a permission set": (
+        {"userArn": "arn:aws:sts::1:assumed-role/AWSReservedSSO_Quant_1f/ann@example.org"},
+        "arn:aws:sts::1:assumed-role/AWSReservedSSO_Quant_1f/ann@example.org",
+    ),
+    "a Cognito identity": (
+        {"userArn": "arn:aws:sts::1:assumed-role/c/s", "cognitoIdentityId": "eu-1:abc"},
+        "cognito:eu-1:abc",
+    ),
+}
+
+
+@pytest.mark.parametrize(("identity", "owner"), IDENTITIES.values(), ids=IDENTITIES)
+def test_the_owner_is_the_verified_identity(identity: dict[str, str], owner: str) -> None:
+    """Nothing that the caller can choose takes part."""
+    assert owner_of(identity) == owner
+
+
+def test_no_identity_is_refused() -> None:
+    """A request that API Gateway did not verify has no owner."""
+    with pytest.raises(AccessDenied):
+        owner_of({"userArn": None})
+
+
+FOREIGN = ("GET", ""), ("GET", "/results"), ("GET", "/tasks"), ("DELETE", "")
+
+
+@pytest.mark.parametrize(("method", "tail"), FOREIGN)
+def test_foreign_and_unknown_sessions_answer_alike(
+    memory: InMemoryGrid, method: str, tail: str
+) -> None:
+    """Another owner's id and an invented one give the same bytes but for the id itself."""
+    submitted = routes.handle(load("api/post_session.json"), memory.wiring)
+    real = json.loads(submitted["body"])["session_id"]
+    invented = "f" + real[1:]
+    answers = [
+        routes.handle(request(method, f"/v1/sessions/{session}{tail}", user="rival"), memory.wiring)
+        for session in (real, invented)
+    ]
+    assert answers[0]["statusCode"] == answers[1]["statusCode"] == 404
+    assert answers[0]["body"].replace(real, invented) == answers[1]["body"]
