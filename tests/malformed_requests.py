@@ -253,16 +253,8 @@ def _routes() -> Iterator[Malformed]:
         yield Malformed(f"DELETE {path}", "DELETE", path)
     for path in ("/v1/workers", "/v1/health", f"/v1/sessions/{SESSION}"):
         yield Malformed(f"POST {path}", "POST", path, b"{}")
-    for session in (
-        SESSION,
-        "x",
-        "cancel",
-        "S%23" + SESSION,
-        "é",
-        "a" * 2000,
-        "%00",
-        "{session_id}",
-    ):
+    strange = (SESSION, "x", "cancel", "S%23" + SESSION, "é", "a" * 2000, "%00", "{session_id}")
+    for session in strange:
         for method, tail in (("GET", ""), ("GET", "/results"), ("GET", "/tasks"), ("DELETE", "")):
             path = f"/v1/sessions/{session}{tail}"
-            yield Malformed(f"{method} {path:.60}", method, path)
+            yield Malformed(f"{method} /v1/sessions/{session:.40}{tail}", method, path)
