@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from stepgrid import Grid
+from stepgrid import Grid, Session
 from stepgrid.demo.books import Trade, black_scholes, longstaff_schwartz_table, random_book
 
 TOLERANCE = 0.01
@@ -56,7 +56,7 @@ def price_book(grid: Grid) -> bool:
         f"{len(book)} trades in {len(tasks)} tasks took {seconds:.1f} s: "
         f"{len(tasks) / seconds:.0f} tasks/s, {len(book) / seconds:.0f} trades/s"
     )
-    show_execution(grid, session.id)
+    show_execution(grid, session)
     return good
 
 
@@ -76,19 +76,20 @@ def check_europeans(book: Sequence[Trade], values: Sequence[float]) -> bool:
     return good == len(differences)
 
 
-def show_execution(grid: Grid, session_id: str) -> None:
-    """Where to look at the state machine's execution of a session."""
-    config = grid.config
-    command = f"aws stepfunctions list-executions --region {config.region}"
-    if config.aws_endpoint_url:
-        command += f" --endpoint-url {config.aws_endpoint_url}"
-    print(f"execution {session_id} of the session state machine:")
-    print(f"  {command} --state-machine-arn {config.session_machine_arn}")
+def show_execution(grid: Grid, session: Session) -> None:
+    """How to look at the state machine's execution of a session."""
+    endpoint = grid.config.aws_endpoint_url if grid.config else None
+    print("its execution:")
+    print(
+        f"  aws stepfunctions describe-execution --execution-arn {session.status().execution}",
+        end="",
+    )
+    print(f" --endpoint-url {endpoint}" if endpoint else "")
 
 
 def main() -> int:
     with Grid() as grid:
-        print(f"grid at {grid.config.endpoint}\n")
+        print(f"{grid}\n")
         good = [price_published(grid), price_book(grid)]
     return 0 if all(good) else 1
 

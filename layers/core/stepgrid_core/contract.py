@@ -192,6 +192,7 @@ class SessionDescription(Response):
     priority: int
     max_attempts: int
     task_timeout_seconds: float
+    execution: str | None = Field(None, description="ARN of its newest state machine execution")
     name: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
 

@@ -39,7 +39,7 @@ def describe(
         grid.clock.sleep(min(pause, left))
         pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
         session = own_session(grid, owner, session_id)
-    return show(session, _counts(grid, session))
+    return show(session, _counts(grid, session), grid.dispatcher.locate(session))
 
 
 def _counts(grid: Grid, session: Session) -> dict[TaskState, int]:
@@ -53,7 +53,9 @@ def _counts(grid: Grid, session: Session) -> dict[TaskState, int]:
     return counts
 
 
-def show(session: Session, counts: dict[TaskState, int]) -> SessionDescription:
+def show(
+    session: Session, counts: dict[TaskState, int], execution: str | None = None
+) -> SessionDescription:
     return SessionDescription(
         session_id=session.session_id,
         state=current_state(session, counts),
@@ -72,6 +74,7 @@ def show(session: Session, counts: dict[TaskState, int]) -> SessionDescription:
         priority=session.priority,
         max_attempts=session.max_attempts,
         task_timeout_seconds=session.task_timeout_seconds,
+        execution=execution,
         name=session.name,
         tags=session.tags,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from .errors import InvalidRequest, NotFound, PayloadCorrupted
 from .listing import check_cursor, first_due, is_in, running_mean, sort_key
+from .names import execution_name
 from .names import session_id as make_session_id
 from .ports import Dispatch, ExecutionState, Page, StoredObject, Swap, Worker
 from .records import Chunk, Session, Shard
@@ -278,6 +279,9 @@ class MemoryDispatcher:
     def look(self, session: Session) -> ExecutionState:
         name = (session.session_id, session.dispatches)
         return self.states.get(name, ExecutionState.ABSENT)
+
+    def locate(self, session: Session) -> str:
+        return f"memory:execution:{execution_name(session.session_id, session.dispatches)}"
 
     def stop(self, session: Session) -> None:
         name = (session.session_id, session.dispatches)

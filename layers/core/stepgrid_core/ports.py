@@ -167,6 +167,9 @@ class Dispatcher(Protocol):
     def look(self, session: Session) -> ExecutionState:
         """The session's newest execution, as far as it can be asked."""
 
+    def locate(self, session: Session) -> str:
+        """The ARN of the session's newest execution."""
+
     def stop(self, session: Session) -> None:
         """Best effort: keeps chunks that were not started from being dispatched."""
 

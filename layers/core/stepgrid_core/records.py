@@ -69,9 +69,7 @@ class Chunk:
         )
 
 
-def claim(
-    chunk: Chunk, token: str, nonce: str, now: float, lease_until: float
-) -> Chunk | None:
+def claim(chunk: Chunk, token: str, nonce: str, now: float, lease_until: float) -> Chunk | None:
     """Take a pending chunk, or one whose claimant is gone; None if it is over or held by another.
 
     The same token claims again when Step Functions retries an invocation: the first one is fenced

@@ -128,7 +128,10 @@ def _name_exception(exc: BaseException, memory_limit_bytes: int | None) -> tuple
         return "TaskExited", f"The task called sys.exit with code 1: {_read_message(exc)}"
     if isinstance(exc, MemoryError):
         told = f" {_read_message(exc)}".rstrip()
-        return "TaskOutOfMemory", f"The task ran out of memory{_name_limit(memory_limit_bytes)}.{told}"
+        return (
+            "TaskOutOfMemory",
+            f"The task ran out of memory{_name_limit(memory_limit_bytes)}.{told}",
+        )
     cls = type(exc)
     prefix = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
     return prefix + cls.__qualname__, _read_message(exc)

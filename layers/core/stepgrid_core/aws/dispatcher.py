@@ -53,7 +53,7 @@ class AwsDispatcher:
             return ExecutionState.UNKNOWN
         try:
             with translated(f"execution of session {session.session_id}"):
-                answer = self._states.describe_execution(executionArn=self._execution_arn(session))
+                answer = self._states.describe_execution(executionArn=self.locate(session))
         except ClientError as error:
             if code_of(error) != "ExecutionDoesNotExist":
                 raise
@@ -67,7 +67,7 @@ class AwsDispatcher:
         try:
             with translated(f"execution of session {session.session_id}"):
                 self._states.stop_execution(
-                    executionArn=self._execution_arn(session), error="stepgrid.Cancelled"
+                    executionArn=self.locate(session), error="stepgrid.Cancelled"
                 )
         except Unavailable:
             return
@@ -78,10 +78,11 @@ class AwsDispatcher:
     def _is_burst(self, session: Session) -> bool:
         return session.route == "burst" and session.dispatches == 1
 
-    def _execution_arn(self, session: Session) -> str:
+    def locate(self, session: Session) -> str:
         machine = self._machine(session.route, session.dispatches)
         name = execution_name(session.session_id, session.dispatches)
-        return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+        kind = ":express:" if self._is_burst(session) else ":execution:"
+        return f"{machine.replace(':stateMachine:', kind)}:{name}"
 
     def find_worker(self, name: str) -> Worker | None:
         known = self._known.get(name)
