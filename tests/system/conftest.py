@@ -1,0 +1,58 @@
+"""The deployed grid for the system tests: the real template on a local cloud of their own.
+
+The sources are copied, so that a local cloud of the developer is neither used nor stopped.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stepgrid import Config, Grid
+from stepgrid.local import LocalCloud
+
+PROJECT = Path(__file__).parents[2]
+SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachines")
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    project = tmp_path_factory.mktemp("system") / "project"
+    project.mkdir()
+    for name in SOURCES:
+        source = PROJECT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, project / name)
+    cloud = LocalCloud(project)
+    cloud.up(print)
+    yield cloud
+    assert cloud.down()
+
+
+@pytest.fixture(scope="session")
+def make_grid(cloud: LocalCloud) -> Iterator[Callable[[str], Grid]]:
+    """A grid as an IAM user of that name sees it; each user is an owner of its own."""
+    grids: dict[str, Grid] = {}
+    endpoint = cloud.status().endpoint
+    assert endpoint is not None
+
+    def make(user: str) -> Grid:
+        if user not in grids:
+            keys = cloud.create_user(user)
+            config = Config(
+                endpoint=endpoint,
+                region="us-east-1",
+                access_key_id=keys.access_key_id,
+                secret_access_key=keys.secret_access_key,
+            )
+            grids[user] = Grid(config=config)
+        return grids[user]
+
+    yield make
+    for grid in grids.values():
+        grid.close()
+
+
+@pytest.fixture
+def grid(make_grid: Callable[[str], Grid]) -> Grid:
+    return make_grid("quant")
