@@ -76,6 +76,10 @@ class Executions:
 
     def invoke_unrecorded(self, invocation: Invocation) -> str:
         """One worker invocation; a death is raised to the caller, and nobody takes note of it."""
+        return self.invoke_on(self._grid, invocation)
+
+    def invoke_on(self, grid: Grid, invocation: Invocation) -> str:
+        """One worker invocation whose world is another grid, for example one with faults."""
         name = invocation.facts.worker
         runner = InlineRunner(name, self._handlers[name], self._clock)
         started = self._clock.monotonic()
@@ -83,4 +87,4 @@ class Executions:
         def time_left() -> float:
             return ENVIRONMENT_SECONDS - (self._clock.monotonic() - started)
 
-        return run_chunk(self._grid, invocation, runner, time_left)
+        return run_chunk(grid, invocation, runner, time_left)

@@ -1,0 +1,193 @@
+"""A process dies just before or just after any one of its calls to the world.
+
+Submit, run, commit, close and cancel are cut off at every call that they make, one after the other;
+then the client repeats itself, or only the sweeper is left. Either way the promises hold.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from stepgrid.testing import EnvironmentDied, InMemoryGrid
+from stepgrid_core.cancellation import cancel
+from stepgrid_core.contract import SubmitRequest
+from stepgrid_core.data_plane import read_outcomes
+from stepgrid_core.invocation import Invocation, facts_of
+from stepgrid_core.loss import lose
+from stepgrid_core.outputs import read_output
+from stepgrid_core.records import Session
+from stepgrid_core.states import SessionState, TaskState
+from stepgrid_core.submission import submit
+from stepgrid_core.wiring import Grid
+
+OWNER = "owner"
+MOST_CALLS = 40
+
+
+class Fuse:
+    """Counts calls to the world, and blows at one of them."""
+
+    def __init__(self, call: int | None, moment: str) -> None:
+        self._call = call
+        self._moment = moment
+        self.calls = 0
+
+    def through(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        number, self.calls = self.calls, self.calls + 1
+        if (number, "before") == (self._call, self._moment):
+            raise EnvironmentDied
+        answer = function(*args, **kwargs)
+        if (number, "after") == (self._call, self._moment):
+            raise EnvironmentDied
+        return answer
+
+
+class Fused:
+    """A port whose every call goes through the fuse."""
+
+    def __init__(self, port: Any, fuse: Fuse) -> None:
+        self._port = port
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._port, name)
+        return lambda *args, **kwargs: self._fuse.through(function, *args, **kwargs)
+
+
+def fused(grid: Grid, fuse: Fuse) -> Grid:
+    return replace(
+        grid,
+        table=Fused(grid.table, fuse),
+        payloads=Fused(grid.payloads, fuse),
+        dispatcher=Fused(grid.dispatcher, fuse),
+        events=Fused(grid.events, fuse),
+    )
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "a burst": {"tasks": list(range(5))},
+    "a map of inline tasks": {"tasks": list(range(100)), "options": {"chunk_size": 2}},
+    "a map of stored tasks": {"tasks": ["x" * 1000] * 60, "options": {"chunk_size": 3}},
+}
+
+
+def request_of(kind: str) -> SubmitRequest:
+    return SubmitRequest.model_validate({"client_token": "t", "worker": "echo", **KINDS[kind]})
+
+
+def make_memory() -> InMemoryGrid:
+    return InMemoryGrid({"echo": lambda task, context: task}, autorun=False)
+
+
+def heal(memory: InMemoryGrid) -> None:
+    """Only the sweeper and the state machines go on."""
+    for _ in range(4):
+        memory.run()
+        memory.clock.advance(1000)
+        memory.sweep()
+    memory.run()
+
+
+def sessions(memory: InMemoryGrid) -> list[Session]:
+    return list(memory.table.list_sessions(OWNER, None, None, 10).items)
+
+
+def results(memory: InMemoryGrid, session: Session) -> list[Any]:
+    lines = [
+        line
+        for shard in memory.table.read_shards(session.session_id)
+        for slot in range(len(shard.chunks))
+        for line in read_outcomes(read_output(memory.wiring, session, shard, slot))
+    ]
+    assert [line["i"] for line in lines] == list(range(len(lines)))
+    return [line["result"] for line in lines]
+
+
+def check_finished(memory: InMemoryGrid, kind: str) -> None:
+    (session,) = sessions(memory)
+    assert session.verdict is SessionState.FINISHED
+    assert results(memory, session) == KINDS[kind]["tasks"]
+    assert session.session_id in {event.session_id for event in memory.events.published}
+    assert memory.table.due_sessions(memory.clock.now() + 1e9, 10) == []
+
+
+POINTS = [(call, moment) for call in range(MOST_CALLS) for moment in ("before", "after")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("repeated", [True, False], ids=["client repeats", "client is gone"])
+def test_submit_cut_off_anywhere(kind: str, repeated: bool) -> None:
+    """Repeated, it gives the one session; otherwise the sweeper finishes what was begun."""
+    cut = 0
+    for call, moment in POINTS:
+        memory = make_memory()
+        fuse = Fuse(call, moment)
+        try:
+            submit(fused(memory.wiring, fuse), OWNER, request_of(kind))
+        except EnvironmentDied:
+            cut += 1
+        if repeated:
+            submit(memory.wiring, OWNER, request_of(kind))
+        heal(memory)
+        if repeated or sessions(memory):
+            check_finished(memory, kind)
+    assert cut >= 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("noticed", [True, False], ids=["death is noticed", "nobody notices"])
+def test_run_and_commit_cut_off_anywhere(kind: str, noticed: bool) -> None:
+    """The chunk runs again, by the recorder's word or when its lease ends; results appear once."""
+    cut = 0
+    for call, moment in POINTS:
+        memory = make_memory()
+        session = submit(memory.wiring, OWNER, request_of(kind))
+        if not noticed:
+            memory.dispatcher.started.clear()
+        for chunk in range(session.chunks):
+            cut += run_once(memory, session, chunk, Fuse(call, moment), noticed)
+        if not noticed:
+            memory.dispatcher.stop(session)
+        heal(memory)
+        check_finished(memory, kind)
+    assert cut >= 6
+
+
+def run_once(memory: InMemoryGrid, session: Session, chunk: int, fuse: Fuse, noticed: bool) -> bool:
+    """One worker whose world has the fuse; True if it blew."""
+    grid = fused(memory.wiring, fuse)
+    invocation = Invocation(facts_of(session), chunk, f"token-{chunk:04d}-a")
+    try:
+        memory.executions.invoke_on(grid, invocation)
+    except EnvironmentDied:
+        if noticed:
+            lose(memory.wiring, invocation, "Runtime.ExitError")
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cancel_cut_off_anywhere(kind: str) -> None:
+    """Once it was written down, the sweeper ends what the cancel left; counts always add up."""
+    cut = 0
+    for call, moment in POINTS:
+        memory = make_memory()
+        session = submit(memory.wiring, OWNER, request_of(kind))
+        run_once(memory, session, 0, Fuse(None, ""), noticed=True)
+        try:
+            cancel(fused(memory.wiring, Fuse(call, moment)), OWNER, [session.session_id])
+        except EnvironmentDied:
+            cut += 1
+        begun = (call, moment) not in {(0, "before"), (0, "after"), (1, "before")}
+        memory.clock.advance(100)
+        memory.sweep()
+        (stored,) = sessions(memory)
+        if begun:
+            assert stored.verdict is SessionState.CANCELLED
+        heal(memory)
+        (stored,) = sessions(memory)
+        assert stored.counts is not None
+        assert sum(stored.counts.values()) == stored.tasks
+        assert stored.counts[TaskState.FINISHED] >= stored.tasks_in(0)
+    assert cut >= 6
