@@ -6,7 +6,7 @@ from typing import Any
 
 from stepgrid_core.invocation import Invocation
 from stepgrid_core.loss import lose, settle
-from stepgrid_core.telemetry import logger
+from stepgrid_core.telemetry import count, logger
 from stepgrid_core.wiring import Grid, aws_grid
 
 
@@ -23,6 +23,7 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
             error=error,
             outcome=outcome,
         )
+        count("WorkersLost", worker=invocation.facts.worker)
         return {"outcome": outcome}
     facts = Invocation.read_facts(event["session"])
     chunks = settle(grid, facts)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from .ports import StateTable
 from .records import Session, Shard, count, verdict
 from .states import TaskState
+from .telemetry import logger
 from .wiring import Grid
 
 
@@ -34,6 +35,7 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
         shards[0].session_id, verdict(chunks), count(chunks), grid.clock.now()
     )
     if session is not None:
+        logger.info("session closed", session_id=session.session_id, state=session.verdict)
         announce(grid, session)
         _learn(grid.table, session, sum(chunk.milliseconds for chunk in chunks))
     return session

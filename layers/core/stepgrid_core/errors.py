@@ -99,12 +99,21 @@ class DeadlineExceeded(ServiceError, TimeoutError):
 
 
 class TaskError(StepgridError):
-    """A task has no result; `task_id` says which, `traceback` is the remote one if there is one."""
+    """A task has no result. The message tells all of it; the attributes are for programs."""
 
-    def __init__(self, message: str, task_id: str = "", traceback: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        task_id: str = "",
+        traceback: str = "",
+        remote_type: str = "",
+        remote_message: str = "",
+    ) -> None:
         super().__init__(message)
         self.task_id = task_id
-        self.traceback = traceback
+        self.traceback = traceback  #: of the worker, if there is one
+        self.remote_type = remote_type  #: class of the exception that the function raised
+        self.remote_message = remote_message
 
 
 class TaskFailed(TaskError):

@@ -21,6 +21,7 @@ from .ports import Dispatch, Worker
 from .records import InputRef, Session
 from .recovery import revive
 from .sharding import cut_lines, make_blob, make_shards
+from .telemetry import logger
 from .wiring import Grid
 
 DEFAULT_TASK_TIMEOUT_SECONDS = 300.0
@@ -70,6 +71,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     session = _new_session(grid, owner, request, worker, material)
     boundaries = _boundaries(session, material.packed)
     stored = grid.table.create_session(session, make_blob(boundaries, material.lines))
+    logger.info("session accepted", session_id=stored.session_id, tasks=stored.tasks)
     if stored.digest != session.digest:
         raise Conflict(
             f"client_token {request.client_token!r} was used for session {stored.session_id} with "

@@ -3,9 +3,11 @@
 import json
 from datetime import UTC, datetime
 
+from .. import telemetry
 from ..description import show
 from ..errors import Unavailable
 from ..records import Session
+from ..states import TERMINAL_TASKS
 from .translate import make_client, translated
 
 SOURCE = "stepgrid"
@@ -32,3 +34,14 @@ class AwsEventBus:
         if answer["FailedEntryCount"]:
             reason = answer["Entries"][0].get("ErrorCode", "unknown reason")
             raise Unavailable(f"event of session {session.session_id} was refused: {reason}")
+        _measure(session)
+
+
+def _measure(session: Session) -> None:
+    """The same news as metrics: how many tasks ended how, and how long the session took."""
+    counts = session.counts or {}
+    for state in TERMINAL_TASKS:
+        telemetry.count(f"Tasks{state.capitalize()}", counts.get(state, 0), worker=session.worker)
+    if session.closed_at is not None:
+        seconds = session.closed_at - session.created_at
+        telemetry.measure_seconds("SessionDuration", seconds, worker=session.worker)

@@ -1,0 +1,143 @@
+"""The faults that stepgrid.local.corrected_ministack mends, in ministack as it is published.
+
+When one of these fails, the emulator is mended: remove the correction and the test.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from stepgrid.local.emulator import choose_port, emulator_environment
+from stepgrid.local.storage import LocalPaths
+
+REGION = "us-east-1"
+
+
+class Cloud:
+    """A ministack of one of two kinds: as it is published, or corrected."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}"
+
+    def client(self, service: str, key: str = "test", secret: str = "test"):  # type: ignore[no-untyped-def]
+        return boto3.client(
+            service,
+            endpoint_url=self._url,
+            region_name=REGION,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+@pytest.fixture(scope="module", params=["ministack", "stepgrid.local.corrected_ministack"])
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def cloud(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    paths = LocalPaths(tmp_path_factory.mktemp("emulator"))
+    paths.scratch.mkdir(parents=True)
+    port = choose_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", kind],
+        env=emulator_environment(paths, port, "test"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_it_listens(process, port)
+        yield Cloud(port)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+    raise AssertionError(f"ministack ended with {process.returncode}")
+
+
+def test_a_bucket_that_demands_tls(kind: str, cloud: Cloud) -> None:
+    """AWS lets its callers in, over TLS; the emulator has no TLS and refuses everybody."""
+    s3, iam = cloud.client("s3"), cloud.client("iam")
+    s3.create_bucket(Bucket="tls-only")
+    s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps(TLS_ONLY))
+    iam.create_user(UserName="user")
+    iam.put_user_policy(UserName="user", PolicyName="s3", PolicyDocument=json.dumps(ALLOW_S3))
+    key = iam.create_access_key(UserName="user")["AccessKey"]
+    user = cloud.client("s3", key["AccessKeyId"], key["SecretAccessKey"])
+    if kind == "ministack":
+        with pytest.raises(ClientError, match="AccessDenied"):
+            user.put_object(Bucket="tls-only", Key="key", Body=b"body")
+    else:
+        user.put_object(Bucket="tls-only", Key="key", Body=b"body")
+        assert user.get_object(Bucket="tls-only", Key="key")["Body"].read() == b"body"
+
+
+def test_a_map_takes_its_concurrency_from_its_input(kind: str, cloud: Cloud) -> None:
+    """AWS follows MaxConcurrencyPath; the emulator reports that there is no limit."""
+    trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "states.amazonaws.com"}}]}
+    role = cloud.client("iam").create_role(
+        RoleName="states", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    states = cloud.client("stepfunctions")
+    machine = states.create_state_machine(
+        name="map", definition=json.dumps(MAP), roleArn=role["Role"]["Arn"]
+    )["stateMachineArn"]
+    started = states.start_execution(
+        stateMachineArn=machine, input=json.dumps({"items": [1, 2, 3], "most": 2})
+    )
+    arn = started["executionArn"]
+    while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        pass
+    run = states.list_map_runs(executionArn=arn)["mapRuns"][0]["mapRunArn"]
+    most = states.describe_map_run(mapRunArn=run)["maxConcurrency"]
+    assert most == (0 if kind == "ministack" else 2)
+
+
+TLS_ONLY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::tls-only", "arn:aws:s3:::tls-only/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ],
+}
+ALLOW_S3 = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+}
+TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+MAP = {
+    "StartAt": "Map",
+    "States": {
+        "Map": {
+            "Type": "Map",
+            "ItemsPath": "$.items",
+            "MaxConcurrencyPath": "$.most",
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+                "StartAt": "Done",
+                "States": {"Done": {"Type": "Pass", "End": True}},
+            },
+            "End": True,
+        }
+    },
+}
