@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from stepgrid import Config, Grid
 from stepgrid.local import LocalCloud
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 from requests_aws4auth import AWS4Auth
+
 from stepgrid import Grid
 from stepgrid_core.endpoints import ROUTES
-
 from tests.malformed_requests import make_cases
 
 SIGNED = [route for route in ROUTES if route.signed]

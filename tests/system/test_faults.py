@@ -1,11 +1,13 @@
 """The promises on the deployed grid: killed workers, and cancel."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
+
 from stepgrid import Grid
 from stepgrid.local import LocalCloud
 from stepgrid_core.states import TERMINAL_SESSIONS
@@ -30,12 +32,16 @@ def _is_worker(process: psutil.Process) -> bool:
 def kill_busy_environments(cloud: LocalCloud) -> Iterator[int]:
     """Each time it is asked: wait until environments run user code, and kill them all."""
     while True:
-        busy = [process for process in worker_processes(cloud) if _children(process)]
-        if busy:
-            for process in busy:
-                process.kill()
-            psutil.wait_procs(busy, timeout=10)
-            yield len(busy)
+        wait_until(lambda: busy_environments(cloud))
+        busy = busy_environments(cloud)
+        for process in busy:
+            process.kill()
+        psutil.wait_procs(busy, timeout=10)
+        yield len(busy)
+
+
+def busy_environments(cloud: LocalCloud) -> list[psutil.Process]:
+    return [process for process in worker_processes(cloud) if _children(process)]
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
@@ -70,9 +76,15 @@ def count_starts(trace: Path) -> int:
 
 
 def wait_for_starts(trace: Path, count: int) -> None:
-    give_up_at = time.monotonic() + 60
-    while count_starts(trace) < count:
-        assert time.monotonic() < give_up_at, "the tasks do not start"
+    wait_until(lambda: count_starts(trace) >= count)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Look again and again, 50 times a second, until it holds; fail after a minute."""
+    pause, give_up_at = Event(), time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up_at, "it did not come to pass"
+        pause.wait(0.02)
 
 
 def test_cancel_is_answered_soon_and_nothing_starts_afterwards(grid: Grid, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Sessions on the deployed grid, through the SDK."""
 
 import pytest
+
 from stepgrid import Grid
 from stepgrid.local import LocalCloud
 from stepgrid_core.errors import Conflict, InvalidRequest, TaskFailed

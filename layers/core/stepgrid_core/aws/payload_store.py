@@ -10,13 +10,15 @@ from ..ports import StoredObject
 from .translate import code_of, make_client, translated
 
 URL_SECONDS = 3600
-DELETE_BATCH = 1000
+#: Presigned URLs name the bucket's region: the global host redirects for buckets younger than a
+#: day or so, and a redirect breaks the signature (S3 user guide, "Request redirection").
+REGIONAL = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
 
 
 class AwsPayloadStore:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
-        self._s3 = make_client("s3", signature_version="s3v4")
+        self._s3 = make_client("s3", signature_version="s3v4", s3=REGIONAL)
 
     def put(self, key: str, body: bytes) -> StoredObject:
         with translated(key):
