@@ -1,4 +1,4 @@
-"""What can go wrong with the local cloud.
+"""What can go wrong with the local cloud: one branch of the tree in stepgrid_core.errors.
 
 LocalCloudError
 ├── EmulatorError      the AWS emulator did not start, or is not safe to use
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stepgrid_core.errors import LocalCloudError
 
-class LocalCloudError(Exception):
-    """The local cloud could not do what was asked; the message says why and what to do."""
+__all__ = ["DeploymentError", "EmulatorError", "LocalCloudError", "NotRunningError"]
 
 
 class EmulatorError(LocalCloudError):
