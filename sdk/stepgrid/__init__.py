@@ -1,0 +1,86 @@
+"""stepgrid: sessions of many tasks on a serverless grid.
+
+    from stepgrid import Grid
+
+    grid = Grid()                                   # finds it: see stepgrid.config
+    session = grid.submit("mock-compute", [{"worker_arguments": ["100", "1", "1"]}] * 50)
+    print(session.results())                        # in the order of the tasks
+
+Names that are not listed here may change; stepgrid.config, stepgrid.testing and stepgrid.local have
+public names of their own.
+"""
+
+from stepgrid_core import __version__
+from stepgrid_core.errors import (
+    AccessDenied,
+    ConfigurationError,
+    Conflict,
+    DeadlineExceeded,
+    InputError,
+    InvalidRequest,
+    LocalCloudError,
+    MethodNotAllowed,
+    NotFound,
+    PayloadCorrupted,
+    QuotaExceeded,
+    RequestError,
+    RequestTooLarge,
+    ResultNotSerializable,
+    ResultTooLarge,
+    ServiceError,
+    SessionTimeout,
+    StepgridError,
+    TaskCancelled,
+    TaskCrashed,
+    TaskError,
+    TaskExited,
+    TaskFailed,
+    TaskOutOfMemory,
+    TaskTimeout,
+    Unavailable,
+    WorkerLost,
+)
+from stepgrid_core.states import SessionState, TaskState
+
+from .client import Grid
+from .config import Config
+from .executor import GridExecutor
+from .session import Session, Task
+
+__all__ = [
+    "AccessDenied",
+    "Config",
+    "ConfigurationError",
+    "Conflict",
+    "DeadlineExceeded",
+    "Grid",
+    "GridExecutor",
+    "InputError",
+    "InvalidRequest",
+    "LocalCloudError",
+    "MethodNotAllowed",
+    "NotFound",
+    "PayloadCorrupted",
+    "QuotaExceeded",
+    "RequestError",
+    "RequestTooLarge",
+    "ResultNotSerializable",
+    "ResultTooLarge",
+    "ServiceError",
+    "Session",
+    "SessionState",
+    "SessionTimeout",
+    "StepgridError",
+    "Task",
+    "TaskCancelled",
+    "TaskCrashed",
+    "TaskError",
+    "TaskExited",
+    "TaskFailed",
+    "TaskOutOfMemory",
+    "TaskState",
+    "TaskTimeout",
+    "Unavailable",
+    "WorkerLost",
+    "__version__",
+]

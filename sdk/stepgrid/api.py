@@ -1,0 +1,119 @@
+"""The `/v1` routes as typed calls: contract models in, contract models out.
+
+It knows paths and models, and neither how requests travel nor what to do with an answer.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from stepgrid_core.contract import (
+    CancelRequest,
+    CancelResponse,
+    DeleteResponse,
+    Health,
+    ResultPage,
+    SessionDescription,
+    SessionList,
+    TaskPage,
+    Upload,
+    UploadRequest,
+    WorkerList,
+)
+from stepgrid_core.errors import NotFound, Unavailable
+from stepgrid_core.names import SESSION_ID
+from stepgrid_core.states import SessionState, TaskState
+
+from .transport import Query, Transport
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Api:
+    """Each method is one request. All raise what Transport.request raises."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def health(self) -> Health:
+        return self._call(Health, "GET", "/v1/health")
+
+    def list_workers(self) -> WorkerList:
+        return self._call(WorkerList, "GET", "/v1/workers")
+
+    def create_upload(self, request: UploadRequest) -> Upload:
+        return self._call(Upload, "POST", "/v1/uploads", body=_encode(request))
+
+    def submit(self, body: bytes) -> SessionDescription:
+        """body: a SubmitRequest as JSON text; its tasks are not parsed on the way."""
+        return self._call(SessionDescription, "POST", "/v1/sessions", body=body)
+
+    def list_sessions(self, state: SessionState | None, cursor: str | None) -> SessionList:
+        query = _given(state=state, cursor=cursor)
+        return self._call(SessionList, "GET", "/v1/sessions", query)
+
+    def describe(
+        self, session_id: str, wait_seconds: float = 0.0, timeout_seconds: float | None = None
+    ) -> SessionDescription:
+        """wait_seconds: how long the grid may hold the answer back while the session is open."""
+        query = {"wait": round(wait_seconds, 3)} if wait_seconds > 0 else None
+        return self._call(
+            SessionDescription, "GET", _path(session_id), query, timeout_seconds=timeout_seconds
+        )
+
+    def read_results(
+        self, session_id: str, cursor: str | None, timeout_seconds: float | None = None
+    ) -> ResultPage:
+        path = _path(session_id, "/results")
+        query = _given(cursor=cursor)
+        return self._call(ResultPage, "GET", path, query, timeout_seconds=timeout_seconds)
+
+    def list_tasks(self, session_id: str, state: TaskState | None, cursor: str | None) -> TaskPage:
+        query = _given(state=state, cursor=cursor)
+        return self._call(TaskPage, "GET", _path(session_id, "/tasks"), query)
+
+    def cancel(self, session_ids: Sequence[str]) -> CancelResponse:
+        body = _encode(CancelRequest(session_ids=list(session_ids)))
+        return self._call(CancelResponse, "POST", "/v1/sessions/cancel", body=body)
+
+    def delete(self, session_id: str) -> DeleteResponse:
+        return self._call(DeleteResponse, "DELETE", _path(session_id))
+
+    def _call(
+        self,
+        model: type[Model],
+        method: str,
+        path: str,
+        query: Query | None = None,
+        *,
+        body: bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Model:
+        answer = self._transport.request(method, path, query, body, timeout_seconds)
+        try:
+            return model.model_validate(answer)
+        except ValidationError as error:
+            raise Unavailable(
+                f"{method} {path}: the answer is not a {model.__name__} as this version of "
+                f"stepgrid knows it; is the endpoint a grid's, and stepgrid up to date? ({error})"
+            ) from error
+
+
+def _encode(request: BaseModel) -> bytes:
+    """Only what was set: a grid that is older than this SDK does not refuse new fields at rest."""
+    return request.model_dump_json(exclude_unset=True).encode()
+
+
+def _given(**query: str | None) -> dict[str, str | float]:
+    return {name: str(value) for name, value in query.items() if value is not None}
+
+
+def _path(session_id: str, rest: str = "") -> str:
+    if SESSION_ID.fullmatch(session_id) is None:
+        raise NotFound(
+            f"there is no session {session_id!r}: an id looks like "
+            "0b54e6a1-6e4f-5c1a-9d2e-3f4a5b6c7d8e"
+        )
+    return f"/v1/sessions/{quote(session_id, safe='')}{rest}"

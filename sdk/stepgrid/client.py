@@ -1,0 +1,187 @@
+"""The grid as a Python object: where everything in the SDK begins.
+
+Grid ── submit ──▶ Session ── results
+  ├── map, session, sessions, cancel, workers, health
+  `── config, credentials, transport: found once, when the Grid is made
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+from stepgrid_core.contract import CancelCounts, Health, SessionSummary, WorkerDescription
+from stepgrid_core.data_plane import encode_lines
+from stepgrid_core.errors import ConfigurationError, InvalidRequest
+from stepgrid_core.states import SessionState
+
+from .api import Api
+from .config import Config, find_config
+from .connection import TRANSFERS, Connection
+from .credentials import find_signer
+from .objects import HttpObjects, Objects
+from .retry import Clock, SystemClock
+from .session import Session
+from .submission import make_order, submit
+from .transport import DEFAULT_TIMEOUT_SECONDS, HttpTransport, Transport
+
+#: Sessions that one cancel request may name; see contract.CancelRequest.
+CANCEL_BATCH = 100
+
+
+class Grid:
+    """A grid, and who calls it. Safe for several threads; close it, or use it as a context."""
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        region: str | None = None,
+        config: Config | None = None,
+        session: Any = None,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        transport: Transport | None = None,
+        objects: Objects | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Find the grid and the credentials; no request is sent.
+
+        endpoint, region: of the grid; see stepgrid.config for where they are found when left out.
+        config: both and more, in place of all that. session: a boto3 session whose credentials are
+        to sign. timeout_seconds: of one call with all its retries. transport, objects, clock: how
+        requests and payloads travel, and what time it is, in place of HTTPS and this machine's
+        clock; transport and objects are given together.
+
+        Raises ConfigurationError, which says what to do.
+        """
+        clock = clock or SystemClock()
+        #: where the grid was found; None for one that was given a transport
+        self.config: Config | None = None
+        if (transport is None) != (objects is None):
+            raise ConfigurationError("transport and objects belong together")
+        if config is not None and (endpoint or region):
+            raise ConfigurationError("give either config, or endpoint and region")
+        if transport is None or objects is None:
+            self.config = config or find_config(endpoint, region)
+            signer = find_signer(self.config, session)
+            transport = HttpTransport(
+                self.config.endpoint,
+                signer.region,
+                signer.credentials,
+                timeout_seconds=timeout_seconds,
+                clock=clock,
+            )
+            objects = HttpObjects(self.config.endpoint, TRANSFERS, clock=clock)
+        #: what sessions and executors of this grid share
+        self.connection = Connection(Api(transport), objects, clock)
+        self._closers: list[Callable[[], None]] = [self.connection.close]
+        if isinstance(transport, HttpTransport) and isinstance(objects, HttpObjects):
+            self._closers += [transport.close, objects.close]
+
+    def submit(
+        self,
+        worker: str,
+        tasks: Iterable[Any],
+        *,
+        client_token: str | None = None,
+        **options: Any,
+    ) -> Session:
+        """Submit a session; answers as soon as the grid has accepted it.
+
+        worker: its name. tasks: any iterable of JSON values, also a generator; each is what the
+        worker's function gets as its event. client_token: the same token and tasks give the same
+        session, so that a program may repeat itself; a new one when left out. options: fields of
+        stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds, task_timeout_seconds,
+        max_attempts, priority, max_concurrency, chunk_size, backend, task_seconds.
+
+        Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named),
+        or no tasks at all, before anything is sent; NotFound for an unknown worker; Conflict for a
+        token that was used with other tasks; RequestTooLarge over a quota.
+        """
+        order = make_order(worker, client_token, options)
+        if isinstance(tasks, str | bytes | dict):
+            raise InvalidRequest(
+                f"tasks is one {type(tasks).__name__}; give a list, with one entry for each task"
+            )
+        description = submit(self.connection, order, encode_lines(tasks))
+        return Session(self.connection, description)
+
+    def map(
+        self,
+        worker: str,
+        inputs: Iterable[Any],
+        *,
+        timeout: float | None = None,
+        return_exceptions: bool = False,
+        **options: Any,
+    ) -> Iterator[Any]:
+        """Run a worker over inputs; answers an iterator over the results, in order.
+
+        The session is submitted before this returns. Each result comes as soon as all before it
+        are there; a task that has none raises its error in its place, or hands it out with
+        `return_exceptions`. timeout: seconds from the submit to the last result. An iterator that
+        is given up leaves the session running: `sessions` finds it. options: as in `submit`.
+        """
+        return self.submit(worker, inputs, **options).stream(return_exceptions, timeout)
+
+    def session(self, session_id: str) -> Session:
+        """Attach to a session, from any process. Raises NotFound for one that is not yours."""
+        return Session(self.connection, self.connection.api.describe(session_id))
+
+    def sessions(
+        self, state: SessionState | None = None, limit: int | None = None
+    ) -> Iterator[SessionSummary]:
+        """Your sessions, newest first; asked for page by page.
+
+        state: only these; pending and running both mean all that are open. limit: at most so many.
+        """
+        return islice(self._all_sessions(state), limit)
+
+    def _all_sessions(self, state: SessionState | None) -> Iterator[SessionSummary]:
+        cursor: str | None = None
+        while True:
+            page = self.connection.api.list_sessions(state, cursor)
+            yield from page.sessions
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def cancel(self, session_ids: Iterable[str]) -> dict[str, CancelCounts]:
+        """Cancel sessions; answers how many tasks this call cancelled, for each.
+
+        An id that is unknown or somebody else's gets zeros. Repeating it is no error.
+        """
+        if isinstance(session_ids, str):
+            raise InvalidRequest(f"session_ids is one id; give a list: [{session_ids!r}]")
+        counts: dict[str, CancelCounts] = {}
+        rest = iter(session_ids)
+        while batch := list(islice(rest, CANCEL_BATCH)):
+            counts |= self.connection.api.cancel(batch).sessions
+        return counts
+
+    def workers(self) -> list[WorkerDescription]:
+        """The workers that tasks can be submitted to, with their limits."""
+        return self.connection.api.list_workers().workers
+
+    def health(self) -> Health:
+        """Ask whether the grid answers, and which version it is."""
+        return self.connection.api.health()
+
+    def close(self) -> None:
+        """Let the threads and connections go. Sessions of the grid go on without it."""
+        for close in self._closers:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Grid {self.config.endpoint if self.config else 'in memory'}>"

@@ -1,0 +1,282 @@
+"""concurrent.futures on the grid.
+
+    submit(task) ─▶ queue ─▶ one thread: ─▶ a session for all that came within 10 ms
+    Future       ◀─────────── results ◀───  asks open sessions what became final
+
+A grid runs workers that were deployed to it, by name; it can't run a function of this process. So a
+GridExecutor is bound to one worker, and `submit` and `map` take the tasks for it, JSON values,
+where other executors take a callable and its arguments. Everything else is as in
+concurrent.futures: the futures work with `wait` and `as_completed`; one can be cancelled until its
+task is sent, as one that runs can't be.
+
+The thread lives only while there is something to send or to wait for.
+"""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepgrid_core.contract import SessionDescription
+from stepgrid_core.data_plane import encode
+from stepgrid_core.errors import InvalidRequest
+
+from .client import Grid
+from .collector import ResultCollector
+from .outcomes import Outcome, error_of, result_of
+from .submission import make_order, submit
+
+#: How long the first task of a batch waits for company.
+BATCH_SECONDS = 0.01
+#: A batch is sent before its time when it has so many tasks or bytes.
+BATCH_TASKS = 10_000
+BATCH_BYTES = 16 * 1024 * 1024
+#: Between two looks at an open session: quickly at first and after news, then with patience.
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS, LOOK_GROWTH = 0.05, 2.0, 1.5
+
+_NO_CALLABLES = (
+    "a GridExecutor runs the worker {worker!r} and takes the task for it, one JSON value; it can't "
+    "run functions of this process: deploy the function as a worker, then submit(task)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    line: bytes  #: the task as it was when it was submitted
+    future: Future[Any]
+    at: float  #: monotonic
+
+
+@dataclass(slots=True)
+class _OpenSession:
+    """A session that was sent, and the futures of its tasks in order."""
+
+    session_id: str
+    collector: ResultCollector
+    futures: Sequence[Future[Any]]
+    look_seconds: float = FIRST_LOOK_SECONDS
+    look_at: float = 0.0
+    watch: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = self.collector.watch()
+
+    def look(self) -> None:
+        """Hand over what became final; for an error, to all futures that are still waiting."""
+        before = self.watch.seen
+        try:
+            for outcome in self.collector.fetch(self.watch.look()):
+                _settle(self.futures[outcome.index], outcome, self.session_id)
+        except Exception as error:  # the thread's border: no future may be left hanging
+            _fail(self.futures, error)
+            self.futures = ()
+        news = self.watch.seen > before
+        longer = min(self.look_seconds * LOOK_GROWTH, LAST_LOOK_SECONDS)
+        self.look_seconds = FIRST_LOOK_SECONDS if news else longer
+        self.look_at = time.monotonic() + self.look_seconds
+
+    @property
+    def done(self) -> bool:
+        return not self.futures or bool(self.watch.done)
+
+
+def _settle(future: Future[Any], outcome: Outcome, session_id: str) -> None:
+    error = error_of(outcome, session_id)
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result_of(outcome, session_id))
+
+
+def _fail(futures: Iterable[Future[Any]], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
+
+
+class GridExecutor(Executor):
+    """An Executor whose tasks run on a grid; see this module's head for what differs.
+
+    with GridExecutor(grid, "square") as executor:
+        futures = [executor.submit({"x": x}) for x in range(100)]
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        worker: str,
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        batch_tasks: int = BATCH_TASKS,
+        **options: Any,
+    ) -> None:
+        """worker: its name. options: of each session, as in Grid.submit. batch_seconds,
+        batch_tasks: a session is sent when its first task has waited so long, or it has so many.
+
+        Raises InvalidRequest for an unknown option.
+        """
+        make_order(worker, None, options)
+        self._connection = grid.connection
+        self._worker = worker
+        self._options = options
+        self._batch_seconds = batch_seconds
+        self._batch_tasks = batch_tasks
+        self._changed = threading.Condition()
+        # Guarded by `_changed`.
+        self._queue: deque[_Queued] = deque()
+        self._queued_bytes = 0
+        self._shut_down = False
+        self._thread: threading.Thread | None = None
+        # The thread's own.
+        self._open: list[_OpenSession] = []
+
+    def submit(self, task: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Queue one task, any JSON value; the worker's function gets it as its event.
+
+        Raises TypeError for a callable or further arguments, InvalidRequest for a task that is not
+        JSON, RuntimeError after shutdown.
+        """
+        if callable(task) or args or kwargs:
+            raise TypeError(_NO_CALLABLES.format(worker=self._worker))
+        try:
+            line = encode(task) + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidRequest(f"the task is not JSON: {error}") from error
+        queued = _Queued(line, Future(), time.monotonic())
+        with self._changed:
+            if self._shut_down:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._queue.append(queued)
+            self._queued_bytes += len(line)
+            self._wake()
+        return queued.future
+
+    def map(  # type: ignore[override]
+        self,
+        tasks: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[Any]:
+        """Queue all tasks; answers an iterator over their results, in order.
+
+        timeout: seconds from this call to the last result; TimeoutError after them. chunksize: of
+        no effect, the grid chooses. Raises as `submit`; a task that failed raises in its place.
+        """
+        if callable(tasks) or iterables:
+            raise TypeError(_NO_CALLABLES.format(worker=self._worker))
+        end_at = None if timeout is None else time.monotonic() + timeout
+        return _results_in_order(deque(map(self.submit, tasks)), end_at)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks, send what is queued, and wait until all futures are done.
+
+        cancel_futures: cancel those whose tasks were not sent. Sessions that were sent go on.
+        """
+        with self._changed:
+            self._shut_down = True
+            if cancel_futures:
+                self._cancel_queued()
+            self._changed.notify()
+            thread = self._thread
+        if wait and thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _cancel_queued(self) -> None:
+        for queued in self._queue:
+            queued.future.cancel()
+            queued.future.set_running_or_notify_cancel()  # wakes who waits for it
+        self._queue.clear()
+        self._queued_bytes = 0
+
+    def _wake(self) -> None:
+        """Start the thread if there is none; tell it of a new batch, or of one that is full."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="stepgrid-executor")
+            self._thread.start()
+        elif len(self._queue) == 1 or self._is_full():
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while self._has_work():
+            batch = self._next_batch()
+            if batch:
+                self._send(batch)
+            now = time.monotonic()
+            for session in self._open:
+                if session.look_at <= now:
+                    session.look()
+            self._open = [session for session in self._open if not session.done]
+
+    def _has_work(self) -> bool:
+        with self._changed:
+            if not self._queue and not self._open:
+                self._thread = None  # whoever submits next starts another
+                return False
+            return True
+
+    def _next_batch(self) -> list[_Queued]:
+        """The next batch when it is due; none when it is time to look at an open session."""
+        with self._changed:
+            while (wait_seconds := self._seconds_to_batch()) > 0:
+                look_at = min((session.look_at for session in self._open), default=math.inf)
+                seconds_to_look = look_at - time.monotonic()
+                if seconds_to_look <= 0:
+                    return []
+                if not self._queue and not self._open:
+                    return []  # all was cancelled meanwhile
+                self._changed.wait(min(wait_seconds, seconds_to_look))
+            return self._take()
+
+    def _seconds_to_batch(self) -> float:
+        if not self._queue:
+            return math.inf
+        if self._shut_down or self._is_full():
+            return 0.0
+        return self._queue[0].at + self._batch_seconds - time.monotonic()
+
+    def _is_full(self) -> bool:
+        return len(self._queue) >= self._batch_tasks or self._queued_bytes >= BATCH_BYTES
+
+    def _take(self) -> list[_Queued]:
+        batch: list[_Queued] = []
+        size = 0
+        while self._queue and len(batch) < self._batch_tasks and size < BATCH_BYTES:
+            batch.append(self._queue.popleft())
+            size += len(batch[-1].line)
+        self._queued_bytes -= size
+        return batch
+
+    def _send(self, batch: Iterable[_Queued]) -> None:
+        """One session for all that were not cancelled; from here on their futures are running."""
+        sent = [queued for queued in batch if queued.future.set_running_or_notify_cancel()]
+        if not sent:
+            return
+        futures = [queued.future for queued in sent]
+        try:
+            description = self._submit(sent)
+        except Exception as error:  # the thread's border: no future may be left hanging
+            _fail(futures, error)
+            return
+        collector = ResultCollector(self._connection, description)
+        self._open.append(_OpenSession(description.session_id, collector, futures))
+
+    def _submit(self, sent: Iterable[_Queued]) -> SessionDescription:
+        order = make_order(self._worker, None, self._options)
+        return submit(self._connection, order, (queued.line for queued in sent))
+
+
+def _results_in_order(futures: deque[Future[Any]], end_at: float | None) -> Iterator[Any]:
+    """As Executor.map does it: what nobody will ask for any more is cancelled."""
+    try:
+        while futures:
+            left = None if end_at is None else end_at - time.monotonic()
+            yield futures.popleft().result(left)
+    finally:
+        for future in futures:
+            future.cancel()

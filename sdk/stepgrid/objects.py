@@ -1,0 +1,115 @@
+"""Payload objects by presigned URL: bytes up, bytes down.
+
+The URL itself is the permission, so nothing is signed here. It knows neither the API nor what is in
+the bytes.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+import requests
+
+from stepgrid_core.errors import NotFound, Unavailable
+
+from .http_client import describe_failure, open_client, time_limits
+from .retry import Clock, SystemClock, Transient, persist
+
+#: Of one object with all repetitions: a part of 16 MiB over a slow line takes its time.
+DEFAULT_TIMEOUT_SECONDS = 300.0
+#: Presigned URLs live for an hour, but no longer than the credentials that made them: S3 answers
+#: 403 in the one case and 400 in the other.
+_REFUSED = (400, 403)
+
+
+class LinkRefused(Unavailable):
+    """A presigned URL is not valid, mostly because it expired; a new one may be."""
+
+
+class Objects(Protocol):
+    """Where presigned URLs lead: to S3, or into memory (stepgrid.testing)."""
+
+    def put(self, url: str, data: bytes) -> str:
+        """Store the bytes; answers their ETag. Raises LinkRefused, Unavailable."""
+
+    def get(self, url: str) -> bytes:
+        """Raises LinkRefused, NotFound, Unavailable."""
+
+
+class HttpObjects:
+    """Objects over HTTPS."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        connections: int,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """endpoint: of the grid; one on loopback has its payload store there as well."""
+        self._client = open_client(endpoint, connections)
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock or SystemClock()
+        self._jitter = jitter
+
+    def put(self, url: str, data: bytes) -> str:
+        """See Objects.put."""
+        return self._request("PUT", url, data).headers.get("ETag", "")
+
+    def get(self, url: str) -> bytes:
+        """See Objects.get."""
+        return self._request("GET", url, None).content
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()
+
+    def _request(self, method: str, url: str, data: bytes | None) -> requests.Response:
+        def attempt(left_seconds: float) -> requests.Response:
+            return self._attempt(method, url, data, left_seconds)
+
+        return persist(attempt, self._clock, self._timeout_seconds, self._jitter)
+
+    def _attempt(
+        self, method: str, url: str, data: bytes | None, left_seconds: float
+    ) -> requests.Response:
+        what = f"{method} {_without_signature(url)}"
+        try:
+            response = self._client.request(
+                method,
+                url,
+                data=data,
+                auth=_unsigned,
+                timeout=time_limits(left_seconds),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            hint = "the payload store did not answer; try again"
+            raise describe_failure(error, what, hint) from None  # its text holds the signature
+        _check_status(response.status_code, what)
+        return response
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps requests from taking a password for this host out of ~/.netrc."""
+    return request
+
+
+def _without_signature(url: str) -> str:
+    """A presigned URL lets everybody in who reads it in a log."""
+    return url.partition("?")[0]
+
+
+def _check_status(status: int, what: str) -> None:
+    if 200 <= status < 300:
+        return
+    if status in _REFUSED:
+        raise LinkRefused(f"{what}: the payload store refused the presigned URL (HTTP {status})")
+    if status == 404:
+        raise NotFound(f"{what}: there is no such object; its session may have expired")
+    failure = Unavailable(f"{what}: the payload store answered HTTP {status}; try again")
+    if status == 429 or status >= 500:
+        raise Transient(failure)
+    raise failure

@@ -1,0 +1,79 @@
+"""What became of tasks, read from the outputs of their chunks.
+
+Lines are taken apart when they are reached, and results decoded when they are asked for. Pure: no
+requests, no waiting.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepgrid_core.contract import ChunkOutput
+from stepgrid_core.data_plane import OutcomeHead, read_heads
+from stepgrid_core.errors import TASK_ERRORS, PayloadCorrupted, TaskCancelled, TaskError, TaskFailed
+from stepgrid_core.names import task_id
+from stepgrid_core.states import TERMINAL_TASKS, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The state of one task, with its output line once it has ended by itself."""
+
+    index: int
+    state: TaskState
+    attempts: int | None = None
+    milliseconds: float | None = None  #: of the last attempt
+    line: bytes | None = None
+    #: of a task that ended with its chunk: type, message, traceback
+    error: Mapping[str, str] | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.state in TERMINAL_TASKS
+
+
+def read_chunk(chunk: ChunkOutput, data: bytes) -> Iterator[Outcome]:
+    """The outcome of each task of a chunk, in order; `data` is its checked output.
+
+    Raises PayloadCorrupted if the output does not say of every task what the chunk says.
+    """
+    settled = _settled(data)
+    head, line = next(settled, (None, b""))
+    for index in range(chunk.first_task, chunk.first_task + chunk.tasks):
+        if head is not None and head.index == index:
+            yield Outcome(index, TaskState(head.state), head.attempts, head.milliseconds, line)
+            head, line = next(settled, (None, b""))
+        elif chunk.others is not None:
+            yield Outcome(index, chunk.others, error=chunk.error)
+        else:
+            raise PayloadCorrupted(f"the output of chunk {chunk.chunk} has no line of task {index}")
+
+
+def _settled(data: bytes) -> Iterator[tuple[OutcomeHead | None, bytes]]:
+    """Lines of tasks that have ended; a checkpoint also has lines of those to be tried again."""
+    return ((head, line) for head, line in read_heads(data) if head.state in TERMINAL_TASKS)
+
+
+def result_of(outcome: Outcome, session_id: str) -> Any:
+    """The result of a task that has ended. Raises the TaskError that it has instead."""
+    error = error_of(outcome, session_id)
+    if error is not None:
+        raise error
+    return json.loads(outcome.line or b"{}")["result"]
+
+
+def error_of(outcome: Outcome, session_id: str) -> TaskError | None:
+    """Why a task that has ended has no result; None if it has one."""
+    if outcome.state is TaskState.FINISHED:
+        return None
+    name = task_id(session_id, outcome.index)
+    if outcome.state is TaskState.CANCELLED:
+        return TaskCancelled(f"task {name} was cancelled before it ended", name)
+    error = outcome.error or json.loads(outcome.line or b"{}").get("error", {})
+    remote_type, message = error.get("type", "unknown error"), error.get("message", "")
+    traceback = error.get("traceback") or ""
+    text = f"task {name} failed: {remote_type}: {message}"
+    if traceback:
+        text += f"\n\nIn the worker:\n{traceback.rstrip()}"
+    return TASK_ERRORS.get(remote_type, TaskFailed)(text, name, traceback)

@@ -1,0 +1,218 @@
+"""A session as its owner sees it: wait for it, take its results, cancel it.
+
+    session.results()            all of them, in order, when the session has ended
+    for result in session: ...   in order, each as soon as all before it are there
+    session.as_completed()       tasks in whatever order they end
+
+All three read the same chunk outputs. A Session keeps no connection open and no thread of its own:
+another process attaches to the same one by `grid.session(id)`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from stepgrid_core.contract import (
+    MAX_WAIT_SECONDS,
+    CancelCounts,
+    SessionDescription,
+    TaskDescription,
+)
+from stepgrid_core.errors import DeadlineExceeded, InvalidRequest, TaskError
+from stepgrid_core.names import task_id
+from stepgrid_core.states import TERMINAL_SESSIONS, TaskState
+
+from .collector import ResultCollector
+from .connection import Connection
+from .outcomes import Outcome, error_of, result_of
+from .progress import Progress, open_report
+from .retry import Deadline
+
+#: A bar moves about once a second; without one the grid may hold its answer for as long as it can.
+SHOWN_WAIT_SECONDS = 1.0
+
+
+class Task:
+    """One task of a session, as it was when this object was made; `result` waits for its end."""
+
+    def __init__(
+        self, session_id: str, outcome: Outcome, wait: Callable[[int, float | None], Outcome]
+    ) -> None:
+        self._session_id = session_id
+        self._outcome = outcome
+        self._wait = wait
+
+    @property
+    def index(self) -> int:
+        """Its place in the tasks that were submitted, from 0."""
+        return self._outcome.index
+
+    @property
+    def id(self) -> str:
+        return task_id(self._session_id, self._outcome.index)
+
+    @property
+    def state(self) -> TaskState:
+        return self._outcome.state
+
+    @property
+    def attempts(self) -> int | None:
+        """How often it was started; None until it has ended by itself."""
+        return self._outcome.attempts
+
+    @property
+    def milliseconds(self) -> float | None:
+        """What its last attempt took; None until it has ended by itself."""
+        return self._outcome.milliseconds
+
+    @property
+    def error(self) -> TaskError | None:
+        """What `result` would raise; None if there is a result, or the task has not ended."""
+        return error_of(self._outcome, self._session_id) if self._outcome.final else None
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the worker's function returned; decoded anew for each call.
+
+        timeout: seconds to wait for the task's end; None waits as long as it takes. Raises
+        TaskError if it has no result, DeadlineExceeded if it did not end in time.
+        """
+        if not self._outcome.final:
+            self._outcome = self._wait(self.index, timeout)
+        return result_of(self._outcome, self._session_id)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.id} {self.state.value}>"
+
+
+class Session:
+    """A handle on a session; made by Grid.submit and Grid.session."""
+
+    def __init__(self, connection: Connection, description: SessionDescription) -> None:
+        self._connection = connection
+        self._description = description
+        self._collector = ResultCollector(connection, description)
+
+    @property
+    def id(self) -> str:
+        return self._description.session_id
+
+    @property
+    def worker(self) -> str:
+        """The name of the worker that runs its tasks."""
+        return self._description.worker
+
+    def status(self) -> SessionDescription:
+        """State, counts and timings, now. Raises NotFound if it was deleted or has expired."""
+        return self._describe(0.0, None)
+
+    def wait(self, timeout: float | None = None, progress: Progress = None) -> SessionDescription:
+        """Wait until the session has ended; answers how.
+
+        timeout: seconds; None waits as long as it takes. progress: True shows a bar, False none,
+        None one if stderr is a terminal or this a notebook; a function is called with every
+        description instead. Raises DeadlineExceeded when the time is up; the session goes on.
+        """
+        deadline = Deadline.after(self._connection.clock, timeout)
+        with open_report(progress, self._description.tasks) as report:
+            pause_seconds = SHOWN_WAIT_SECONDS if report else MAX_WAIT_SECONDS
+            while True:
+                seconds = min(pause_seconds, deadline.left_seconds)
+                description = self._describe(seconds, deadline.call_seconds)
+                if report:
+                    report(description)
+                if description.state in TERMINAL_SESSIONS:
+                    return description
+                if deadline.passed:
+                    raise DeadlineExceeded(
+                        f"session {self.id} did not end within {timeout:g} s; it goes on: "
+                        "wait again, or cancel it"
+                    )
+
+    def results(
+        self,
+        return_exceptions: bool = False,
+        timeout: float | None = None,
+        progress: Progress = None,
+    ) -> list[Any]:
+        """Wait for the end, then the result of every task in order of submission.
+
+        return_exceptions: put a TaskError in the place of a result that a task does not have;
+        otherwise the first such is raised, with the traceback of the worker in its message.
+        timeout, progress: see `wait`. Raises TaskError, DeadlineExceeded. Called again, it
+        downloads little: up to 64 MiB of outputs are kept.
+        """
+        self.wait(timeout, progress)
+        return list(self.stream(return_exceptions))
+
+    def stream(
+        self, return_exceptions: bool = False, timeout: float | None = None
+    ) -> Iterator[Any]:
+        """The results in order, each as soon as all before it are there.
+
+        Only a few chunks are in memory at any time, so a session of any size can be read. timeout:
+        seconds for all of it. Otherwise as `results`.
+        """
+        deadline = Deadline.after(self._connection.clock, timeout)
+        return self._stream(return_exceptions, deadline)
+
+    def _stream(self, return_exceptions: bool, deadline: Deadline) -> Iterator[Any]:
+        for outcome in self._collector.in_order(deadline):
+            error = error_of(outcome, self.id)
+            if error is not None and not return_exceptions:
+                raise error
+            yield result_of(outcome, self.id) if error is None else error
+
+    def __iter__(self) -> Iterator[Any]:
+        """As `stream()`: raises at the first task that has no result."""
+        return self.stream()
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[Task]:
+        """Every task once, as the grid settles them: chunk by chunk, in no particular order.
+
+        timeout: seconds for all of it. Raises DeadlineExceeded when they are over, and for a task
+        that failed nothing: its `error` and `result()` tell.
+        """
+        deadline = Deadline.after(self._connection.clock, timeout)
+        return map(self._task, self._collector.as_final(deadline))
+
+    def task(self, index: int) -> Task:
+        """One task, as it is now. Raises InvalidRequest if the session has none of that index."""
+        tasks = self._description.tasks
+        if not 0 <= index < tasks:
+            raise InvalidRequest(f"session {self.id} has tasks 0 to {tasks - 1}, no {index}")
+        return self._task(self._collector.outcome(index))
+
+    def tasks(self, state: TaskState | None = None) -> Iterator[TaskDescription]:
+        """What the grid says of every task, in order, without results and tracebacks.
+
+        state: only the tasks in it.
+        """
+        cursor: str | None = None
+        while True:
+            page = self._connection.api.list_tasks(self.id, state, cursor)
+            yield from page.tasks
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def cancel(self) -> CancelCounts:
+        """End it: nothing starts once this has answered, and what has finished keeps its result.
+
+        Answers how many tasks this call cancelled; repeating it is no error.
+        """
+        return self._connection.api.cancel([self.id]).sessions.get(self.id, CancelCounts())
+
+    def delete(self) -> None:
+        """Delete its state and results for good. Raises Conflict while it is open."""
+        self._connection.api.delete(self.id)
+
+    def _describe(self, wait_seconds: float, timeout_seconds: float | None) -> SessionDescription:
+        return self._connection.api.describe(self.id, wait_seconds, timeout_seconds)
+
+    def _task(self, outcome: Outcome) -> Task:
+        return Task(self.id, outcome, self._final_outcome)
+
+    def _final_outcome(self, index: int, timeout: float | None) -> Outcome:
+        return self._collector.final_outcome(index, Deadline.after(self._connection.clock, timeout))
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} of {self._description.tasks} tasks for {self.worker}>"

@@ -1,0 +1,481 @@
+"""Sessions as their owner sees them, on the real planes in memory."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stepgrid import (
+    DeadlineExceeded,
+    Grid,
+    InvalidRequest,
+    NotFound,
+    PayloadCorrupted,
+    Session,
+    SessionState,
+    TaskCancelled,
+    TaskError,
+    TaskExited,
+    TaskFailed,
+    TaskState,
+    Unavailable,
+)
+from stepgrid.collector import OutputCache
+from stepgrid.objects import LinkRefused
+from stepgrid.outcomes import Outcome, error_of, read_chunk
+from stepgrid_core.contract import ChunkOutput, SessionDescription
+from stepgrid_core.errors import TASK_ERRORS
+from stepgrid_core.invocation import Invocation, facts_of
+from tests.unit.sdk_fakes import Sent, World
+
+UNKNOWN = "00000000-0000-5000-8000-000000000000"
+
+
+def running_session(count: int, **options: Any) -> tuple[World, Session, Callable[[int], None]]:
+    """A session of which nothing runs until the third value is called with a chunk's number."""
+    world = World(autorun=False)
+    session = world.grid.submit("square", range(count), **options)
+    dispatch = world.memory.dispatcher.started[0]
+
+    def run_chunk(chunk: int) -> None:
+        lines = dispatch.lines[chunk] if dispatch.lines else None
+        facts = facts_of(dispatch.session)
+        world.memory.executions.invoke(Invocation(facts, chunk, f"token-{chunk}", lines))
+
+    return world, session, run_chunk
+
+
+def run_at_each_look(world: World, steps: Iterator[Any]) -> None:
+    """Do the next step of the work whenever the client waits for news."""
+
+    def before(sent: Sent) -> None:
+        if "wait" in sent.query:
+            next(steps, None)
+
+    world.transport.before = before
+
+
+# --- waiting
+
+
+def test_wait_answers_how_it_ended() -> None:
+    """The description has the terminal state and counts that add up."""
+    description = World().grid.submit("square", [1, "fail", 3], max_attempts=1).wait()
+    assert description.state is SessionState.FINISHED
+    assert (description.counts.finished, description.counts.failed) == (2, 1)
+
+
+def test_wait_gives_up_in_time() -> None:
+    """After its timeout wait raises DeadlineExceeded; the session is still open."""
+    world, session, _ = running_session(3)
+    with pytest.raises(DeadlineExceeded, match=r"did not end within 45 s; it goes on"):
+        session.wait(timeout=45)
+    waits = [sent.query["wait"] for sent in world.transport.sent if "wait" in sent.query]
+    assert sum(waits) == pytest.approx(45)
+    assert max(waits) == 20
+    assert session.status().state is SessionState.PENDING
+
+
+def test_wait_without_time_finds_what_has_ended() -> None:
+    """A timeout of zero is a question, not an error, where the session is over."""
+    session = World().grid.submit("square", [1])
+    assert session.wait(timeout=0).state is SessionState.FINISHED
+    assert session.results(timeout=0) == [1]
+
+
+def test_progress_may_be_a_function() -> None:
+    """It gets a description about once a second, the last one when the session has ended."""
+    world, session, run_chunk = running_session(4, chunk_size=2)
+    seen: list[SessionDescription] = []
+    run_at_each_look(world, (run_chunk(chunk) for chunk in range(2)))
+    session.wait(progress=seen.append)
+    assert [item.counts.finished for item in seen] == [2, 4]
+    assert {sent.query["wait"] for sent in world.transport.sent if "wait" in sent.query} == {1.0}
+
+
+def test_progress_bar_shows_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bar counts ended tasks on stderr, and says how many failed."""
+    session = World().grid.submit("square", [1, "fail", 3], max_attempts=1)
+    session.wait(progress=True)
+    captured = capsys.readouterr()
+    assert "finished: 100%" in captured.err
+    assert "3/3" in captured.err
+    assert "failed=1" in captured.err
+    assert captured.out == ""
+
+
+def test_no_bar_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither False nor, where stderr is no terminal, None shows anything."""
+    session = World().grid.submit("square", [1])
+    session.wait()
+    session.wait(progress=False)
+    assert capsys.readouterr().err == ""
+
+
+# --- results
+
+
+@pytest.mark.parametrize("count", [1, 40, 41, 1_000, 5_000])
+def test_results_are_in_order(count: int) -> None:
+    """Result i is that of task i, inline or downloaded, on one page or on many."""
+    session = World().grid.submit("square", range(count), chunk_size=max(1, count // 700))
+    assert session.results() == [n * n for n in range(count)]
+    assert list(session) == [n * n for n in range(count)]
+
+
+def test_results_are_downloaded_once() -> None:
+    """A second reading takes pages and outputs from memory."""
+    world = World()
+    session = world.grid.submit("square", range(2_000), chunk_size=10)
+    first = session.results()
+    gets, pages = len(world.objects.gets), len(world.transport.asked("GET", "/results"))
+    assert gets == 200
+    assert session.results() == first
+    assert {task.result() for task in session.as_completed()} == set(first)
+    assert len(world.objects.gets) == gets
+    assert len(world.transport.asked("GET", "/results")) == pages
+
+
+def test_what_is_kept_is_bounded() -> None:
+    """Outputs that were not read for longest make room for others."""
+    cache = OutputCache(most_bytes=10)
+    for chunk in range(3):
+        cache.put(chunk, b"1234")
+    assert [cache.get(chunk) for chunk in range(3)] == [None, b"1234", b"1234"]
+    cache.get(1)
+    cache.put(3, b"1234")
+    assert [cache.get(chunk) for chunk in range(4)] == [None, b"1234", None, b"1234"]
+    cache.put(4, b"longer than all")
+    assert cache.get(4) is None
+
+
+def test_a_failed_task_raises_its_error() -> None:
+    """The message says which task, what was raised, and where in the worker."""
+    session = World().grid.submit("square", [1, "fail", 3], max_attempts=1)
+    with pytest.raises(TaskFailed, match="ValueError: no square of that") as raised:
+        session.results()
+    error = raised.value
+    assert error.task_id == f"{session.id}_1"
+    assert error.task_id in str(error)
+    assert 'raise ValueError("no square of that")' in str(error)
+    assert 'raise ValueError("no square of that")' in error.traceback
+
+
+def test_errors_in_the_place_of_results() -> None:
+    """With return_exceptions every task has its place."""
+    session = World().grid.submit("square", [1, "fail", 3], max_attempts=1)
+    one, error, nine = session.results(return_exceptions=True)
+    assert (one, nine) == (1, 9)
+    assert isinstance(error, TaskFailed)
+
+
+@pytest.mark.parametrize("name", sorted(TASK_ERRORS))
+def test_error_types_become_classes(name: str) -> None:
+    """Each type of the tree that travels is raised as its class; another one as TaskFailed."""
+    outcome = Outcome(3, TaskState.FAILED, error={"type": name, "message": "m", "traceback": ""})
+    assert type(error_of(outcome, "session")) is TASK_ERRORS[name]
+    other = Outcome(3, TaskState.FAILED, error={"type": f"my.{name}", "message": "m"})
+    assert type(error_of(other, "session")) is TaskFailed
+
+
+def test_exit_in_a_task() -> None:
+    """A task that ends its process fails alone."""
+
+    def leave(event: Any, context: Any) -> Any:
+        if event == 1:
+            raise SystemExit(3)
+        return event
+
+    results = World(leave).grid.submit("square", [0, 1, 2]).results(return_exceptions=True)
+    assert results[0::2] == [0, 2]
+    assert isinstance(results[1], TaskExited)
+
+
+def test_cancelled_tasks_say_so() -> None:
+    """What had finished keeps its result; the others are TaskCancelled."""
+    _, session, run_chunk = running_session(4, chunk_size=2)
+    run_chunk(0)
+    assert session.cancel().total_cancelled_tasks == 2
+    assert session.cancel().total_cancelled_tasks == 0
+    zero, one, *others = session.results(return_exceptions=True)
+    assert (zero, one) == (0, 1)
+    assert all(isinstance(error, TaskCancelled) for error in others)
+    with pytest.raises(TaskCancelled, match="was cancelled"):
+        session.results()
+
+
+def test_results_wait_for_the_end() -> None:
+    """results() with a timeout that passes raises, and can be called again."""
+    world, session, run_chunk = running_session(2, chunk_size=1)
+    run_chunk(0)
+    with pytest.raises(DeadlineExceeded):
+        session.results(timeout=30)
+    run_chunk(1)
+    assert session.results() == [0, 1]
+    assert world.memory.clock.monotonic() >= 30
+
+
+def test_expired_urls_are_renewed() -> None:
+    """A URL that expired while the results were read is asked for again, once."""
+    world = World()
+    session = world.grid.submit("square", range(300), chunk_size=1)
+    world.objects.refusals = 1
+    assert session.results() == [n * n for n in range(300)]
+    world.objects.refusals = 3
+    fresh = world.grid.session(session.id)
+    with pytest.raises(LinkRefused):
+        fresh.results()
+
+
+def test_changed_outputs_are_found() -> None:
+    """An object that is not what was committed is an error, never a result."""
+    world = World()
+
+    class Damaging:
+        def put(self, url: str, data: bytes) -> str:
+            return world.objects.put(url, data)
+
+        def get(self, url: str) -> bytes:
+            return world.objects.get(url).replace(b'"result":9', b'"result":8')
+
+    grid = Grid(transport=world.transport, objects=Damaging(), clock=world.memory.clock)
+    session = grid.submit("square", range(100), chunk_size=2)
+    with pytest.raises(PayloadCorrupted, match=r"chunk 1 of session"):
+        session.results()
+
+
+def test_an_output_that_lacks_a_line_is_found() -> None:
+    """A chunk that is said to be whole must have a line for each task."""
+    chunk = ChunkOutput(chunk=7, first_task=70, tasks=2, final=True, finished=2, failed=0)
+    line = b'{"i":70,"state":"finished","attempts":1,"ms":1.000,"result":1}\n'
+    with pytest.raises(PayloadCorrupted, match="chunk 7 has no line of task 71"):
+        list(read_chunk(chunk, line))
+
+
+def test_a_task_to_be_tried_again_is_not_settled() -> None:
+    """Lines of a checkpoint that say "retrying" are no outcome yet."""
+    chunk = ChunkOutput(
+        chunk=0, first_task=0, tasks=2, final=False, finished=1, failed=0, others="retrying"
+    )
+    lines = (
+        b'{"i":0,"state":"retrying","attempts":1,"ms":1.000,"error":{}}\n'
+        b'{"i":1,"state":"finished","attempts":1,"ms":1.000,"result":1}\n'
+    )
+    states = [outcome.state for outcome in read_chunk(chunk, lines)]
+    assert states == [TaskState.RETRYING, TaskState.FINISHED]
+
+
+# --- while it runs
+
+
+def test_streaming_follows_the_order() -> None:
+    """A result comes as soon as all before it are there, while later chunks still run."""
+    world, session, run_chunk = running_session(6, chunk_size=2)
+    run_chunk(1)
+    run_chunk(0)
+    results = iter(session)
+    assert [next(results) for _ in range(4)] == [0, 1, 4, 9]
+    assert session.status().state is SessionState.RUNNING
+    run_at_each_look(world, (run_chunk(chunk) for chunk in (2,)))
+    assert list(results) == [16, 25]
+
+
+def test_streaming_gives_up_in_time() -> None:
+    """The timeout is for all of it; what was there before has been handed out."""
+    _, session, run_chunk = running_session(4, chunk_size=2)
+    run_chunk(0)
+    results = session.stream(timeout=60)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(DeadlineExceeded, match=session.id):
+        next(results)
+
+
+def test_as_completed_takes_what_is_there() -> None:
+    """Tasks come as their chunks become final, whatever their order; each once."""
+    world, session, run_chunk = running_session(6, chunk_size=2)
+    run_chunk(2)
+    tasks = session.as_completed()
+    assert [next(tasks).index, next(tasks).index] == [4, 5]
+    run_at_each_look(world, (run_chunk(chunk) for chunk in (1, 0)))
+    assert [(task.index, task.result()) for task in tasks] == [(2, 4), (3, 9), (0, 0), (1, 1)]
+
+
+def test_as_completed_over_many_pages() -> None:
+    """Chunks of all pages are found, those of the last one first."""
+    world, session, run_chunk = running_session(600, chunk_size=1)
+    for chunk in (599, 300):
+        run_chunk(chunk)
+    tasks = session.as_completed()
+    assert {next(tasks).index, next(tasks).index} == {300, 599}
+    run_at_each_look(world, iter([world.memory.run()]))
+    assert {task.index for task in tasks} == set(range(600)) - {300, 599}
+
+
+def test_as_completed_raises_nothing_for_failed_tasks() -> None:
+    """The task itself tells: state, attempts, error, and result() raises."""
+    session = World().grid.submit("square", [1, "fail"], max_attempts=2)
+    good, bad = sorted(session.as_completed(), key=lambda task: task.index)
+    assert (good.state, good.attempts, good.error) == (TaskState.FINISHED, 1, None)
+    assert (bad.id, bad.state, bad.attempts) == (f"{session.id}_1", TaskState.FAILED, 2)
+    assert isinstance(bad.error, TaskFailed)
+    assert bad.milliseconds is not None
+    with pytest.raises(TaskError):
+        bad.result()
+
+
+def test_as_completed_gives_up_in_time() -> None:
+    """DeadlineExceeded is a TimeoutError, as in concurrent.futures."""
+    _, session, _ = running_session(4, chunk_size=2)
+    with pytest.raises(TimeoutError):
+        list(session.as_completed(timeout=10))
+
+
+def test_a_closed_session_that_lacks_results_is_an_error() -> None:
+    """Were the grid to close a session whose chunks are not final, nobody waits for ever."""
+    world, session, _ = running_session(4, chunk_size=2)
+    closed = session.status().model_copy(update={"state": SessionState.FINISHED})
+
+    class Lying:
+        def request(self, method: str, path: str, *rest: Any) -> dict[str, Any]:
+            if path.endswith("/results"):
+                return world.transport.request(method, path, *rest)
+            return closed.model_dump(mode="json")
+
+    grid = Grid(transport=Lying(), objects=world.objects, clock=world.memory.clock)
+    with pytest.raises(Unavailable, match="not all there"):
+        list(grid.session(session.id))
+
+
+# --- one task
+
+
+def test_a_task_before_and_after() -> None:
+    """task(i) is how it is now; result() waits for it, and other chunks may still run."""
+    world, session, run_chunk = running_session(4, chunk_size=2)
+    task = session.task(3)
+    assert (task.state, task.error, task.attempts) == (TaskState.PENDING, None, None)
+    with pytest.raises(DeadlineExceeded):
+        task.result(timeout=5)
+    run_at_each_look(world, iter([run_chunk(1)]))
+    assert task.result() == 9
+    assert task.state is TaskState.FINISHED
+    assert session.task(0).state is TaskState.PENDING
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_no_such_task(index: int) -> None:
+    """Only 0 to n-1 are tasks."""
+    with pytest.raises(InvalidRequest, match="has tasks 0 to 2"):
+        World().grid.submit("square", [1, 2, 3]).task(index)
+
+
+def test_a_task_far_back_is_found_by_its_page() -> None:
+    """Where pages begin is remembered: the second look at a page needs one request."""
+    world, session, run_chunk = running_session(1_000, chunk_size=1)
+    session.task(999)
+    walked = len(world.transport.asked("GET", "/results"))
+    run_chunk(998)
+    assert session.task(998).result() == 998 * 998
+    assert len(world.transport.asked("GET", "/results")) == walked + 1
+
+
+# --- the rest of it
+
+
+def test_tasks_are_listed_by_state() -> None:
+    """Descriptions of all pages, without results."""
+    session = World().grid.submit("square", [1, "fail"] * 700, max_attempts=1)
+    failed = list(session.tasks(TaskState.FAILED))
+    assert [task.index for task in failed] == list(range(1, 1_400, 2))
+    assert failed[0].error == {"type": "ValueError", "message": "no square of that"}
+    assert sum(1 for _ in session.tasks()) == 1_400
+
+
+def test_another_process_attaches() -> None:
+    """The id is all that is needed."""
+    world = World()
+    session = world.grid.submit("square", [1, 2])
+    attached = world.grid.session(session.id)
+    assert attached.worker == "square"
+    assert attached.results() == [1, 4]
+    assert repr(attached) == f"<Session {session.id} of 2 tasks for square>"
+
+
+@pytest.mark.parametrize("session_id", [UNKNOWN, "", "..", "a/b", f"{UNKNOWN}?x", UNKNOWN.upper()])
+def test_unknown_sessions(session_id: str) -> None:
+    """Ids of nobody, and texts that are no ids, are not found."""
+    world = World()
+    with pytest.raises(NotFound, match="there is no session"):
+        world.grid.session(session_id)
+
+
+def test_deleted_sessions_are_gone() -> None:
+    """delete() works once it has ended."""
+    session = World().grid.submit("square", [1])
+    session.wait()
+    session.delete()
+    with pytest.raises(NotFound):
+        session.status()
+
+
+def test_sessions_are_listed() -> None:
+    """Newest first, over all pages, as many as wanted."""
+    world = World()
+    ids = []
+    for _ in range(120):
+        ids.append(world.grid.submit("square", [1]).id)
+        world.memory.clock.advance(1)
+    assert [item.session_id for item in world.grid.sessions()] == ids[::-1]
+    assert [item.session_id for item in world.grid.sessions(limit=3)] == ids[:-4:-1]
+    assert list(world.grid.sessions(SessionState.CANCELLED)) == []
+
+
+def test_many_sessions_are_cancelled() -> None:
+    """Any number of ids; unknown ones get zeros; one id in the place of a list is refused."""
+    world = World(autorun=False)
+    ids = [world.grid.submit("square", [1, 2]).id for _ in range(120)]
+    counts = world.grid.cancel([*ids, UNKNOWN])
+    assert {counts[name].total_cancelled_tasks for name in ids} == {2}
+    assert counts[UNKNOWN].total_cancelled_tasks == 0
+    with pytest.raises(InvalidRequest, match="give a list"):
+        world.grid.cancel(ids[0])
+
+
+def test_map_is_in_order_and_raises_in_place() -> None:
+    """Results come in order; the error of a task comes where its result would be."""
+    grid = World().grid
+    assert list(grid.map("square", range(100))) == [n * n for n in range(100)]
+    results = grid.map("square", [1, "fail", 3], max_attempts=1)
+    assert next(results) == 1
+    with pytest.raises(TaskFailed):
+        next(results)
+    results = grid.map("square", [1, "fail", 3], max_attempts=1, return_exceptions=True)
+    assert isinstance(list(results)[1], TaskFailed)
+
+
+def test_map_submits_at_once() -> None:
+    """The session is there before the first result is asked for; bad options raise at the call."""
+    world = World()
+    world.grid.map("square", [1])
+    assert len(world.transport.asked("POST", "/sessions")) == 1
+    with pytest.raises(InvalidRequest):
+        world.grid.map("square", [1], max_attempt=1)
+
+
+def test_workers_and_health() -> None:
+    """What the grid says of itself."""
+    with World().grid as grid:
+        assert [worker.name for worker in grid.workers()] == ["square"]
+        assert grid.health().status == "ok"
+
+
+def test_answers_of_another_kind() -> None:
+    """JSON that is not the contract's: the error says what may be wrong."""
+
+    class Strange:
+        def request(self, *arguments: Any) -> dict[str, Any]:
+            return {"hello": "world"}
+
+    grid = Grid(transport=Strange(), objects=World().objects)
+    with pytest.raises(Unavailable, match="is the endpoint a grid's"):
+        grid.workers()

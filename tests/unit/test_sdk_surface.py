@@ -1,0 +1,43 @@
+"""What `import stepgrid` promises."""
+
+import subprocess
+import sys
+
+import stepgrid
+from stepgrid_core import errors
+
+
+def test_exported_names_are_sorted_and_there() -> None:
+    """Everything in __all__ exists, in order; every public name of the package is in __all__."""
+    assert stepgrid.__all__ == sorted(stepgrid.__all__)
+    modules = {name for name in vars(stepgrid) if f"stepgrid.{name}" in sys.modules}
+    public = {name for name in vars(stepgrid) if not name.startswith("_")} - modules
+    assert public | {"__version__"} == set(stepgrid.__all__)
+
+
+def test_all_errors_are_exported() -> None:
+    """Whatever stepgrid raises can be caught by a name from the top."""
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.StepgridError)
+    }
+    assert raised <= set(stepgrid.__all__)
+
+
+def test_public_names_are_documented() -> None:
+    """Each public class, and each public method of Grid, Session, Task and GridExecutor, says
+    what it does."""
+    for name in stepgrid.__all__:
+        assert name == "__version__" or getattr(stepgrid, name).__doc__
+    for kind in (stepgrid.Grid, stepgrid.Session, stepgrid.GridExecutor):
+        for name, member in vars(kind).items():
+            if not name.startswith("_") and callable(member):
+                assert member.__doc__, f"{kind.__name__}.{name}"
+
+
+def test_import_is_light() -> None:
+    """`import stepgrid` loads neither boto3 nor tqdm: a grid in memory needs no AWS."""
+    code = "import stepgrid, sys; print('boto3' in sys.modules, 'tqdm' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"False False\n"
