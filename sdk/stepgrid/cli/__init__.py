@@ -1,0 +1,125 @@
+"""The command `stepgrid`: what the SDK does, from a shell.
+
+    exit_codes  exit codes, and which error leads to which
+    rendering   text for people (pure)
+    task_file   JSON Lines in
+    context     the doors to the grid and the local cloud; printing
+    waiting     for the end of a session, until Ctrl-C
+    submission, results, sessions, grid, local     the commands
+
+Commands are thin: they read options, make one call of the SDK and print its answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+from stepgrid_core import __version__
+
+from stepgrid.cli import exit_codes, grid, local, results, sessions, submission
+from stepgrid.cli.exit_codes import ExitCode
+
+__all__ = ["cli", "main"]
+
+
+class _CommandLine(click.Group):
+    """A group whose commands return their exit code, and whose errors are one line on stderr."""
+
+    def main(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Run a command and leave with its exit code. Takes what click.Group.main takes.
+
+        `standalone_mode` is always off: click's own way to end a program has other codes.
+        """
+        try:
+            code = super().main(*arguments, **(options | {"standalone_mode": False}))
+        except Exception as error:
+            code = _report(error)
+        sys.exit(int(code or ExitCode.OK))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # click would turn these two into exits with code 1, which here means "a task failed".
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            click.echo("stepgrid: interrupted", err=True)
+            return ExitCode.INTERRUPTED
+        except BrokenPipeError:
+            _forget_stdout()
+            return ExitCode.BROKEN_PIPE
+        return code
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they are used, not of the alphabet."""
+        return list(self.commands)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write("Exit codes:\n" + exit_codes.help_text() + "\n")
+
+
+def _report(error: Exception) -> ExitCode:
+    if os.environ.get("STEPGRID_DEBUG") == "1":
+        traceback.print_exception(error)
+    click.echo(exit_codes.error_line(error), err=True)
+    return exit_codes.exit_code(error)
+
+
+def _forget_stdout() -> None:
+    """Else Python tries to write the rest when it ends, and complains that it can't."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+@click.group(
+    "stepgrid",
+    cls=_CommandLine,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="stepgrid", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Submit sessions of tasks to a stepgrid and fetch their results.
+
+    \b
+    A first session, on this machine:
+      stepgrid local up
+      stepgrid workers
+      echo '{"worker_arguments": ["1000", "1", "1"]}' | stepgrid submit mock-compute - --wait
+
+    \b
+    On AWS, after `sam deploy`:
+      stepgrid connect --stack stepgrid --region eu-west-1
+      stepgrid submit portfolio-pricing trades.jsonl --wait --results prices.jsonl
+
+    Every command takes --json for scripts. An error is one line on stderr; STEPGRID_DEBUG=1 adds
+    the traceback.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (
+    submission.submit,
+    sessions.status,
+    results.results,
+    sessions.tasks,
+    sessions.cancel,
+    sessions.delete,
+    sessions.list_sessions,
+    grid.workers,
+    grid.health,
+    grid.connect,
+    local.local,
+):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """The console script."""
+    cli.main()

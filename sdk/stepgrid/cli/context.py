@@ -1,0 +1,106 @@
+"""What commands share: how to reach the grid and the local cloud, and how to print.
+
+`App` is click's context object. Tests give the commands another one, with doors to fakes.
+The local cloud is imported when its door is opened: it is an extra, perhaps not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from stepgrid_core.errors import ConfigurationError
+
+from stepgrid import config
+from stepgrid.cli import rendering
+from stepgrid.client import Grid
+from stepgrid.config import Config
+
+if TYPE_CHECKING:
+    from stepgrid_core.contract import Response
+
+    from stepgrid.local import LocalCloud
+
+INSTALL_LOCAL = 'the local cloud is not installed: pip install "stepgrid[local]"'
+
+
+def _open_cloud(project_dir: Path) -> LocalCloud:
+    try:
+        from stepgrid.local import LocalCloud  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{INSTALL_LOCAL} (missing: {error.name})") from error
+    return LocalCloud(project_dir)
+
+
+def _connect(stack_name: str, region: str | None, path: Path | None) -> tuple[Config, Path]:
+    found = config.connect(stack_name, region)
+    return found, config.write_profile(found, path)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The doors to everything outside of the commands."""
+
+    open_grid: Callable[[], Grid] = Grid
+    open_cloud: Callable[[Path], LocalCloud] = _open_cloud
+    #: Stack, region, where to write the profile -> the Config, where it was written.
+    connect: Callable[[str, str | None, Path | None], tuple[Config, Path]] = _connect
+    #: Epoch seconds.
+    now: Callable[[], float] = time.time
+
+
+pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def open_grid(app: App) -> Grid:
+    """The grid, which is closed when the command ends. Raises ConfigurationError."""
+    grid = app.open_grid()
+    click.get_current_context().call_on_close(grid.close)
+    return grid
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON for scripts: one object on each line."
+)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def print_model(model: Response, **more: str) -> None:
+    """A model of the wire contract as it travels, after the keys in `more`."""
+    print_json(more | model.model_dump(mode="json"))
+
+
+def print_table(columns: Sequence[rendering.Column], rows: Iterable[Sequence[str]]) -> None:
+    print_lines(rendering.table(columns, rows, colours_wanted()))
+
+
+def print_fields(pairs: Iterable[tuple[str, str]]) -> None:
+    print_lines(rendering.fields(pairs, colours_wanted()))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def note(text: str) -> None:
+    """For the person at the terminal; scripts read stdout and don't see it."""
+    click.echo(text, err=True)
+
+
+def colours_wanted() -> bool:
+    """Colours are for terminals that can and people who want them (https://no-color.org)."""
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )

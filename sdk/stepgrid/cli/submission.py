@@ -1,0 +1,118 @@
+"""`stepgrid submit`: a file of tasks becomes a session."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+from stepgrid_core.contract import SessionDescription
+from stepgrid_core.errors import ServiceError
+
+from stepgrid.cli.context import App, json_option, note, open_grid, pass_app, print_model
+from stepgrid.cli.exit_codes import ExitCode, session_exit_code
+from stepgrid.cli.rendering import plural, session_summary, unsuccessful
+from stepgrid.cli.results import STDOUT, results_file_option, write_results
+from stepgrid.cli.task_file import read_tasks
+from stepgrid.cli.waiting import wait_for_end
+
+if TYPE_CHECKING:
+    from stepgrid.session import Session
+
+
+def _parse_tags(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    tags = {}
+    for value in values:
+        key, equals, tag = value.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE", context, parameter)
+        tags[key] = tag
+    return tags
+
+
+@click.command(short_help="Submit a file of tasks.")
+@click.argument("worker")
+@click.argument("file", type=click.File("rb"))
+@click.option("--name", help="Shown in lists; need not be unique.")
+@click.option(
+    "--tag",
+    "tags",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_parse_tags,
+    help="May be given again.",
+)
+@click.option("--timeout-seconds", type=int, help="The session's deadline.  [default: 86400]")
+@click.option("--task-timeout-seconds", type=float, help="For one attempt of one task.")
+@click.option("--max-attempts", type=int, help="How often a task is started.  [default: 3]")
+@click.option("--priority", type=int, help="0 to 9; 9 is the most urgent.  [default: 4]")
+@click.option("--max-concurrency", type=int, help="Chunks that run at once.")
+@click.option("--chunk-size", type=int, help="Tasks that a worker takes at once.")
+@click.option("--task-seconds", type=float, help="How long one task takes (a hint).")
+@click.option("--token", help="Makes the command repeatable: same token and tasks, same session.")
+@click.option("--wait", is_flag=True, help="Wait until the session has ended.")
+@results_file_option("--results", help="Wait, then write the results to FILE (-: standard output).")
+@json_option
+@pass_app
+def submit(
+    app: App,
+    /,
+    *,
+    worker: str,
+    file: BinaryIO,
+    token: str | None,
+    wait: bool,
+    results_path: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Submit the tasks in FILE to WORKER, and print the session's id.
+
+    FILE is JSON Lines: each line is one task, any JSON value; - is the standard input. A bad line
+    is refused and nothing is submitted.
+
+    \b
+    Examples:
+      stepgrid submit portfolio-pricing trades.jsonl --name nightly --tag desk=rates
+      stepgrid submit mock-compute tasks.jsonl --wait --results results.jsonl
+      SESSION=$(generate-tasks | stepgrid submit mock-compute - --task-seconds 0.5)
+    """
+    if as_json and results_path == STDOUT:
+        raise click.UsageError("--json and --results - both want the standard output")
+    given = {option: value for option, value in options.items() if value not in (None, {})}
+    tasks = read_tasks(file, str(getattr(file, "name", "<stdin>")))
+    session, description = _submit(app, worker, tasks, token or str(uuid.uuid4()), given)
+    if not as_json:
+        click.echo(session.id, err=results_path == STDOUT)
+    if not (wait or results_path):
+        _print_outcome(description, f"submitted {plural(description.tasks, 'task')}", as_json)
+        return ExitCode.OK
+    wait_for_end(session)
+    if results_path:
+        write_results(session, results_path, as_json=False)
+    description = session.status()
+    _print_outcome(description, session_summary(description, app.now()), as_json)
+    return session_exit_code(description.state, unsuccessful(description.counts))
+
+
+def _print_outcome(description: SessionDescription, summary: str, as_json: bool) -> None:
+    if as_json:
+        print_model(description)
+    else:
+        note(f"stepgrid: {summary}")
+
+
+def _submit(
+    app: App, worker: str, tasks: Iterable[Any], token: str, options: dict[str, Any]
+) -> tuple[Session, SessionDescription]:
+    """Submit; when nobody knows whether that arrived, say how to repeat it without a second one."""
+    try:
+        session = open_grid(app).submit(worker, tasks, client_token=token, **options)
+        return session, session.status()
+    except (ServiceError, KeyboardInterrupt):
+        note(f"stepgrid: it may have been submitted; to be safe, repeat it with --token {token}")
+        raise
