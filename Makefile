@@ -22,7 +22,8 @@ demo: $(READY) ## price a book of options on the local cloud
 	$(BIN)/python docs/examples/price_options.py
 
 test: $(READY) ## run all tests, the local cloud included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto tests/unit tests/contract tests/integration tests/faults
+	$(BIN)/python -m pytest tests/system
 
 check: $(READY) ## lint, types, import rules, templates, generated documents
 	$(BIN)/ruff format --check $(SOURCES)

@@ -30,8 +30,9 @@ def price_published(grid: Grid) -> bool:
         terms = trade["tradeParameters"]
         close += abs(value - published) <= TOLERANCE
         print(
-            f"  {terms['underlying']:4.0f}   {terms['volatility']:10.2f}  {terms['maturityYears']:5g}"
-            f"   {value:8.3f}  {published:9.3f}  {value - published:+10.4f}"
+            f"  {terms['underlying']:4.0f}   {terms['volatility']:10.2f}"
+            f"  {terms['maturityYears']:5g}   {value:8.3f}  {published:9.3f}"
+            f"  {value - published:+10.4f}"
         )
     print(f"{close} of {len(cases)} within {TOLERANCE}\n")
     return close == len(cases)

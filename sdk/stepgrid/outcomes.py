@@ -76,4 +76,4 @@ def error_of(outcome: Outcome, session_id: str) -> TaskError | None:
     text = f"task {name} failed: {remote_type}: {message}"
     if traceback:
         text += f"\n\nIn the worker:\n{traceback.rstrip()}"
-    return TASK_ERRORS.get(remote_type, TaskFailed)(text, name, traceback)
+    return TASK_ERRORS.get(remote_type, TaskFailed)(text, name, traceback, remote_type, message)

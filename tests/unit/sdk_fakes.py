@@ -13,8 +13,7 @@ from stepgrid import Grid
 from stepgrid.objects import LinkRefused
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.runner import Handler
-from stepgrid.transport import read_answer
-from stepgrid_core.endpoints import HttpRequest, answer
+from stepgrid.testing.transport import MemoryObjects, MemoryTransport
 
 OWNER = "arn:aws:iam::000000000000:user/alice"
 
@@ -53,7 +52,7 @@ class RecordingTransport:
     before: Callable[[Sent], None] = lambda sent: None
 
     def __post_init__(self) -> None:
-        self._lock = threading.RLock()
+        self._inner = MemoryTransport(self.memory, OWNER)
 
     def request(
         self,
@@ -64,15 +63,10 @@ class RecordingTransport:
         timeout_seconds: float | None = None,
     ) -> dict[str, Any]:
         sent = Sent(method, path, dict(query or {}), json.loads(body) if body else None)
-        with self._lock:
+        with self.memory.lock:
             self.sent.append(sent)
             self.before(sent)
-            if self.memory.autorun:
-                self.memory.run()
-            values = {name: [str(value)] for name, value in sent.query.items()}
-            request = HttpRequest(method, path, values, body or b"", "request-1")
-            reply = answer(self.memory.wiring, request, lambda: OWNER)
-        return read_answer(reply.status, reply.body.encode(), f"{method} {path}")
+            return self._inner.request(method, path, query, body, timeout_seconds)
 
     def asked(self, method: str, ending: str) -> list[Sent]:
         return [sent for sent in self.sent if sent.method == method and sent.path.endswith(ending)]
@@ -88,18 +82,18 @@ class RecordingObjects:
     refusals: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self._inner = MemoryObjects(self.memory)
+
     def put(self, url: str, data: bytes) -> str:
         self._refuse(url)
         self.puts.append(url)
-        key, *part = url.removeprefix("memory:").split("#")
-        if part:
-            return self.memory.payloads.put_part(key, part[0], int(part[1]), data)
-        return self.memory.payloads.put(key, data).etag
+        return self._inner.put(url, data)
 
     def get(self, url: str) -> bytes:
         self._refuse(url)
         self.gets.append(url)
-        return self.memory.payloads.get(url.removeprefix("memory:"))
+        return self._inner.get(url)
 
     def _refuse(self, url: str) -> None:
         if self.refused[url] < self.refusals:

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from stepgrid.cli import cli
 from stepgrid.cli.context import App
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid_core import __version__, errors
-
 from tests.unit.cli_fakes import FakeGrid, run, run_app
 
 #: Prints more than a pipe holds, so that it must notice that nobody reads.

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from stepgrid.cli.context import App
 from stepgrid.config import Config
 from stepgrid.local import DeploymentError, LocalStatus, NotRunningError
 from stepgrid_core.errors import ConfigurationError, LocalCloudError
-
 from tests.unit.cli_fakes import json_lines, run_app
 
 RUNNING = LocalStatus(

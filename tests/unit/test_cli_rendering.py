@@ -1,6 +1,7 @@
 """Text for people, as pure functions of values."""
 
 import pytest
+
 from stepgrid.cli import rendering
 from stepgrid.cli.rendering import Column, age, duration, fields, session_fields, table
 from stepgrid_core.contract import (

@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from stepgrid.outcomes import Outcome, error_of
 from stepgrid_core.errors import TaskCancelled
 from stepgrid_core.states import TaskState
-
 from tests.unit.cli_fakes import SESSION_ID, FakeGrid, FakeSession, json_lines, run
 
 TRACEBACK = "Traceback ..."
@@ -103,8 +103,8 @@ class TestResults:
             {"price": 1.5},
             {
                 "error": {
-                    "type": "TaskFailed",
-                    "message": f"task {SESSION_ID}_1 failed: ValueError: negative volatility",
+                    "type": "ValueError",
+                    "message": "negative volatility",
                     "traceback": TRACEBACK,
                 }
             },

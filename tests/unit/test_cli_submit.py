@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from stepgrid_core.errors import (
     Conflict,
     InvalidRequest,
@@ -10,7 +11,6 @@ from stepgrid_core.errors import (
     TaskFailed,
     Unavailable,
 )
-
 from tests.unit.cli_fakes import SESSION_ID, FakeGrid, FakeSession, json_lines, run, write_tasks
 
 FAILURE = TaskFailed("ValueError: no", f"{SESSION_ID}_0")

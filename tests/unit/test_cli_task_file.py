@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from stepgrid.cli.task_file import read_tasks
 from stepgrid_core.errors import InvalidRequest
 

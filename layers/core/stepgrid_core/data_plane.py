@@ -16,10 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from .errors import InvalidRequest, PayloadCorrupted
-from .ports import TaskFault
 
 #: a failed task's line is recognised by its beginning, so that nothing else needs to be parsed
 _HEAD = re.compile(rb'\{"i":(\d+),"state":"(\w+)","attempts":(\d+),"ms":([0-9.]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFault:
+    """Why a task has no result: what travels as `error` in its output line."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    retryable: bool = True
 
 
 def encode(value: Any) -> bytes:

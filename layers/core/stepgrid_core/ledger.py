@@ -5,8 +5,8 @@ Pure bookkeeping: no I/O, no clock. Offsets count within the chunk, indexes with
 
 from collections.abc import Sequence
 
-from .data_plane import failed_line, finished_line, read_error, read_heads
-from .ports import TaskFault, TaskInput, TaskOutcome
+from .data_plane import TaskFault, failed_line, finished_line, read_error, read_heads
+from .ports import TaskInput, TaskOutcome
 from .records import Chunk, Output, Settled
 from .states import TaskState
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
+from .data_plane import TaskFault
 from .records import Chunk, Session, Shard
 from .states import SessionState, TaskState
 
@@ -200,16 +201,6 @@ class TaskInput:
     task_id: str
     attempt: int
     line: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFault:
-    """Why a task has no result: what travels as `error` in its output line."""
-
-    type: str
-    message: str
-    traceback: str = ""
-    retryable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain
 
-from stepgrid_core.ports import TaskFault, TaskInput, TaskOutcome
+from stepgrid_core.data_plane import TaskFault
+from stepgrid_core.ports import TaskInput, TaskOutcome
 from stepgrid_core.runner_failures import (
     Fault,
     describe_death,

@@ -16,7 +16,7 @@ from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, Uplo
 from .data_plane import Packed, pack
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
 from .names import input_key, session_id
-from .planning import INLINE_INPUT_BYTES, Workload, plan
+from .planning import INLINE_INPUT_BYTES, MAX_CHUNK_BYTES, Workload, plan
 from .ports import Dispatch, Worker
 from .records import InputRef, Session
 from .recovery import revive
@@ -126,6 +126,11 @@ def _uploaded(grid: Grid, owner: str, upload: UploadedInput) -> _Material:
     if stored.size != upload.size:
         raise InvalidRequest(
             f"upload {upload.upload_id} has {stored.size} bytes, not {upload.size}; upload it again"
+        )
+    if upload.stride * upload.size > MAX_CHUNK_BYTES * upload.tasks:
+        raise InvalidRequest(
+            f"a stride of {upload.stride} makes chunks of more than {MAX_CHUNK_BYTES} bytes; "
+            "give offsets with a smaller one"
         )
     packed = Packed(upload.stride, upload.tasks, upload.size, upload.offsets, upload.sha256)
     return _Material(packed, InputRef(key, stored.etag, stored.size), None)

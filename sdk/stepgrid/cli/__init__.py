@@ -18,10 +18,10 @@ import traceback
 from typing import Any, NoReturn
 
 import click
-from stepgrid_core import __version__
 
 from stepgrid.cli import exit_codes, grid, local, results, sessions, submission
 from stepgrid.cli.exit_codes import ExitCode
+from stepgrid_core import __version__
 
 __all__ = ["cli", "main"]
 

@@ -16,17 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stepgrid_core.errors import ConfigurationError
 
 from stepgrid import config
 from stepgrid.cli import rendering
 from stepgrid.client import Grid
 from stepgrid.config import Config
+from stepgrid_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from stepgrid_core.contract import Response
-
     from stepgrid.local import LocalCloud
+    from stepgrid_core.contract import Response
 
 INSTALL_LOCAL = 'the local cloud is not installed: pip install "stepgrid[local]"'
 

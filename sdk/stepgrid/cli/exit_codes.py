@@ -9,6 +9,7 @@ from enum import IntEnum
 
 import botocore.exceptions
 import click
+
 from stepgrid_core.errors import (
     AccessDenied,
     ConfigurationError,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from stepgrid_core.errors import ConfigurationError
 
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
@@ -22,6 +21,7 @@ from stepgrid.cli.context import (
     print_json,
 )
 from stepgrid.cli.exit_codes import ExitCode
+from stepgrid_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from stepgrid.local import LocalCloud, LocalStatus

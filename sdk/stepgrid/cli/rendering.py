@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 
 import click
+
 from stepgrid_core.contract import (
     CancelCounts,
     SessionDescription,

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
-from stepgrid_core.errors import TaskCancelled, TaskError
 
 from stepgrid.cli.context import App, json_option, note, open_grid, pass_app
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid.cli.rendering import plural
 from stepgrid.cli.waiting import attachable, wait_for_end
+from stepgrid_core.errors import TaskCancelled, TaskError
 
 if TYPE_CHECKING:
     from stepgrid.session import Session
@@ -116,10 +116,12 @@ def _state(error: TaskError) -> str:
 
 
 def _error(error: TaskError) -> dict[str, str]:
-    """The names of types are those of stepgrid's errors, as an `except` of the SDK has them."""
-    # str(error) ends with the traceback, for programs that let it through; here it has a place.
-    message = str(error).partition("\n\nIn the worker:\n")[0]
-    return {"type": type(error).__name__, "message": message, "traceback": error.traceback}
+    """What the worker said; of a task that never got so far, what the SDK says."""
+    return {
+        "type": error.remote_type or type(error).__name__,
+        "message": error.remote_message or str(error),
+        "traceback": error.traceback,
+    }
 
 
 @contextmanager

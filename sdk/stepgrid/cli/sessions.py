@@ -7,8 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from stepgrid_core.errors import DeadlineExceeded
-from stepgrid_core.states import TERMINAL_SESSIONS, SessionState, TaskState
 
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
@@ -24,6 +22,8 @@ from stepgrid.cli.context import (
 )
 from stepgrid.cli.exit_codes import ExitCode, session_exit_code
 from stepgrid.cli.waiting import wait_for_end
+from stepgrid_core.errors import DeadlineExceeded
+from stepgrid_core.states import TERMINAL_SESSIONS, SessionState, TaskState
 
 if TYPE_CHECKING:
     from stepgrid.session import Session

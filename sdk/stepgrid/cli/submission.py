@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
-from stepgrid_core.contract import SessionDescription
-from stepgrid_core.errors import ServiceError
 
 from stepgrid.cli.context import App, json_option, note, open_grid, pass_app, print_model
 from stepgrid.cli.exit_codes import ExitCode, session_exit_code
@@ -17,6 +15,8 @@ from stepgrid.cli.rendering import plural, session_summary, unsuccessful
 from stepgrid.cli.results import STDOUT, results_file_option, write_results
 from stepgrid.cli.task_file import read_tasks
 from stepgrid.cli.waiting import wait_for_end
+from stepgrid_core.contract import SessionDescription
+from stepgrid_core.errors import ServiceError
 
 if TYPE_CHECKING:
     from stepgrid.session import Session

@@ -1,5 +1,6 @@
 """The in-memory grid: ports, executions and clients put together."""
 
+import threading
 from collections.abc import Mapping
 
 from stepgrid_core.memory import (
@@ -14,8 +15,10 @@ from stepgrid_core.recovery import sweep
 from stepgrid_core.settings import Settings
 from stepgrid_core.wiring import Grid as Wiring
 
+from ..client import Grid
 from .executions import Executions
 from .runner import Handler
+from .transport import MemoryObjects, MemoryTransport
 
 DEFAULT_OWNER = "arn:aws:iam::000000000000:user/tester"
 
@@ -59,6 +62,13 @@ class InMemoryGrid:
         )
         self.executions = Executions(self.wiring, self.dispatcher, self.clock, workers)
         self.autorun = autorun
+        self.lock = threading.RLock()
+
+    def client(self, owner: str = DEFAULT_OWNER) -> Grid:
+        """A Grid as this owner sees it."""
+        return Grid(
+            transport=MemoryTransport(self, owner), objects=MemoryObjects(self), clock=self.clock
+        )
 
     def run(self) -> None:
         """Run everything that was submitted."""

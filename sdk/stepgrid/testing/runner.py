@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepgrid_core.data_plane import encode
+from stepgrid_core.data_plane import TaskFault, encode
 from stepgrid_core.memory import VirtualClock
-from stepgrid_core.ports import TaskFault, TaskInput, TaskOutcome
+from stepgrid_core.ports import TaskInput, TaskOutcome
 
 Handler = Callable[[Any, Any], Any]
 

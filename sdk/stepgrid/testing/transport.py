@@ -1,0 +1,56 @@
+"""How a client reaches the in-memory grid: the real routes, without HTTP and without S3.
+
+One lock: the SDK downloads and batches in threads, and virtual time must not pass in two at once.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from stepgrid_core.endpoints import HttpRequest, answer
+
+from ..transport import read_answer
+
+if TYPE_CHECKING:
+    from .grid import InMemoryGrid
+
+
+class MemoryTransport:
+    """The Transport of one owner."""
+
+    def __init__(self, memory: "InMemoryGrid", owner: str) -> None:
+        self._memory = memory
+        self._owner = owner
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | float] | None = None,
+        body: bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """See stepgrid.transport.Transport. Whatever was submitted runs first."""
+        values = {name: [str(value)] for name, value in (query or {}).items()}
+        with self._memory.lock:
+            if self._memory.autorun:
+                self._memory.run()
+            request = HttpRequest(method, path, values, body or b"", "in-memory")
+            reply = answer(self._memory.wiring, request, lambda: self._owner)
+        return read_answer(reply.status, reply.body.encode(), f"{method} {path}")
+
+
+class MemoryObjects:
+    """The Objects behind `memory:` URLs."""
+
+    def __init__(self, memory: "InMemoryGrid") -> None:
+        self._payloads = memory.payloads
+
+    def put(self, url: str, data: bytes) -> str:
+        key, *part = url.removeprefix("memory:").split("#")
+        if part:
+            multipart_id, number = part
+            return self._payloads.put_part(key, multipart_id, int(number), data)
+        return self._payloads.put(key, data).etag
+
+    def get(self, url: str) -> bytes:
+        return self._payloads.get(url.removeprefix("memory:"))
