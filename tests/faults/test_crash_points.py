@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from stepgrid.testing import EnvironmentDied, InMemoryGrid
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SubmitRequest

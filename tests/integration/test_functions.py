@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import recorder
 import routes
 import sweeper
 from identity import owner_of
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.errors import AccessDenied
-
 from tests.malformed_requests import Malformed, make_cases
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -23,6 +23,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 from requests_aws4auth import AWS4Auth
+
 from stepgrid.local import (
     DeploymentError,
     LocalCloud,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from stepgrid.local import LocalCloud
 
 PROJECT = Path(__file__).parent / "local_project"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from stepgrid_core.ports import TaskInput, TaskOutcome
 from stepgrid_core.runner import (
     Runner,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+
 from stepgrid.cli import cli
 from stepgrid.cli.context import App
 from stepgrid.submission import make_order

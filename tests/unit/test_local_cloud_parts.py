@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+
 from stepgrid.local import LocalCloudError
 from stepgrid.local.access import loopback_endpoint
 from stepgrid.local.corrections import write_definitions_as_json

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from stepgrid.demo.books import black_scholes, longstaff_schwartz_table, random_book
 
 WORKER = Path(__file__).parents[2] / "functions/workers/portfolio_pricing"
