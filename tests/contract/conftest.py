@@ -1,0 +1,179 @@
+"""Each port as both adapters offer it. A test that takes `table` runs on memory and on AWS (moto).
+
+Where a test has to stand on the other side of the port (upload to a URL, deploy a worker, consume
+an event), a bench does it for the adapter at hand.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from moto import mock_aws
+
+from stepgrid_core.aws.dispatcher import AwsDispatcher
+from stepgrid_core.aws.event_bus import AwsEventBus
+from stepgrid_core.aws.payload_store import AwsPayloadStore
+from stepgrid_core.aws.state_table import AwsStateTable
+from stepgrid_core.memory import (
+    MemoryDispatcher,
+    MemoryEventBus,
+    MemoryPayloadStore,
+    MemoryStateTable,
+)
+from stepgrid_core.names import execution_name
+from stepgrid_core.ports import Dispatcher, EventBus, PayloadStore, StateTable, Worker
+
+from .aws_stack import REGION, AwsStack
+
+ADAPTERS = ("memory", "aws")
+
+
+@pytest.fixture(scope="session")
+def boto_session() -> boto3.Session:
+    """One for all tests, because each reads the service models anew. Its keys open nothing."""
+    return boto3.Session("testing", "testing", region_name=REGION)
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch, boto_session: boto3.Session) -> Iterator[AwsStack]:
+    """An empty AWS account in this process; nothing of the developer's own settings is used."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto_session)
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield AwsStack()
+
+
+@pytest.fixture(params=ADAPTERS)
+def table(request: pytest.FixtureRequest) -> StateTable:
+    if request.param == "memory":
+        return MemoryStateTable()
+    stack: AwsStack = request.getfixturevalue("stack")
+    return AwsStateTable(stack.create_table())
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadBench:
+    """A payload store, and a client that has nothing but the URLs."""
+
+    store: PayloadStore
+    upload: Callable[[str, bytes], str]  #: PUT to a presigned URL; answers the ETag
+    download: Callable[[str], bytes]
+
+
+@pytest.fixture(params=ADAPTERS)
+def payloads(request: pytest.FixtureRequest) -> PayloadBench:
+    if request.param == "memory":
+        memory = MemoryPayloadStore()
+        return PayloadBench(memory, _memory_upload(memory), _memory_download(memory))
+    stack: AwsStack = request.getfixturevalue("stack")
+    return PayloadBench(AwsPayloadStore(stack.create_bucket()), _http_upload, _http_download)
+
+
+@pytest.fixture
+def store(payloads: PayloadBench) -> PayloadStore:
+    return payloads.store
+
+
+def _memory_upload(memory: MemoryPayloadStore) -> Callable[[str, bytes], str]:
+    def upload(url: str, body: bytes) -> str:
+        key, *part = url.removeprefix("memory:").split("#")
+        if part:
+            multipart_id, number = part
+            return memory.put_part(key, multipart_id, int(number), body)
+        return memory.put(key, body).etag
+
+    return upload
+
+
+def _memory_download(memory: MemoryPayloadStore) -> Callable[[str], bytes]:
+    return lambda url: memory.get(url.removeprefix("memory:"))
+
+
+def _http_upload(url: str, body: bytes) -> str:
+    answer = requests.put(url, data=body, timeout=10)
+    answer.raise_for_status()
+    return answer.headers["ETag"]
+
+
+def _http_download(url: str) -> bytes:
+    answer = requests.get(url, timeout=10)
+    answer.raise_for_status()
+    return answer.content
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchBench:
+    """A dispatcher, and those who deploy workers and look at executions."""
+
+    dispatcher: Dispatcher
+    deploy: Callable[[Worker], None]
+    executions: Callable[[], Sequence[str]]  #: names of those that were started, in any order
+
+
+@pytest.fixture(params=ADAPTERS)
+def dispatch(request: pytest.FixtureRequest) -> DispatchBench:
+    if request.param == "memory":
+        return _memory_dispatch()
+    stack: AwsStack = request.getfixturevalue("stack")
+    settings = stack.dispatcher_settings()
+    machines = (settings.session_machine_arn, settings.burst_machine_arn)
+    return DispatchBench(
+        AwsDispatcher(settings),
+        stack.deploy_worker,
+        lambda: [execution["name"] for arn in machines for execution in list_executions(arn)],
+    )
+
+
+def _memory_dispatch() -> DispatchBench:
+    memory = MemoryDispatcher()
+
+    def deploy(worker: Worker) -> None:
+        memory.workers[worker.name] = worker
+
+    def executions() -> list[str]:
+        return [execution_name(d.session.session_id, d.number) for d in memory.started]
+
+    return DispatchBench(memory, deploy, executions)
+
+
+def list_executions(machine_arn: str) -> list[dict[str, Any]]:
+    answer = boto3.client("stepfunctions").list_executions(stateMachineArn=machine_arn)
+    return list(answer["executions"])
+
+
+@dataclass(frozen=True, slots=True)
+class EventBench:
+    """A bus, and a consumer: it answers (session id, state, owner) for each event that arrived."""
+
+    bus: EventBus
+    received: Callable[[], list[tuple[str, str, str]]]
+
+
+@pytest.fixture(params=ADAPTERS)
+def events(request: pytest.FixtureRequest) -> EventBench:
+    if request.param == "memory":
+        memory = MemoryEventBus()
+        return EventBench(
+            memory, lambda: [(s.session_id, str(s.verdict), s.owner) for s in memory.published]
+        )
+    stack: AwsStack = request.getfixturevalue("stack")
+    bus = AwsEventBus(stack.create_bus())
+    queue_url = stack.create_queue_of_events()
+    return EventBench(bus, lambda: [_brief(event) for event in receive_events(queue_url)])
+
+
+def receive_events(queue_url: str) -> list[dict[str, Any]]:
+    answer = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", ())]
+
+
+def _brief(event: dict[str, Any]) -> tuple[str, str, str]:
+    detail = event["detail"]
+    return detail["session_id"], detail["state"], detail["owner"]

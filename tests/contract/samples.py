@@ -1,0 +1,93 @@
+"""Records to test with: a session and its shards as a submit makes them, any field changed."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from stepgrid_core.names import session_id
+from stepgrid_core.ports import Swap, Worker
+from stepgrid_core.records import Chunk, InputRef, Output, Session, Shard
+from stepgrid_core.sharding import make_shards
+from stepgrid_core.states import ChunkState, TaskState
+
+NOW = 1_800_000_000.0
+OWNER = "arn:aws:iam::123456789012:user/ada"
+OTHER_OWNER = "arn:aws:iam::123456789012:user/bob"
+#: Times with fractions, as clocks give them: a store must not round them.
+FRACTION = 0.123456
+
+WORKER = Worker(
+    name="pricing", function="grid-worker-pricing", timeout_seconds=900, memory_mib=1769
+)
+
+
+def make_session(token: str = "token", **changes: Any) -> Session:
+    """A session of 100 tasks in 50 chunks, so of four shards, that the map route runs."""
+    owner = changes.get("owner", OWNER)
+    plain = Session(
+        session_id=session_id(owner, token),
+        owner=owner,
+        worker=WORKER.name,
+        function=WORKER.function,
+        tasks=100,
+        digest=hashlib.sha256(token.encode()).hexdigest(),
+        input=InputRef(key="inputs/owner/upload.jsonl", etag="e" * 32, size=1_000),
+        chunk_size=2,
+        route="map",
+        children="express",
+        max_concurrency=1_000,
+        watch_seconds=0.5,
+        task_timeout_seconds=300.0,
+        max_attempts=3,
+        priority=4,
+        created_at=NOW + FRACTION,
+        deadline_at=NOW + 86_400,
+        expires_at=int(NOW) + 1_000_000,
+        dispatches=1,
+        dispatched_at=NOW + FRACTION,
+    )
+    return replace(plain, **changes)
+
+
+def make_all_shards(session: Session) -> list[Shard]:
+    """The session's shards as they are at first; its input has 10 bytes for each task."""
+    starts = range(0, session.tasks * 10, session.chunk_size * 10)
+    return make_shards(session, [*starts, session.tasks * 10])
+
+
+def claimed(chunk: Chunk, token: str = "token") -> Chunk:
+    return replace(
+        chunk,
+        state=ChunkState.RUNNING,
+        attempt=chunk.attempt + 1,
+        token=token,
+        lease_until=int(NOW) + 900,
+    )
+
+
+def ended(chunk: Chunk, attempt: int = 1) -> Chunk:
+    return replace(
+        chunk,
+        state=ChunkState.ENDED,
+        attempt=attempt,
+        token="",
+        lease_until=0,
+        finished=chunk.tasks,
+        output=Output(attempt, 0, 234_567, "x" * 22),
+        milliseconds=7_000,
+    )
+
+
+def ended_counts(session: Session) -> dict[TaskState, int]:
+    return {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: session.tasks}
+
+
+def with_rows(shard: Shard, *chunks: Chunk) -> Shard:
+    """The shard with its first rows replaced."""
+    return replace(shard, chunks=(*chunks, *shard.chunks[len(chunks) :]))
+
+
+def won(swap: Swap) -> Shard:
+    """The shard that a swap left behind, which must have been ours."""
+    assert swap.won
+    return swap.shard

@@ -1,0 +1,199 @@
+"""The contract of the Dispatcher port, and what AWS's Step Functions are told."""
+
+import json
+from dataclasses import replace
+
+import boto3
+import pytest
+
+from stepgrid_core.aws.dispatcher import AwsDispatcher
+from stepgrid_core.invocation import Invocation, facts_of
+from stepgrid_core.names import execution_name
+from stepgrid_core.ports import Dispatch, ExecutionState, Worker
+from stepgrid_core.records import Session
+
+from .aws_stack import AwsStack
+from .conftest import DispatchBench, list_executions
+from .samples import WORKER, make_session
+
+MAP = make_session("map", route="map")
+BURST = make_session("burst", route="burst")
+
+
+@pytest.fixture(params=[MAP, BURST], ids=["map", "burst"])
+def session(request: pytest.FixtureRequest) -> Session:
+    chosen: Session = request.param
+    return chosen
+
+
+def test_a_started_execution_bears_the_sessions_name(
+    dispatch: DispatchBench, session: Session
+) -> None:
+    """One start is one execution, named after the session."""
+    dispatch.dispatcher.start(Dispatch(session, 1, [0, 1, 2]))
+    assert dispatch.executions() == [session.session_id]
+
+
+def test_starting_the_same_number_again_is_success(dispatch: DispatchBench) -> None:
+    """The same session and number again is success, and starts nothing, whatever chunks it names.
+
+    For a map only: AWS takes the name of an EXPRESS execution any number of times. The claims keep
+    a second burst from doing harm (tests/faults).
+    """
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [0, 1, 2]))
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [0, 1, 2]))
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [2]))
+    assert dispatch.executions() == [MAP.session_id]
+
+
+def test_another_number_is_another_execution(dispatch: DispatchBench, session: Session) -> None:
+    """What is left of a session is dispatched under a name of its own."""
+    dispatch.dispatcher.start(Dispatch(session, 1, [0, 1]))
+    dispatch.dispatcher.start(Dispatch(session, 2, [1]))
+    expected = [session.session_id, execution_name(session.session_id, 2)]
+    assert sorted(dispatch.executions()) == sorted(expected)
+
+
+def test_an_execution_that_was_never_started_is_absent(dispatch: DispatchBench) -> None:
+    """A submit that died before its start can be told from one whose execution runs."""
+    assert dispatch.dispatcher.look(MAP) is ExecutionState.ABSENT
+
+
+def test_a_started_execution_is_running(dispatch: DispatchBench) -> None:
+    """`look` sees what `start` started."""
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [0]))
+    assert dispatch.dispatcher.look(MAP) is ExecutionState.RUNNING
+
+
+def test_a_stopped_execution_has_ended(dispatch: DispatchBench) -> None:
+    """After `stop`, what was dispatched runs no more."""
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [0]))
+    dispatch.dispatcher.stop(MAP)
+    assert dispatch.dispatcher.look(MAP) is ExecutionState.ENDED
+
+
+def test_a_name_stays_taken_after_its_execution_ended(dispatch: DispatchBench) -> None:
+    """Starting an ended execution again is success, but it does not run again."""
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [0, 1]))
+    dispatch.dispatcher.stop(MAP)
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [1]))
+    assert dispatch.dispatcher.look(MAP) is ExecutionState.ENDED
+    assert dispatch.executions() == [MAP.session_id]
+
+
+def test_look_asks_for_the_newest_execution(dispatch: DispatchBench) -> None:
+    """The number of dispatches in the session says which execution is meant."""
+    dispatch.dispatcher.start(Dispatch(MAP, 1, [0, 1]))
+    dispatch.dispatcher.stop(MAP)
+    again = replace(MAP, dispatches=2)
+    assert dispatch.dispatcher.look(again) is ExecutionState.ABSENT
+    dispatch.dispatcher.start(Dispatch(again, 2, [1]))
+    assert dispatch.dispatcher.look(again) is ExecutionState.RUNNING
+
+
+def test_a_burst_is_asked_as_far_as_it_can_be(dispatch: DispatchBench) -> None:
+    """Where an EXPRESS execution can't be asked, the answer is unknown, never absent or ended."""
+    dispatch.dispatcher.start(Dispatch(BURST, 1, [0]))
+    state = dispatch.dispatcher.look(BURST)
+    assert state in (ExecutionState.RUNNING, ExecutionState.UNKNOWN)
+
+
+def test_what_is_left_of_a_burst_can_be_asked(dispatch: DispatchBench) -> None:
+    """From its second dispatch on a burst goes through the map."""
+    again = replace(BURST, dispatches=2)
+    assert dispatch.dispatcher.look(again) is ExecutionState.ABSENT
+    dispatch.dispatcher.start(Dispatch(again, 2, [0]))
+    assert dispatch.dispatcher.look(again) is ExecutionState.RUNNING
+
+
+def test_stopping_what_never_started_is_no_error(dispatch: DispatchBench, session: Session) -> None:
+    """Stop is best effort: there may be nothing to stop."""
+    dispatch.dispatcher.stop(session)
+    assert dispatch.executions() == []
+
+
+def test_stopping_twice_is_no_error(dispatch: DispatchBench, session: Session) -> None:
+    """A cancel that is repeated stops again."""
+    dispatch.dispatcher.start(Dispatch(session, 1, [0]))
+    dispatch.dispatcher.stop(session)
+    dispatch.dispatcher.stop(session)
+    assert dispatch.executions() == [session.session_id]
+
+
+def test_an_unknown_worker_is_none(dispatch: DispatchBench) -> None:
+    """A worker that was not deployed is not found, and not listed."""
+    assert dispatch.dispatcher.find_worker("pricing") is None
+    assert dispatch.dispatcher.list_workers() == []
+
+
+def test_a_deployed_worker_is_found_at_once(dispatch: DispatchBench) -> None:
+    """Not having found a worker is not remembered; its limits are the function's."""
+    assert dispatch.dispatcher.find_worker(WORKER.name) is None
+    dispatch.deploy(WORKER)
+    assert dispatch.dispatcher.find_worker(WORKER.name) == WORKER
+    assert dispatch.dispatcher.find_worker(WORKER.name) == WORKER
+
+
+def test_workers_are_listed_by_name(dispatch: DispatchBench) -> None:
+    """The list is in order of the names, however they were deployed."""
+    workers = [
+        Worker(name, f"grid-worker-{name}", timeout_seconds, 512)
+        for name, timeout_seconds in (("mock-compute", 900), ("zeta", 30), ("alpha", 60))
+    ]
+    for worker in workers:
+        dispatch.deploy(worker)
+    assert dispatch.dispatcher.list_workers() == sorted(workers, key=lambda worker: worker.name)
+
+
+# --- AWS alone: what the state machines are told --------------------------------------------------
+
+
+def only_input(machine_arn: str) -> dict[str, object]:
+    (execution,) = list_executions(machine_arn)
+    client = boto3.client("stepfunctions")
+    text = client.describe_execution(executionArn=execution["executionArn"])["input"]
+    told: dict[str, object] = json.loads(text)
+    return told
+
+
+def test_a_map_is_told_chunk_numbers(stack: AwsStack) -> None:
+    """The session machine gets the session's facts, the chunks and how many may run at once."""
+    settings = stack.dispatcher_settings()
+    AwsDispatcher(settings).start(Dispatch(MAP, 1, range(3)))
+    told = only_input(settings.session_machine_arn)
+    assert told["chunks"] == [0, 1, 2]
+    assert told["max_concurrency"] == MAP.max_concurrency
+    assert Invocation.read_facts(told["session"]) == facts_of(MAP)  # type: ignore[arg-type]
+
+
+def test_a_burst_carries_its_lines(stack: AwsStack) -> None:
+    """The burst machine gets each chunk with its tasks, so that a worker has nothing to read."""
+    settings = stack.dispatcher_settings()
+    AwsDispatcher(settings).start(Dispatch(BURST, 1, [0, 1], ['{"a":1}\n', '"é"\n']))
+    assert only_input(settings.burst_machine_arn)["chunks"] == [
+        {"chunk": 0, "lines": '{"a":1}\n'},
+        {"chunk": 1, "lines": '"é"\n'},
+    ]
+
+
+def test_a_burst_started_by_the_sweeper_carries_no_lines(stack: AwsStack) -> None:
+    """The sweeper knows no task: the workers read them from the table."""
+    settings = stack.dispatcher_settings()
+    AwsDispatcher(settings).start(Dispatch(BURST, 1, [1]))
+    assert only_input(settings.burst_machine_arn)["chunks"] == [{"chunk": 1, "lines": None}]
+
+
+def test_the_rest_of_a_burst_goes_through_the_map(stack: AwsStack) -> None:
+    """Only the first try of a burst is one."""
+    settings = stack.dispatcher_settings()
+    AwsDispatcher(settings).start(Dispatch(BURST, 2, [1]))
+    assert list_executions(settings.burst_machine_arn) == []
+    assert only_input(settings.session_machine_arn)["chunks"] == [1]
+
+
+def test_other_functions_of_the_stack_are_no_workers(stack: AwsStack) -> None:
+    """A worker is a function with the worker prefix, as template.yaml spells it."""
+    stack.deploy_worker(WORKER)
+    stack.deploy_function("grid-api", 29, 1024)
+    stack.deploy_function("other-worker-pricing", 900, 1769)
+    assert AwsDispatcher(stack.dispatcher_settings()).list_workers() == [WORKER]

@@ -1,0 +1,76 @@
+"""The contract of the EventBus port, and what an event looks like on AWS."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from stepgrid_core.aws.event_bus import AwsEventBus
+from stepgrid_core.records import Session
+from stepgrid_core.states import SessionState, TaskState
+
+from .aws_stack import AwsStack
+from .conftest import EventBench, receive_events
+from .samples import FRACTION, NOW, OWNER, ended_counts, make_session
+
+
+def closed_session(token: str = "token", verdict: SessionState = SessionState.FINISHED) -> Session:
+    open_session = make_session(token, name="nightly", tags={"book": "rates"})
+    return make_session(
+        token,
+        name=open_session.name,
+        tags=open_session.tags,
+        verdict=verdict,
+        closed_at=NOW + 60 + FRACTION,
+        counts=ended_counts(open_session),
+    )
+
+
+@pytest.mark.parametrize(
+    "verdict", [SessionState.FINISHED, SessionState.FAILED, SessionState.CANCELLED]
+)
+def test_the_world_is_told_that_a_session_is_closed(
+    events: EventBench, verdict: SessionState
+) -> None:
+    """An event names the session, how it ended and whose it is."""
+    session = closed_session(verdict=verdict)
+    events.bus.publish(session)
+    assert events.received() == [(session.session_id, verdict.value, OWNER)]
+
+
+def test_publishing_again_is_no_error(events: EventBench) -> None:
+    """At least once: a repeated event arrives too, and can be told by its session id."""
+    session = closed_session()
+    events.bus.publish(session)
+    events.bus.publish(session)
+    received = events.received()
+    assert received
+    assert {session_id for session_id, _, _ in received} == {session.session_id}
+
+
+def test_every_session_has_its_own_event(events: EventBench) -> None:
+    """Events of different sessions don't replace each other."""
+    sessions = [closed_session("first"), closed_session("second")]
+    for session in sessions:
+        events.bus.publish(session)
+    received = [session_id for session_id, _, _ in events.received()]
+    assert sorted(received) == sorted(session.session_id for session in sessions)
+
+
+def test_an_event_on_aws_can_be_filtered_without_reading_the_table(stack: AwsStack) -> None:
+    """Source, detail type, resource and the session's public description are in the event."""
+    bus = AwsEventBus(stack.create_bus())
+    queue_url = stack.create_queue_of_events()
+    session = closed_session()
+    bus.publish(session)
+    (event,) = receive_events(queue_url)
+    assert event["source"] == "stepgrid"
+    assert event["detail-type"] == "Session finished"
+    assert event["resources"] == [session.session_id]
+    assert event["detail"]["counts"][TaskState.FINISHED] == session.tasks
+    assert event["detail"]["worker"] == session.worker
+    assert event["detail"]["name"] == "nightly"
+    assert event["detail"]["tags"] == {"book": "rates"}
+    # moto stamps events with its own clock, so the time of closing is read from the detail
+    # (on AWS `time` is the entry's own): tests/system.
+    closed_at = datetime.fromtimestamp(event["detail"]["timings"]["closed_at"], UTC)
+    assert closed_at == datetime.fromtimestamp(NOW + 60 + FRACTION, UTC)

@@ -1,0 +1,352 @@
+"""The contract of the StateTable port: sessions, from their first write to their last."""
+
+from dataclasses import replace
+
+import pytest
+
+from stepgrid_core.errors import NotFound
+from stepgrid_core.listing import first_due
+from stepgrid_core.ports import StateTable
+from stepgrid_core.records import InputRef, Session
+from stepgrid_core.states import SessionState, TaskState
+
+from .samples import (
+    FRACTION,
+    NOW,
+    OWNER,
+    ended_counts,
+    make_all_shards,
+    make_session,
+)
+
+FAR = NOW + 10_000_000
+
+
+@pytest.fixture
+def session(table: StateTable) -> Session:
+    """A session that was just created."""
+    return table.create_session(make_session(), b"blob")
+
+
+def close(table: StateTable, session: Session, now: float = NOW + 60) -> Session | None:
+    return table.close_session(
+        session.session_id, SessionState.FINISHED, ended_counts(session), now
+    )
+
+
+def read(table: StateTable, session: Session) -> Session:
+    stored = table.read_session(session.session_id)
+    assert stored is not None
+    return stored
+
+
+# --- create_session -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        pytest.param(make_session(), id="input in the store"),
+        pytest.param(make_session(input=InputRef(None, "", 100)), id="input in the table"),
+        pytest.param(make_session(name="é | # {}", tags={"book": "rates", "": "x"}), id="named"),
+        pytest.param(make_session(route="burst", children="standard", priority=0), id="burst"),
+        pytest.param(make_session(tasks=1, chunk_size=1, task_timeout_seconds=0.05), id="small"),
+        pytest.param(make_session(dispatches=0, dispatched_at=0.0), id="not dispatched"),
+    ],
+)
+def test_a_session_is_read_as_it_was_created(table: StateTable, session: Session) -> None:
+    """`create_session` answers what is stored, and that is every field as it was given."""
+    assert table.create_session(session, b"blob") == session
+    assert table.read_session(session.session_id) == session
+
+
+def test_an_unknown_session_is_none(table: StateTable) -> None:
+    """Asking for a session that is not there is no error."""
+    assert table.read_session(make_session().session_id) is None
+
+
+def test_creating_again_answers_the_stored_session(table: StateTable, session: Session) -> None:
+    """A repeated submit gets the session as it is by now, and changes nothing."""
+    table.mark_dispatched(session.session_id, 2, NOW + 5, FAR)
+    as_it_is = read(table, session)
+    assert table.create_session(session, b"blob") == as_it_is
+    assert read(table, session) == as_it_is
+
+
+def test_another_session_under_the_same_id_answers_the_first(
+    table: StateTable, session: Session
+) -> None:
+    """Store both unless the id is taken: the digest tells the caller that it was."""
+    other = replace(session, digest="f" * 64, tasks=7, created_at=NOW + 5)
+    assert table.create_session(other, b"other") == session
+    assert read(table, session) == session
+    assert table.read_blob(session.session_id, session.blob_id) == b"blob"
+
+
+# --- blobs ----------------------------------------------------------------------------------------
+
+
+def test_a_blob_is_read_as_it_was_stored(table: StateTable) -> None:
+    """Every byte of the tasks or boundaries comes back."""
+    blob = bytes(range(256)) * 100
+    session = table.create_session(make_session(), blob)
+    assert table.read_blob(session.session_id, session.blob_id) == blob
+
+
+@pytest.mark.parametrize("blob_id", ["", "other"])
+def test_a_missing_blob_is_not_found(table: StateTable, session: Session, blob_id: str) -> None:
+    """NotFound says of which session the input is gone."""
+    with pytest.raises(NotFound, match=session.session_id):
+        table.read_blob(session.session_id, blob_id)
+
+
+def test_a_stored_blob_is_never_replaced(table: StateTable, session: Session) -> None:
+    """The shards are made from it again: it must stay what it was."""
+    table.create_session(session, b"changed")
+    assert table.read_blob(session.session_id, session.blob_id) == b"blob"
+
+
+def test_submits_that_planned_differently_keep_their_own_blobs(
+    table: StateTable, session: Session
+) -> None:
+    """Whichever of two submits at once stored the session, its blob is there."""
+    other = replace(session, chunk_size=50)
+    table.create_session(other, b"cut otherwise")
+    assert table.read_blob(session.session_id, session.blob_id) == b"blob"
+    assert table.read_blob(session.session_id, other.blob_id) == b"cut otherwise"
+
+
+# --- mark_dispatched ------------------------------------------------------------------------------
+
+
+def test_a_dispatch_is_marked_only_once(table: StateTable, session: Session) -> None:
+    """Of two that want to start the same dispatch, one may."""
+    assert table.mark_dispatched(session.session_id, 2, NOW + FRACTION, FAR)
+    assert not table.mark_dispatched(session.session_id, 2, NOW + 99, FAR + 99)
+    assert read(table, session) == replace(session, dispatches=2, dispatched_at=NOW + FRACTION)
+
+
+@pytest.mark.parametrize("dispatch", [0, 1, 3])
+def test_dispatches_rise_by_one(table: StateTable, session: Session, dispatch: int) -> None:
+    """Only the number after the stored one may be marked."""
+    assert not table.mark_dispatched(session.session_id, dispatch, NOW, FAR)
+    assert read(table, session) == session
+
+
+def test_a_marked_dispatch_puts_the_next_look_off(table: StateTable, session: Session) -> None:
+    """The sweeper looks again at `due_at`."""
+    table.mark_dispatched(session.session_id, 2, NOW, NOW + 500)
+    assert table.due_sessions(NOW + 499, 10) == []
+    assert table.due_sessions(NOW + 500, 10) == [session.session_id]
+
+
+def test_a_closed_session_is_not_dispatched(table: StateTable, session: Session) -> None:
+    """Nothing is started for a session that is over."""
+    closed = close(table, session)
+    assert not table.mark_dispatched(session.session_id, 2, NOW, FAR)
+    assert read(table, session) == closed
+
+
+# --- mark_cancelling ------------------------------------------------------------------------------
+
+
+def test_cancelling_is_marked(table: StateTable, session: Session) -> None:
+    """The mark is all that changes, and the sweeper is to look at once."""
+    table.mark_cancelling(session.session_id, NOW)
+    assert read(table, session) == replace(session, cancelling=True)
+    assert table.due_sessions(NOW, 10) == [session.session_id]
+
+
+def test_a_closed_session_is_not_cancelled(table: StateTable, session: Session) -> None:
+    """A session that ended first stays as it ended."""
+    closed = close(table, session)
+    table.postpone(session.session_id, FAR)
+    table.mark_cancelling(session.session_id, NOW)
+    assert read(table, session) == closed
+    assert table.due_sessions(FAR - 1, 10) == []
+
+
+# --- close_session --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "verdict", [SessionState.FINISHED, SessionState.FAILED, SessionState.CANCELLED]
+)
+def test_the_first_closes(table: StateTable, session: Session, verdict: SessionState) -> None:
+    """It gets the session with verdict, counts and time, and that is what is stored."""
+    counts = {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: 60, TaskState.CANCELLED: 40}
+    closed = table.close_session(session.session_id, verdict, counts, NOW + FRACTION)
+    assert closed == replace(session, verdict=verdict, counts=counts, closed_at=NOW + FRACTION)
+    assert read(table, session) == closed
+
+
+def test_everybody_after_the_first_gets_none(table: StateTable, session: Session) -> None:
+    """A verdict never changes."""
+    closed = close(table, session)
+    counts = dict.fromkeys(TaskState, 0)
+    late = table.close_session(session.session_id, SessionState.CANCELLED, counts, NOW + 99)
+    assert late is None
+    assert read(table, session) == closed
+
+
+def test_closing_keeps_what_was_marked_before(table: StateTable, session: Session) -> None:
+    """Dispatches and the cancel mark survive the close."""
+    table.mark_dispatched(session.session_id, 2, NOW, FAR)
+    table.mark_cancelling(session.session_id, FAR)
+    closed = close(table, session)
+    assert closed is not None
+    assert (closed.dispatches, closed.cancelling) == (2, True)
+
+
+def test_a_closed_session_is_due_until_it_is_announced(table: StateTable, session: Session) -> None:
+    """If the closer dies before it published, the sweeper comes at once."""
+    close(table, session, NOW + 60)
+    assert table.due_sessions(NOW + 60, 10) == [session.session_id]
+    table.postpone(session.session_id, None)
+    assert table.due_sessions(FAR, 10) == []
+
+
+def test_writes_to_an_unknown_session_create_nothing(table: StateTable) -> None:
+    """What comes after a delete, or for an id that never was, leaves no trace."""
+    session = make_session()
+    assert not table.mark_dispatched(session.session_id, 2, NOW, NOW)
+    assert close(table, session) is None
+    table.mark_cancelling(session.session_id, NOW)
+    table.postpone(session.session_id, NOW)
+    table.postpone(session.session_id, None)
+    assert table.read_session(session.session_id) is None
+    assert table.due_sessions(FAR, 10) == []
+
+
+# --- postpone, due_sessions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("session", "due_at"),
+    [
+        pytest.param(make_session(), NOW + FRACTION + 60, id="a minute after the submit"),
+        pytest.param(make_session(deadline_at=NOW + 7), NOW + 7, id="a deadline before that"),
+    ],
+)
+def test_a_new_session_comes_due(table: StateTable, session: Session, due_at: float) -> None:
+    """The sweeper's first look: when a submit should be long over, or at the deadline."""
+    assert first_due(session) == due_at
+    table.create_session(session, b"")
+    assert table.due_sessions(due_at - 0.001, 10) == []
+    assert table.due_sessions(due_at, 10) == [session.session_id]
+
+
+def test_postpone_moves_the_next_look(table: StateTable, session: Session) -> None:
+    """Later or earlier: the last word counts."""
+    table.postpone(session.session_id, NOW + 500 + FRACTION)
+    assert table.due_sessions(NOW + 500, 10) == []
+    assert table.due_sessions(NOW + 501, 10) == [session.session_id]
+    table.postpone(session.session_id, NOW + 5)
+    assert table.due_sessions(NOW + 5, 10) == [session.session_id]
+
+
+def test_postponed_to_never_is_final(table: StateTable, session: Session) -> None:
+    """None: never; and a sweeper that comes late with another time does not bring it back."""
+    table.postpone(session.session_id, None)
+    table.postpone(session.session_id, None)
+    assert table.due_sessions(FAR, 10) == []
+    table.postpone(session.session_id, NOW)
+    assert table.due_sessions(FAR, 10) == []
+    assert read(table, session) == session
+
+
+def test_the_longest_due_come_first(table: StateTable) -> None:
+    """A sweep that can't look at all takes those that have waited longest."""
+    sessions = [table.create_session(make_session(f"token {n}"), b"") for n in range(12)]
+    for n, session in enumerate(sessions):
+        table.postpone(session.session_id, NOW - (n * 7 % 12))
+    longest = sorted(range(12), key=lambda n: n * 7 % 12, reverse=True)
+    expected = [sessions[n].session_id for n in longest]
+    assert table.due_sessions(NOW, 100) == expected
+    assert table.due_sessions(NOW, 5) == expected[:5]
+
+
+# --- delete_session -------------------------------------------------------------------------------
+
+
+def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
+    """Session, blobs, shards, latch, list entry and due time: all of it goes."""
+    session = make_session(tasks=1_000)
+    table.create_session(session, b"blob")
+    other_plan = replace(session, chunk_size=50)
+    table.create_session(other_plan, b"cut otherwise")
+    table.create_shards(session, make_all_shards(session))
+    assert table.latch(session.session_id, 7) == 1
+
+    table.delete_session(session)
+
+    assert table.read_session(session.session_id) is None
+    assert table.read_shards(session.session_id) == []
+    assert table.read_shard(session.session_id, 0) is None
+    for blob_id in (session.blob_id, other_plan.blob_id):
+        with pytest.raises(NotFound):
+            table.read_blob(session.session_id, blob_id)
+    assert table.due_sessions(FAR, 10) == []
+    assert table.list_sessions(OWNER, None, None, 10).items == ()
+    assert table.latch(session.session_id, 8) == 1
+
+
+def test_deleting_again_is_no_error(table: StateTable, session: Session) -> None:
+    """A delete whose answer got lost is repeated."""
+    table.delete_session(session)
+    table.delete_session(session)
+    assert table.read_session(session.session_id) is None
+
+
+def test_other_sessions_survive_a_delete(table: StateTable, session: Session) -> None:
+    """A delete touches one session."""
+    other = table.create_session(make_session("other"), b"other")
+    table.create_shards(other, make_all_shards(other))
+    table.delete_session(session)
+    assert table.read_session(other.session_id) == other
+    assert table.read_blob(other.session_id, other.blob_id) == b"other"
+    assert table.read_shards(other.session_id) == make_all_shards(other)
+
+
+def test_a_deleted_session_can_be_created_again(table: StateTable, session: Session) -> None:
+    """Its client token is free again, and the new session gets its own blob."""
+    table.delete_session(session)
+    again = replace(session, created_at=NOW + 5)
+    assert table.create_session(again, b"again") == again
+    assert table.read_blob(again.session_id, again.blob_id) == b"again"
+
+
+# --- task seconds ---------------------------------------------------------------------------------
+
+
+def test_an_unmeasured_worker_has_no_mean(table: StateTable) -> None:
+    """Nothing is known of a worker that has run nothing."""
+    assert table.read_task_seconds("pricing") is None
+
+
+def test_the_first_measurement_is_the_mean(table: StateTable) -> None:
+    """The mean of one value is that value, and workers don't mix."""
+    table.record_task_seconds("pricing", 0.012345)
+    assert table.read_task_seconds("pricing") == pytest.approx(0.012345)
+    assert table.read_task_seconds("mock-compute") is None
+
+
+def test_the_mean_runs_after_what_is_measured(table: StateTable) -> None:
+    """Each session moves the mean towards its own value, by three tenths of the way."""
+    table.record_task_seconds("pricing", 1.0)
+    table.record_task_seconds("pricing", 2.0)
+    assert table.read_task_seconds("pricing") == pytest.approx(1.3)
+    table.record_task_seconds("pricing", 0.3)
+    assert table.read_task_seconds("pricing") == pytest.approx(1.0)
+
+
+def test_the_mean_settles(table: StateTable) -> None:
+    """A worker that changed for good is known within a third after some sessions.
+
+    Not nearer: a table may save writes that would hardly move the mean.
+    """
+    for _ in range(30):
+        table.record_task_seconds("pricing", 10.0)
+    for _ in range(30):
+        table.record_task_seconds("pricing", 1.0)
+    assert table.read_task_seconds("pricing") == pytest.approx(1.0, rel=0.5)

@@ -1,0 +1,298 @@
+"""Payload files: what is packed can be cut and read again, and damage is noticed."""
+
+import hashlib
+import io
+import json
+import math
+from itertools import pairwise
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from stepgrid_core.data_plane import (
+    OutcomeHead,
+    Packed,
+    TaskFault,
+    check,
+    digest,
+    encode,
+    encode_lines,
+    failed_line,
+    finished_line,
+    pack,
+    pack_lines,
+    read_error,
+    read_heads,
+    read_outcomes,
+    split_lines,
+)
+from stepgrid_core.errors import InvalidRequest, PayloadCorrupted
+
+FAULT = TaskFault("ValueError", 'no "such" rate\n', 'Traceback:\n  File "é"\n')
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def packed_bytes(tasks: list[Any], **how: int) -> tuple[Packed, bytes]:
+    sink = io.BytesIO()
+    return pack(tasks, sink, **how), sink.getvalue()
+
+
+# --- encode ---------------------------------------------------------------------------------------
+
+
+@given(json_values)
+def test_json_text_is_one_line(value: Any) -> None:
+    """Whatever a task is, its text has no newline, and says the same value."""
+    text = encode(value)
+    assert b"\n" not in text
+    assert json.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param({"a": [1, 2]}, b'{"a":[1,2]}', id="no spaces"),
+        pytest.param("line\nbreak", rb'"line\nbreak"', id="newline escaped"),
+        pytest.param("\u2028", rb'"\u2028"', id="other line ends escaped"),
+        pytest.param("é", rb'"\u00e9"', id="ASCII only"),
+        pytest.param(None, b"null", id="null"),
+    ],
+)
+def test_json_text_is_compact(value: Any, text: bytes) -> None:
+    """Every byte is stored, moved and paid for."""
+    assert encode(value) == text
+
+
+CIRCULAR: list[Any] = []
+CIRCULAR.append(CIRCULAR)
+NOT_JSON = [
+    pytest.param(math.nan, id="NaN"),
+    pytest.param(math.inf, id="infinity"),
+    pytest.param({"deep": [-math.inf]}, id="infinity inside"),
+    pytest.param({1, 2}, id="set"),
+    pytest.param(b"bytes", id="bytes"),
+    pytest.param(object(), id="object"),
+    pytest.param(CIRCULAR, id="circular"),
+    pytest.param({(1, 2): 3}, id="tuple as a key"),
+]
+
+
+@pytest.mark.parametrize("value", NOT_JSON)
+def test_what_json_can_not_say_is_not_encoded(value: Any) -> None:
+    """NaN is refused too: other languages could not read it."""
+    with pytest.raises((TypeError, ValueError)):
+        encode(value)
+
+
+# --- pack -----------------------------------------------------------------------------------------
+
+
+@given(st.lists(json_values, max_size=20), st.integers(1, 5), st.integers(1, 6))
+def test_packed_tasks_can_be_cut_at_every_offset(
+    tasks: list[Any], stride: int, most_offsets: int
+) -> None:
+    """Each offset is where every stride-th line begins; the file is all tasks, in order."""
+    packed, data = packed_bytes(tasks, stride=stride, most_offsets=most_offsets)
+    assert [json.loads(line) for line in split_lines(data, len(tasks))] == tasks
+    assert (packed.tasks, packed.size) == (len(tasks), len(data))
+    assert packed.sha256 == hashlib.sha256(data).hexdigest()
+    assert len(packed.offsets) == -(-len(tasks) // packed.stride) <= most_offsets
+    assert packed.stride % stride == 0
+    pieces = [data[a:b] for a, b in pairwise([*packed.offsets, packed.size])]
+    assert b"".join(pieces) == data
+    assert all(piece.count(b"\n") == packed.stride for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize("value", NOT_JSON)
+def test_the_first_task_that_is_not_json_is_named(value: Any) -> None:
+    """The caller learns which of many tasks it was."""
+    with pytest.raises(InvalidRequest, match="task 2 "):
+        packed_bytes([1, "two", value, math.nan])
+
+
+def test_lines_that_are_json_already_are_packed_alike() -> None:
+    """A file of JSON Lines gives the same object as the tasks in it."""
+    tasks: list[Any] = [{"a": 1}, [2], "three"]
+    sink = io.BytesIO()
+    assert pack_lines(encode_lines(tasks), sink) == packed_bytes(tasks)[0]
+    assert sink.getvalue() == packed_bytes(tasks)[1]
+
+
+def test_tasks_are_packed_as_they_come() -> None:
+    """A generator of many tasks is never held in memory: each is written before the next."""
+    sink = io.BytesIO()
+    sizes = []
+
+    def tasks() -> Any:
+        for n in range(3):
+            sizes.append(len(sink.getvalue()))
+            yield n
+
+    pack(tasks(), sink)
+    assert sizes == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "most", "stride", "left"),
+    [
+        pytest.param([0, 1, 2, 3], 4, 1, [0, 1, 2, 3], id="few enough"),
+        pytest.param([0, 1, 2, 3, 4], 4, 2, [0, 2, 4], id="halved"),
+        pytest.param(list(range(9)), 2, 8, [0, 8], id="until they are few enough"),
+        pytest.param([0, 1], 1, 2, [0], id="one"),
+        pytest.param([], 1, 1, [], id="none"),
+    ],
+)
+def test_offsets_are_coarsened(offsets: list[int], most: int, stride: int, left: list[int]) -> None:
+    """Every other offset goes, and the stride doubles, so the first line always keeps its own."""
+    packed = Packed(1, offsets=offsets)
+    packed.coarsen(most)
+    assert (packed.stride, packed.offsets) == (stride, left)
+
+
+# --- split_lines ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        pytest.param(b"", [], id="nothing"),
+        pytest.param(b"1\n", [b"1"], id="one"),
+        pytest.param(b"1\n\n3\n", [b"1", b"", b"3"], id="an empty line is a line"),
+        pytest.param(b"1\r\n", [b"1\r"], id="only newlines end lines"),
+    ],
+)
+def test_lines_are_split(data: bytes, lines: list[bytes]) -> None:
+    """One line for each task, without its newline."""
+    assert split_lines(data, len(lines)) == lines
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(b"1\n2\n", 3, id="too few"),
+        pytest.param(b"1\n2\n3\n", 2, id="too many"),
+        pytest.param(b"1\n2", 2, id="cut off"),
+        pytest.param(b"1\n2", 1, id="cut off behind the last"),
+        pytest.param(b"", 1, id="nothing"),
+    ],
+)
+def test_other_lines_than_announced_are_corrupt(data: bytes, expected: int) -> None:
+    """No task may run on half of its line, or on its neighbour's."""
+    with pytest.raises(PayloadCorrupted, match=f"{expected} tasks"):
+        split_lines(data, expected)
+
+
+# --- output lines ---------------------------------------------------------------------------------
+
+
+@given(
+    index=st.integers(0, 10**6),
+    attempts=st.integers(1, 10),
+    milliseconds=st.floats(0, 1e9),
+    result=json_values,
+)
+def test_a_result_travels_in_its_line(
+    index: int, attempts: int, milliseconds: float, result: Any
+) -> None:
+    """The line is JSON, its head can be read alone, and its result is the function's."""
+    line = finished_line(index, attempts, milliseconds, encode(result))
+    (outcome,) = read_outcomes(line)
+    assert outcome["i"] == index
+    assert outcome["state"] == "finished"
+    assert outcome["attempts"] == attempts
+    assert outcome["ms"] == pytest.approx(milliseconds, abs=0.001)
+    assert outcome["result"] == result
+    ((head, same),) = read_heads(line)
+    assert same + b"\n" == line
+    assert head == OutcomeHead(index, "finished", attempts, outcome["ms"])
+
+
+@pytest.mark.parametrize("state", ["failed", "retrying"])
+def test_an_error_travels_in_its_line(state: str) -> None:
+    """Type, message and traceback come back as they were, whatever characters are in them."""
+    line = failed_line(7, 3, 12.5, FAULT, state)
+    ((head, text),) = read_heads(line)
+    assert head == OutcomeHead(7, state, 3, 12.5)
+    assert read_error(text) == {
+        "type": FAULT.type,
+        "message": FAULT.message,
+        "traceback": FAULT.traceback,
+    }
+
+
+def test_a_finished_line_has_no_error() -> None:
+    """Asking for one is no mistake."""
+    assert read_error(finished_line(0, 1, 1.0, b"null")) == {}
+
+
+def test_heads_are_not_taken_from_results() -> None:
+    """A result that looks like an output line is still a result."""
+    inner = finished_line(99, 9, 9.0, b'"inner"').decode()
+    data = finished_line(0, 1, 1.0, encode(inner)) + finished_line(1, 1, 1.0, encode([inner]))
+    assert [head.index for head, _ in read_heads(data)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"<html>", id="not JSON"),
+        pytest.param(b"{}", id="no head"),
+        pytest.param(b'{"state":"finished","i":0,"attempts":1,"ms":1}', id="other order"),
+        pytest.param(b' {"i":0,"state":"finished","attempts":1,"ms":1}', id="indented"),
+    ],
+)
+def test_a_line_without_a_head_is_corrupt(line: bytes) -> None:
+    """An output that is not ours is noticed, not skipped."""
+    with pytest.raises(PayloadCorrupted):
+        list(read_heads(finished_line(0, 1, 1.0, b"1") + line + b"\n"))
+
+
+def test_an_empty_output_has_no_outcomes() -> None:
+    """A chunk in which nothing has ended yet."""
+    assert list(read_heads(b"")) == []
+    assert list(read_outcomes(b"")) == []
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+DATA = b'{"i":0}\n'
+
+
+def test_bytes_that_were_committed_pass() -> None:
+    """What the row published is handed on."""
+    assert check(DATA, len(DATA), digest(DATA), "key") == DATA
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "expected"),
+    [
+        pytest.param(DATA[:-1], len(DATA), digest(DATA), id="cut off"),
+        pytest.param(DATA + b"\n", len(DATA), digest(DATA), id="longer"),
+        pytest.param(DATA.replace(b"0", b"1"), len(DATA), digest(DATA), id="changed"),
+        pytest.param(DATA, len(DATA), digest(b""), id="another digest"),
+        pytest.param(DATA, len(DATA) + 1, digest(DATA), id="another size"),
+    ],
+)
+def test_other_bytes_than_committed_are_corrupt(data: bytes, size: int, expected: str) -> None:
+    """The error names the object and what to do."""
+    with pytest.raises(PayloadCorrupted, match=r"results/key .* ask again"):
+        check(data, size, expected, "results/key")
+
+
+@given(st.binary())
+def test_a_digest_fits_into_a_row(data: bytes) -> None:
+    """Short, always of one length, and without the characters that separate a row's fields."""
+    text = digest(data)
+    assert len(text) == 16
+    assert not set(text) & set("|.,=")
