@@ -174,10 +174,10 @@ AFTER_A_LOSS = [
     pytest.param(3, {"losses": 1}, [2, 2, 2], id="lost: any task may have been started once"),
     pytest.param(3, {"losses": 2}, [2, 2, 2], id="lost again before a mark: nothing was started"),
     pytest.param(
-        3, {"losses": 2, "suspect": 1, "suspect_starts": 1}, [2, 3, 2], id="the marked one twice"
+        3, {"losses": 2, "suspect": 1, "suspect_starts": 2}, [2, 3, 2], id="the marked one twice"
     ),
     pytest.param(
-        4, {"losses": 3, "suspect": 1, "suspect_starts": 2}, [2, 4, 2], id="or as often as marked"
+        4, {"losses": 3, "suspect": 1, "suspect_starts": 3}, [2, 4, 2], id="or as often as marked"
     ),
     pytest.param(1, {"losses": 1}, [1, 1, 1], id="single attempts are always marked first"),
 ]
@@ -195,8 +195,8 @@ def test_starts_that_nobody_saw_are_counted(
     ("max_attempts", "row"),
     [
         pytest.param(1, {"losses": 1, "suspect": 1, "suspect_starts": 1}, id="the only attempt"),
-        pytest.param(2, {"losses": 2, "suspect": 1, "suspect_starts": 1}, id="two attempts"),
-        pytest.param(3, {"losses": 3, "suspect": 1, "suspect_starts": 2}, id="three attempts"),
+        pytest.param(2, {"losses": 2, "suspect": 1, "suspect_starts": 2}, id="two attempts"),
+        pytest.param(3, {"losses": 3, "suspect": 1, "suspect_starts": 3}, id="three attempts"),
         pytest.param(3, {"losses": 9, "suspect": 1, "suspect_starts": 9}, id="more than allowed"),
     ],
 )
@@ -299,7 +299,7 @@ class Life:
     def run_carefully(self, ledger: TaskLedger, offsets: list[int]) -> None:
         suspect = self.chunk.suspect
         offset = suspect if suspect in offsets else offsets[0]
-        self.chunk = mark(self.chunk, offset)
+        self.chunk = mark(self.chunk, offset, ledger.inputs([offset])[0].attempt)
         if not self.start(ledger, offset):
             self.publish(ledger)
 

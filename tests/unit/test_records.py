@@ -116,8 +116,8 @@ def test_invocations_at_the_same_moment_are_told_apart() -> None:
 
 def test_a_mark_is_progress() -> None:
     """A chunk whose tasks can be told apart is not given up for idle losses."""
-    marked = mark(replace(HELD, idle_losses=5), 3)
-    assert (marked.suspect, marked.idle_losses) == (3, 0)
+    marked = mark(replace(HELD, idle_losses=5), 3, 2)
+    assert (marked.suspect, marked.suspect_starts, marked.idle_losses) == (3, 2, 0)
     assert marked.held_by(HELD)
 
 
@@ -338,7 +338,7 @@ def _held_only(chunk: Chunk) -> bool:
 
 
 def _mark(draw: st.DrawFn, chunk: Chunk, _now: float) -> Chunk | None:
-    return mark(chunk, draw(st.integers(0, chunk.tasks - 1))) if _held_only(chunk) else None
+    return mark(chunk, draw(st.integers(0, chunk.tasks - 1)), 1) if _held_only(chunk) else None
 
 
 def _checkpoint(draw: st.DrawFn, chunk: Chunk, _now: float) -> Chunk | None:

@@ -203,23 +203,25 @@ class _Run:
 
     def _run_carefully(self, ledger: TaskLedger, offset: int) -> None:
         """One task, marked before it starts; a failed start is published before the next one."""
-        self._write(records.mark(self._chunk, offset))
-        settled = self._run(ledger, [offset])
-        if not settled or self._grid.clock.monotonic() >= self._pace.checkpoint_at:
+        (task,) = ledger.inputs([offset])
+        self._write(records.mark(self._chunk, offset, task.attempt))
+        clean = self._run(ledger, [offset])
+        if not clean or self._grid.clock.monotonic() >= self._pace.checkpoint_at:
             self._checkpoint(ledger)
 
     def _run(self, ledger: TaskLedger, offsets: list[int]) -> bool:
-        """Run a batch until it ends or may not go on; False if a task failed and is still open."""
-        settled = True
+        """Run a batch until it ends or may not go on; False if a start failed, even the last."""
+        clean = True
         outcomes = self._runner.run(ledger.inputs(offsets), self._facts.task_timeout_seconds)
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome is not None:
-                    settled = ledger.record(outcome) and settled
+                    ledger.record(outcome)
+                    clean = clean and outcome.fault is None
                 self._watch()
                 if self._must_stop(between_tasks=outcome is not None):
                     break
-        return settled
+        return clean
 
     def _must_stop(self, between_tasks: bool) -> bool:
         """A task that runs is only cut short by the end of the environment or of the session."""

@@ -54,7 +54,7 @@ class TaskLedger:
         suspect = chunk.suspect
         if suspect is None or suspect in self._settled:
             return
-        self._starts[suspect] = max(self._starts[suspect], chunk.suspect_starts + unseen)
+        self._starts[suspect] = max(self._starts[suspect], chunk.suspect_starts)
 
     def bury_exhausted(self) -> bool:
         """Fail the tasks that may not be started again: their environment died with them."""

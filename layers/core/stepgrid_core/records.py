@@ -97,9 +97,12 @@ def _claimed_with(chunk: Chunk, token: str) -> bool:
     return chunk.token[:TOKEN_LENGTH] == token[:TOKEN_LENGTH]
 
 
-def mark(chunk: Chunk, offset: int) -> Chunk:
-    """Write down that the task at `offset` is about to start, so that its killer can be found."""
-    starts = chunk.suspect_starts + 1 if chunk.suspect == offset else 1
+def mark(chunk: Chunk, offset: int, starts: int) -> Chunk:
+    """Write down that the task at `offset` is about to start, so that its killer can be found.
+
+    `starts` counts this start and all earlier ones, published or not: so that a death during it
+    adds to the failures that an earlier attempt saw.
+    """
     return replace(chunk, suspect=offset, suspect_starts=starts, idle_losses=0)
 
 
