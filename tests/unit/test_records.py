@@ -433,3 +433,20 @@ def test_a_session_knows_its_chunks(
 def test_a_blob_belongs_to_tasks_and_cut(changes: dict[str, object]) -> None:
     """Other tasks, or the same cut otherwise, have another blob."""
     assert make_session(**changes).blob_id != make_session().blob_id
+
+
+def test_handing_back_untouched_ends_at_last() -> None:
+    """A worker without time to run anything is not tried for ever; one task done is progress."""
+    chunk = Chunk(tasks=3)
+    for _ in range(MAX_IDLE_LOSSES - 1):
+        chunk = commit(claimed(chunk), Settled(0, 0, 0, None))
+        assert chunk.state is ChunkState.PENDING
+    progressed = commit(claimed(chunk), Settled(1, 0, 5, Output(1, 0, 10, "d")))
+    assert (progressed.state, progressed.idle_losses) == (ChunkState.PENDING, 0)
+    assert commit(claimed(chunk), Settled(0, 0, 0, None)).state is ChunkState.LOST
+
+
+def claimed(chunk: Chunk) -> Chunk:
+    row = claim(chunk, "token", "n", 0, 100)
+    assert row is not None
+    return row

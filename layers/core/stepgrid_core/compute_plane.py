@@ -230,12 +230,22 @@ class _Run:
         return self._time_left() <= self._guard_seconds or self._past_deadline()
 
     def _may_start(self) -> bool:
-        """An EXPRESS child lives five minutes: a long chunk goes on in another one."""
-        if self._time_left() <= self._guard_seconds or self._past_deadline():
-            return False
+        return self._start_seconds() > 0
+
+    def _start_seconds(self) -> float:
+        """For how long tasks may still be started here.
+
+        A task that starts must be able to use its whole timeout before the environment ends, or it
+        would be started once more elsewhere. An EXPRESS child lives five minutes: what is left of
+        a long chunk then goes to another one.
+        """
+        timeout_seconds = self._facts.task_timeout_seconds
+        environment = self._time_left() - self._guard_seconds - timeout_seconds
+        session = self._facts.deadline_at - self._grid.clock.now()
         if self._facts.children == "standard":
-            return True
-        return self._grid.clock.monotonic() - self._started < EXPRESS_CHUNK_SECONDS
+            return min(environment, session)
+        passed = self._grid.clock.monotonic() - self._started
+        return min(environment, session, EXPRESS_CHUNK_SECONDS - passed)
 
     def _past_deadline(self) -> bool:
         return self._grid.clock.now() >= self._facts.deadline_at
@@ -255,11 +265,12 @@ class _Run:
         self._seen(looked_at)
 
     def _seen(self, at: float) -> None:
-        """The claim stood at `at`: tasks may start for two watches from then on."""
+        """The claim stood at `at`: tasks may start for two watches from then on, if at all."""
         watch_seconds = self._facts.watch_seconds
         self._pace.watch_at = at + watch_seconds
         passed = self._grid.clock.monotonic() - at
-        self._runner.permit(permit_seconds(watch_seconds) - passed)
+        seconds = min(permit_seconds(watch_seconds) - passed, self._start_seconds())
+        self._runner.permit(max(0.0, seconds))
 
     def _checkpoint(self, ledger: TaskLedger, about_to_retry: bool = False) -> None:
         self._pace.checkpoint_at = self._grid.clock.monotonic() + CHECKPOINT_SECONDS

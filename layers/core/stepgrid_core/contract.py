@@ -239,7 +239,7 @@ class ChunkOutput(Response):
 
 class ResultPage(Response):
     session_id: str
-    state: SessionState
+    state: SessionState = Field(description="running until the session is closed")
     chunks: list[ChunkOutput]
     cursor: str | None = None
 

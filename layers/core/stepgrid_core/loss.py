@@ -4,13 +4,11 @@ worker died --> Catch --> lose --> "again" (claim it anew) or "ended"
 Map is over --> settle --> chunk numbers for another round, [] when there are none
 """
 
-from dataclasses import replace
-
 from .closing import close, shard_changed
 from .ending import end_all
 from .invocation import Invocation, SessionFacts
 from .names import shard_of
-from .records import MAX_IDLE_LOSSES, Chunk
+from .records import Chunk, idle
 from .records import lose as lose_claim
 from .recovery import pending_chunks, release_expired
 from .states import ChunkState
@@ -42,11 +40,7 @@ def _answer(chunk: Chunk) -> str:
 
 def _given_back(chunk: Chunk, token: str) -> Chunk | None:
     """Also a worker that died before it could claim counts: else a broken one is tried for ever."""
-    if chunk.state is not ChunkState.PENDING:
-        return lose_claim(chunk, token)
-    idle = chunk.idle_losses + 1
-    state = ChunkState.LOST if idle >= MAX_IDLE_LOSSES else ChunkState.PENDING
-    return replace(chunk, state=state, idle_losses=idle)
+    return idle(chunk) if chunk.state is ChunkState.PENDING else lose_claim(chunk, token)
 
 
 def settle(grid: Grid, facts: SessionFacts) -> list[int]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from .contract import ChunkOutput, ResultPage, TaskDescription, TaskPage
 from .data_plane import check, read_error, read_heads
-from .description import current_state, own_session
+from .description import own_session
 from .errors import Conflict, InvalidRequest, NotFound
 from .names import CHUNKS_PER_SHARD, output_key, results_prefix, task_id
 from .records import Chunk, Session, Shard, count, open_state
-from .states import ENDINGS, TaskState
+from .states import ENDINGS, SessionState, TaskState
 from .wiring import Grid
 
 SHARDS_PER_PAGE = 16
@@ -30,7 +30,7 @@ def read_results(grid: Grid, owner: str, session_id: str, cursor: str | None) ->
     following = first + SHARDS_PER_PAGE
     return ResultPage(
         session_id=session_id,
-        state=current_state(session, count(chunk for shard in shards for chunk in shard.chunks)),
+        state=session.verdict or SessionState.RUNNING,
         chunks=[_output(grid, session, shard, slot) for shard, slot in _rows(shards)],
         cursor=str(following) if following < session.shards else None,
     )

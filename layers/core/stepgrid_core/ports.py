@@ -63,7 +63,7 @@ class StateTable(Protocol):
     def read_shard(self, session_id: str, number: int) -> Shard | None: ...
 
     def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
-        """In order of their numbers, from `first` on."""
+        """In order of their numbers, from `first` on; at most `limit` numbers."""
 
     def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
         """One row, only if it is still `shard.chunks[slot]`; other rows may have changed.

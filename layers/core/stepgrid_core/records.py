@@ -130,13 +130,24 @@ def checkpoint(chunk: Chunk, settled: Settled) -> Chunk:
 
 
 def commit(chunk: Chunk, settled: Settled) -> Chunk:
-    """Publish and let go: ended if every task settled, otherwise pending for the next claim."""
+    """Publish and let go: ended if every task settled, otherwise pending for the next claim.
+
+    Handing back untouched again and again ends it too: its worker has no time to run anything.
+    """
+    before = chunk.finished + chunk.failed
     chunk = checkpoint(chunk, settled)
-    if chunk.unsettled:
-        return release(chunk, ChunkState.PENDING)
-    return replace(
-        release(chunk, ChunkState.ENDED), losses=0, idle_losses=0, suspect=None, suspect_starts=0
-    )
+    if not chunk.unsettled:
+        ended = release(chunk, ChunkState.ENDED)
+        return replace(ended, losses=0, idle_losses=0, suspect=None, suspect_starts=0)
+    progressed = settled.finished + settled.failed > before
+    return release(chunk, ChunkState.PENDING) if progressed else idle(chunk)
+
+
+def idle(chunk: Chunk) -> Chunk:
+    """Give it back after nothing was done; for good if that has happened too often."""
+    losses = chunk.idle_losses + 1
+    state = ChunkState.LOST if losses >= MAX_IDLE_LOSSES else ChunkState.PENDING
+    return replace(release(chunk, state), idle_losses=losses)
 
 
 def lose(chunk: Chunk, token: str) -> Chunk | None:
@@ -164,9 +175,7 @@ def end(chunk: Chunk, state: ChunkState, nonce: str = "") -> Chunk | None:
 
 
 def _lost(chunk: Chunk) -> Chunk:
-    idle = chunk.idle_losses + 1
-    state = ChunkState.LOST if idle >= MAX_IDLE_LOSSES else ChunkState.PENDING
-    return replace(release(chunk, state), losses=chunk.losses + 1, idle_losses=idle)
+    return replace(idle(chunk), losses=chunk.losses + 1)
 
 
 def release(chunk: Chunk, state: ChunkState) -> Chunk:

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ..errors import InvalidRequest, NotFound
+from ..errors import InvalidRequest, NotFound, Unavailable
 from ..ports import StoredObject
 from .translate import code_of, make_client, translated
 
@@ -51,9 +51,14 @@ class AwsPayloadStore:
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
                 keys = [{"Key": entry["Key"]} for entry in page.get("Contents", ())]
                 if keys:
-                    self._s3.delete_objects(
-                        Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True}
-                    )
+                    self._delete(keys)
+
+    def _delete(self, keys: Sequence[dict[str, str]]) -> None:
+        """One request, of which S3 may carry out a part."""
+        delete = {"Objects": keys, "Quiet": True}
+        refused = self._s3.delete_objects(Bucket=self._bucket, Delete=delete).get("Errors")
+        if refused:
+            raise Unavailable(f"{len(refused)} objects could not be deleted; delete again")
 
     def presign_get(self, key: str) -> str:
         return self._presign("get_object", key)
