@@ -79,8 +79,8 @@ ENDINGS = {
     ChunkState.LOST: Ending(
         TaskState.FAILED,
         "WorkerLost",
-        "the worker's environment died, or had no time left, at every attempt before any task could "
-        "end; see its log",
+        "the worker's environment died, or had no time left, at every attempt before any task "
+        "could end; see its log",
         SessionState.FINISHED,
     ),
 }
