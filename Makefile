@@ -20,6 +20,7 @@ $(READY): pyproject.toml
 demo: $(READY) ## price a book of options on the local cloud
 	$(BIN)/stepgrid local up
 	$(BIN)/python docs/examples/price_options.py
+	@echo 'The local cloud goes on: "$(BIN)/stepgrid local down" stops it.'
 
 test: $(READY) ## run all tests, the local cloud included
 	$(BIN)/python -m pytest --numprocesses auto tests/unit tests/contract tests/integration tests/faults

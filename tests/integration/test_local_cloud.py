@@ -181,7 +181,7 @@ def test_two_ups_at_once_start_one(cloud: LocalCloud) -> None:
     state = load_state(cloud.paths)
     assert state is not None
     tree = find_tree(state.emulator.mark, state.emulator.identity)
-    assert [p.pid for p in tree if "ministack" in p.cmdline()] == [*pids]
+    assert [p.pid for p in tree if "stepgrid.local.corrected_ministack" in p.cmdline()] == [*pids]
 
 
 def test_up_recovers_from_a_killed_emulator(cloud: LocalCloud) -> None:
