@@ -12,7 +12,10 @@ import routes
 import sweeper
 from identity import owner_of
 from stepgrid.testing import InMemoryGrid
+from stepgrid.testing.runner import InlineRunner
+from stepgrid_core import worker
 from stepgrid_core.errors import AccessDenied
+from stepgrid_core.states import ChunkState
 from tests.malformed_requests import Malformed, make_cases
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -49,6 +52,32 @@ def test_the_sample_submit_is_accepted_and_runs(memory: InMemoryGrid) -> None:
     )
     lines = [json.loads(chunk["lines"]) for chunk in json.loads(results["body"])["chunks"]]
     assert [line["result"] for line in lines] == ["10", "20"]
+
+
+class LambdaContext:
+    """What Lambda passes beside the event."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 890_000
+
+
+def test_the_sample_worker_event_runs_a_chunk_of_the_sample_session(memory: InMemoryGrid) -> None:
+    """events/worker/burst_chunk.json is what the burst machine sends for the sample submit."""
+    routes.handle(load("api/post_session.json"), memory.wiring)
+    event = load("worker/burst_chunk.json")
+    runner = InlineRunner("mock-compute", lambda task, context: "slept", memory.clock)
+    assert worker.handle(event, LambdaContext(), memory.wiring, runner) == {"outcome": "ended"}
+    shard = memory.table.read_shard(event["session"]["session_id"], 0)
+    assert shard is not None
+    assert [chunk.state for chunk in shard.chunks] == [ChunkState.ENDED, ChunkState.PENDING]
+    assert b'"result":"slept"' in shard.inline[0]
+
+
+def test_a_worker_whose_session_is_gone_ends_quietly(memory: InMemoryGrid) -> None:
+    """A deleted session is no reason to try again."""
+    runner = InlineRunner("mock-compute", lambda task, context: None, memory.clock)
+    answer = worker.handle(load("worker/burst_chunk.json"), LambdaContext(), memory.wiring, runner)
+    assert answer == {"outcome": "ended"}
 
 
 def test_there_are_at_least_200_malformed_requests() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from .compute_plane import run_chunk
 from .errors import NotFound
 from .invocation import Invocation
+from .ports import TaskRunner
 from .runner import Runner, RunnerSettings
 from .settings import WorkerSettings
 from .telemetry import logger
@@ -29,7 +30,7 @@ class LambdaContext(Protocol):
 
 
 def handle(
-    event: dict[str, Any], context: LambdaContext, grid: Grid, runner: Runner
+    event: dict[str, Any], context: LambdaContext, grid: Grid, runner: TaskRunner
 ) -> dict[str, str]:
     """Run one chunk; {"outcome": "ended" | "again"}."""
     invocation = Invocation.read(event)
