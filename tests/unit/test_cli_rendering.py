@@ -192,3 +192,10 @@ class TestOtherRows:
         """Zeros are noise."""
         assert rendering.task_counts(TaskCounts(finished=3)) == "3 finished"
         assert rendering.task_counts(TaskCounts()) == "none"
+
+
+def test_control_characters_stay_out() -> None:
+    """A name can't break its row, or colour and clear the terminal."""
+    rows = list(rendering.table([rendering.Column("NAME")], [["a\n\x1b[31mb"]]))
+    assert rows == ["NAME", "a  [31mb"]
+    assert list(rendering.fields([("name", "a\tb")])) == ["name  a b"]

@@ -58,11 +58,18 @@ def table(
 def _line(
     cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], colour: bool
 ) -> str:
+    cells = [printable(cell) for cell in cells]
     aligned = (
         _coloured(cell, cell.rjust(width) if column.right else cell.ljust(width), colour)
         for cell, column, width in zip(cells, columns, widths, strict=True)
     )
     return "  ".join(aligned).rstrip()
+
+
+def printable(text: str) -> str:
+    """The same length without control characters: names and errors are other people's text, and
+    must neither break a row nor give orders to the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _coloured(word: str, text: str, colour: bool) -> str:
@@ -75,7 +82,7 @@ def fields(pairs: Iterable[tuple[str, str]], colour: bool = False) -> Iterator[s
     pairs = list(pairs)
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
-        yield f"{name.ljust(width)}  {_coloured(value, value, colour)}"
+        yield f"{name.ljust(width)}  {_coloured(value, printable(value), colour)}"
 
 
 def duration(seconds: float) -> str:
