@@ -1,5 +1,9 @@
 """The in-memory grid as a user's own unit tests have it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from stepgrid import TaskFailed, WorkerLost
@@ -63,3 +67,16 @@ def test_virtual_time_lets_a_deadline_pass() -> None:
         assert session.status().state == "failed"
         with pytest.raises(TaskFailed, match="timeout_seconds"):
             session.results()
+
+
+def test_nothing_is_printed() -> None:
+    """The standard output is the user's: the planes' logs stay out of it."""
+    code = """
+from stepgrid.testing import InMemoryGrid
+with InMemoryGrid({"double": lambda event, context: 2 * event}).client() as grid:
+    assert grid.submit("double", [1]).results() == [2]
+"""
+    environment = {name: value for name, value in os.environ.items() if "POWERTOOLS" not in name}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert done.stdout + done.stderr == b""

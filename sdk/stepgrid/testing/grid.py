@@ -1,5 +1,7 @@
 """The in-memory grid: ports, executions and clients put together."""
 
+import logging
+import os
 import threading
 from collections.abc import Mapping
 
@@ -13,6 +15,7 @@ from stepgrid_core.memory import (
 from stepgrid_core.ports import Worker
 from stepgrid_core.recovery import sweep
 from stepgrid_core.settings import Settings
+from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import Grid as Wiring
 
 from ..client import Grid
@@ -37,6 +40,9 @@ class InMemoryGrid:
         autorun: bool = True,
         settings: Mapping[str, object] | None = None,
     ) -> None:
+        if "POWERTOOLS_LOG_LEVEL" not in os.environ:
+            # The planes log to stdout for CloudWatch; a user's test has its own output to look at.
+            logger.setLevel(logging.WARNING)
         self.clock = VirtualClock()
         self.table = MemoryStateTable()
         self.payloads = MemoryPayloadStore()
