@@ -93,7 +93,8 @@ def find_config(
 
 def _discover(folder: Path, home: Path) -> Config | None:
     for path in _candidates(folder, home):
-        if path.is_file():
+        # Not path.is_file(), which raises where another user's .stepgrid above is private.
+        if os.path.isfile(path):
             _check_owner(path)
             return read_profile(path)
     return None
@@ -129,13 +130,19 @@ def read_profile(path: Path) -> Config:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"profile {path} can't be read: {error}; {_NOT_FOUND}") from error
+        raise ConfigurationError(
+            f"profile {path} can't be read: {error}; a profile is a file, as `stepgrid local up` "
+            "and `stepgrid connect` write it"
+        ) from error
     known = {item.name for item in fields(Config)}
     entries = content.items() if isinstance(content, dict) else ()
     values = {name: value for name, value in entries if name in known and value is not None}
     if "endpoint" not in values or not all(isinstance(value, str) for value in values.values()):
         raise ConfigurationError(f"profile {path} is not one: it needs an endpoint; {_NOT_FOUND}")
-    return Config(**values)
+    try:
+        return Config(**values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"profile {path}: {error}") from error
 
 
 def write_profile(config: Config, path: Path | None = None) -> Path:

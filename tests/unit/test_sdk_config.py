@@ -1,6 +1,7 @@
 """Where the SDK finds its grid, and with whose credentials."""
 
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,10 @@ def test_foreign_profile_is_not_trusted() -> None:
     "content", ["", "[]", "{}", '{"endpoint": 1}', '{"endpoint": "127.0.0.1"}', "\xff"]
 )
 def test_broken_profile_is_named(tmp_path: Path, content: str) -> None:
-    """A profile that can't be one gives a ConfigurationError, not a traceback of json."""
+    """A profile that can't be one gives a ConfigurationError with its path."""
     path = tmp_path / "profile.json"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=re.escape(str(path))):
         read_profile(path)
 
 
