@@ -10,7 +10,7 @@ from typing import Protocol
 
 import requests
 
-from stepgrid_core.errors import NotFound, Unavailable
+from stepgrid_core.errors import ConfigurationError, NotFound, Unavailable
 
 from .http_client import describe_failure, open_client, time_limits
 from .retry import Clock, SystemClock, Transient, persist
@@ -53,6 +53,7 @@ class HttpObjects:
         self._timeout_seconds = timeout_seconds
         self._clock = clock or SystemClock()
         self._jitter = jitter
+        self._closed = False
 
     def put(self, url: str, data: bytes) -> str:
         """See Objects.put."""
@@ -63,7 +64,11 @@ class HttpObjects:
         return self._request("GET", url, None).content
 
     def close(self) -> None:
-        """Close idle connections."""
+        """Close idle connections, and give up what is being repeated.
+
+        Python joins the transfer threads at its end: they must not hold it up.
+        """
+        self._closed = True
         self._client.close()
 
     def _request(self, method: str, url: str, data: bytes | None) -> requests.Response:
@@ -76,6 +81,8 @@ class HttpObjects:
         self, method: str, url: str, data: bytes | None, left_seconds: float
     ) -> requests.Response:
         what = f"{method} {_without_signature(url)}"
+        if self._closed:
+            raise ConfigurationError(f"{what}: the Grid was closed; make another one")
         try:
             response = self._client.request(
                 method,

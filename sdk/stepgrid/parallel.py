@@ -24,7 +24,7 @@ def map_ahead(
     try:
         for item in items:
             if item is not None:
-                running.append(pool.submit(call, item))
+                running.append(_start(pool, call, item))
             while running and (item is None or len(running) >= window):
                 yield running.popleft().result()
         while running:
@@ -32,3 +32,20 @@ def map_ahead(
     finally:
         for future in running:
             future.cancel()
+
+
+def _start(pool: ThreadPoolExecutor, call: Callable[[Item], Answer], item: Item) -> Future[Answer]:
+    """Call in a thread, or here and now where the pool takes nothing any more.
+
+    Python closes all pools when the main thread ends, and a GridExecutor's own thread goes on until
+    its futures are done. A Grid that was closed has closed its pool as well.
+    """
+    try:
+        return pool.submit(call, item)
+    except RuntimeError:
+        future: Future[Answer] = Future()
+        try:
+            future.set_result(call(item))
+        except Exception as error:  # raised where the answer is asked for, as with a thread
+            future.set_exception(error)
+        return future

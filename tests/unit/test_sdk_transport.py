@@ -290,3 +290,27 @@ def test_object_errors_keep_the_signature_secret(reply: Reply, kind: type[Except
         objects_at(server.url).get(f"{server.url}/key?X-Amz-Signature=secret")
     assert raised.type is kind
     assert "secret" not in str(raised.value)
+
+
+class ClosingClock(FakeClock):
+    """Closes something during the first pause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.close: Any = None
+
+    def sleep(self, seconds: float) -> None:
+        """As FakeClock, and then the close."""
+        super().sleep(seconds)
+        self.close()
+
+
+def test_a_closed_grid_gives_up_its_transfers() -> None:
+    """A transfer that is being repeated ends with the next attempt: it would hold up the exit."""
+    clock = ClosingClock()
+    with serving(Reply(503), Reply(503), Reply(503)) as server:
+        objects = HttpObjects(server.url, 1, clock=clock, jitter=lambda: 1.0)
+        clock.close = objects.close
+        with pytest.raises(ConfigurationError, match="the Grid was closed"):
+            objects.get(f"{server.url}/bucket/key")
+    assert len(clock.slept) == 1
