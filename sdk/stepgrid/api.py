@@ -22,7 +22,7 @@ from stepgrid_core.contract import (
     UploadRequest,
     WorkerList,
 )
-from stepgrid_core.errors import NotFound, Unavailable
+from stepgrid_core.errors import InvalidRequest, NotFound, Unavailable
 from stepgrid_core.names import SESSION_ID
 from stepgrid_core.states import SessionState, TaskState
 
@@ -110,7 +110,16 @@ def _given(**query: str | None) -> dict[str, str | float]:
     return {name: str(value) for name, value in query.items() if value is not None}
 
 
+def check_id(session_id: object) -> None:
+    """Raises InvalidRequest for what can't be an id: None, a uuid.UUID, a Session."""
+    if not isinstance(session_id, str):
+        raise InvalidRequest(
+            f"a session's id is a str, not {type(session_id).__name__}: see Session.id"
+        )
+
+
 def _path(session_id: str, rest: str = "") -> str:
+    check_id(session_id)
     if SESSION_ID.fullmatch(session_id) is None:
         raise NotFound(
             f"there is no session {session_id!r}: an id looks like "

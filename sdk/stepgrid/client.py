@@ -15,7 +15,7 @@ from stepgrid_core.data_plane import encode_lines
 from stepgrid_core.errors import ConfigurationError, InvalidRequest
 from stepgrid_core.states import SessionState
 
-from .api import Api
+from .api import Api, check_id
 from .config import Config, find_config
 from .connection import TRANSFERS, Connection
 from .credentials import find_signer
@@ -89,17 +89,19 @@ class Grid:
         """Submit a session; answers as soon as the grid has accepted it.
 
         worker: its name. tasks: any iterable of JSON values, also a generator; each is what the
-        worker's function gets as its event. client_token: the same token and tasks give the same
-        session, so that a program may repeat itself; a new one when left out. options: fields of
-        stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds, task_timeout_seconds,
-        max_attempts, priority, max_concurrency, chunk_size, backend, task_seconds.
+        worker's function gets as its event. They travel as json.dumps writes them: tuples arrive as
+        lists, and keys that are numbers, True, False or None as text. client_token: the same token
+        and tasks give the same session, so that a program may repeat itself; a new one when left
+        out. options: fields of stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds,
+        task_timeout_seconds, max_attempts, priority, max_concurrency, chunk_size, backend,
+        task_seconds.
 
         Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named),
         or no tasks at all, before anything is sent; NotFound for an unknown worker; Conflict for a
         token that was used with other tasks; RequestTooLarge over a quota.
         """
         order = make_order(worker, client_token, options)
-        if isinstance(tasks, str | bytes | dict):
+        if isinstance(tasks, str | bytes | dict) or not isinstance(tasks, Iterable):
             raise InvalidRequest(
                 f"tasks is one {type(tasks).__name__}; give a list, with one entry for each task"
             )
@@ -134,7 +136,10 @@ class Grid:
         """Your sessions, newest first; asked for page by page.
 
         state: only these; pending and running both mean all that are open. limit: at most so many.
+        Raises InvalidRequest for a negative limit.
         """
+        if limit is not None and limit < 0:
+            raise InvalidRequest(f"limit is {limit}; give 0 or more, or None for all")
         return islice(self._all_sessions(state), limit)
 
     def _all_sessions(self, state: SessionState | None) -> Iterator[SessionSummary]:
@@ -156,6 +161,8 @@ class Grid:
         counts: dict[str, CancelCounts] = {}
         rest = iter(session_ids)
         while batch := list(islice(rest, CANCEL_BATCH)):
+            for session_id in batch:
+                check_id(session_id)
             counts |= self.connection.api.cancel(batch).sessions
         return counts
 

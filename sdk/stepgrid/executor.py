@@ -22,13 +22,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepgrid_core.contract import SessionDescription
-from stepgrid_core.data_plane import encode
+from stepgrid_core.data_plane import encode_task
 from stepgrid_core.errors import InvalidRequest
 
 from .client import Grid
-from .collector import ResultCollector
+from .collector import ResultCollector, Watch
 from .outcomes import Outcome, error_of, result_of
-from .submission import make_order, submit
+from .submission import check_size, make_order, submit
 
 #: How long the first task of a batch waits for company.
 BATCH_SECONDS = 0.01
@@ -60,7 +60,7 @@ class _OpenSession:
     futures: Sequence[Future[Any]]
     look_seconds: float = FIRST_LOOK_SECONDS
     look_at: float = 0.0
-    watch: Any = field(init=False)
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         self.watch = self.collector.watch()
@@ -81,7 +81,7 @@ class _OpenSession:
 
     @property
     def done(self) -> bool:
-        return not self.futures or bool(self.watch.done)
+        return not self.futures or self.watch.done
 
 
 def _settle(future: Future[Any], outcome: Outcome, session_id: str) -> None:
@@ -138,14 +138,15 @@ class GridExecutor(Executor):
         """Queue one task, any JSON value; the worker's function gets it as its event.
 
         Raises TypeError for a callable or further arguments, InvalidRequest for a task that is not
-        JSON, RuntimeError after shutdown.
+        JSON, RequestTooLarge for one of more than 16 MiB, RuntimeError after shutdown.
         """
         if callable(task) or args or kwargs:
             raise TypeError(_NO_CALLABLES.format(worker=self._worker))
         try:
-            line = encode(task) + b"\n"
+            line = encode_task(task)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"the task is not JSON: {error}") from error
+        check_size(line, "the task")
         queued = _Queued(line, Future(), time.monotonic())
         with self._changed:
             if self._shut_down:

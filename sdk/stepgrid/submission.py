@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from stepgrid_core.contract import MAX_OFFSETS, SessionDescription, SessionOptions, UploadedInput
 from stepgrid_core.data_plane import Packed, pack_lines
-from stepgrid_core.errors import InvalidRequest
+from stepgrid_core.errors import InvalidRequest, RequestTooLarge
 from stepgrid_core.names import CLIENT_TOKEN, WORKER_NAME
 
 from .connection import Connection
@@ -51,7 +51,7 @@ def make_order(worker: str, client_token: str | None, options: Mapping[str, Any]
             "grid.workers() lists those there are"
         )
     token = uuid.uuid4().hex if client_token is None else client_token
-    if re.match(CLIENT_TOKEN, token) is None:
+    if not isinstance(token, str) or re.match(CLIENT_TOKEN, token) is None:
         raise InvalidRequest(
             f"client_token {token!r} must have 1 to 128 characters of A-Z a-z 0-9 _ . : = @ -"
         )
@@ -77,8 +77,10 @@ def read_options(options: Mapping[str, Any]) -> SessionOptions:
 def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> SessionDescription:
     """Submit tasks that are lines of JSON; the lines are consumed before anything is sent.
 
-    Raises InvalidRequest if there are none, and what the API and the payload store raise.
+    Raises InvalidRequest if there are none, RequestTooLarge for one that is too large, and what the
+    API and the payload store raise.
     """
+    lines = (check_size(line, f"task {index}") for index, line in enumerate(lines))
     with tempfile.SpooledTemporaryFile(max_size=PART_BYTES) as spool:
         file: BinaryIO = spool  # type: ignore[assignment]  # it is one, but for its class
         packed = pack_lines(lines, file, most_offsets=MAX_OFFSETS)
@@ -100,6 +102,16 @@ def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> Sess
         offsets=packed.offsets,
     )
     return connection.api.submit(_body(order, "input", source.model_dump_json().encode()))
+
+
+def check_size(line: bytes, what: str) -> bytes:
+    """The line of one task. Raises RequestTooLarge for one that no chunk can hold."""
+    if len(line) > MAX_CHUNK_BYTES:
+        raise RequestTooLarge(
+            f"{what} has {len(line):,} bytes of JSON, and {MAX_CHUNK_BYTES:,} is the most that a "
+            "worker takes; put what is large into a store and send where it is"
+        )
+    return line
 
 
 def align(packed: Packed, chunk_size: int | None, file: BinaryIO) -> None:

@@ -1,5 +1,7 @@
 """GridExecutor: the words of concurrent.futures, on the real planes in memory."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ALL_COMPLETED, CancelledError, Future, as_completed, wait
@@ -7,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from stepgrid import GridExecutor, InvalidRequest, NotFound, TaskFailed, Unavailable
+from stepgrid import (
+    GridExecutor,
+    InvalidRequest,
+    NotFound,
+    RequestTooLarge,
+    TaskFailed,
+    Unavailable,
+)
+from stepgrid.executor import BATCH_BYTES
 from tests.unit.sdk_fakes import Sent, World
 
 #: Long enough never to pass in a test: batches are then sent by their size or by shutdown.
@@ -93,8 +103,18 @@ def test_bad_tasks_are_refused_at_once() -> None:
     """A task that is not JSON raises in submit, and harms no neighbour."""
     with GridExecutor(World().grid, "square") as executor:
         good = executor.submit(3)
-        with pytest.raises(InvalidRequest, match="not JSON"):
-            executor.submit({1, 2})
+        for bad in ({1, 2}, {"half a pair": "\ud800"}):
+            with pytest.raises(InvalidRequest, match="not JSON"):
+                executor.submit(bad)
+        assert good.result(PATIENCE_SECONDS) == 9
+
+
+def test_a_huge_task_is_refused_at_once() -> None:
+    """One that no chunk can hold raises in submit: in a batch it would fail its neighbours."""
+    with GridExecutor(World().grid, "square") as executor:
+        good = executor.submit(3)
+        with pytest.raises(RequestTooLarge):
+            executor.submit("x" * BATCH_BYTES)
         assert good.result(PATIENCE_SECONDS) == 9
 
 
@@ -225,3 +245,19 @@ def test_no_thread_is_left() -> None:
                 thread.join(PATIENCE_SECONDS)
                 assert not thread.is_alive()
     executor.shutdown()
+
+
+def test_futures_are_done_before_the_interpreter_ends() -> None:
+    """As in concurrent.futures, a program that ends without `shutdown` still gets its results."""
+    code = """
+from stepgrid import GridExecutor
+from stepgrid.testing import InMemoryGrid
+import threading
+main_ended = threading.main_thread().join
+memory = InMemoryGrid({"late": lambda event, context: (main_ended(), event)[1]})
+executor = GridExecutor(memory.client(), "late", batch_seconds=0)
+executor.submit(7).add_done_callback(lambda future: print("result", future.result()))
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["result 7"], done.stderr

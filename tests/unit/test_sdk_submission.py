@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from stepgrid import Conflict, Grid, InvalidRequest, NotFound
+from stepgrid import Conflict, Grid, InvalidRequest, NotFound, RequestTooLarge
 from stepgrid.objects import LinkRefused
-from stepgrid.submission import INLINE_INPUT_BYTES, align
+from stepgrid.submission import INLINE_INPUT_BYTES, MAX_CHUNK_BYTES, align
 from stepgrid.uploads import URLS_AT_ONCE, upload
 from stepgrid_core.data_plane import Packed, pack
 from tests.unit.sdk_fakes import World
@@ -20,7 +20,7 @@ NAN = float("nan")
 
 def test_small_sessions_travel_in_the_request() -> None:
     """One POST carries the tasks, whatever JSON they are, exactly as they were given."""
-    tasks = [1, "zwei\n", None, [3.5, True], {"k": {"é": "\u2028"}}]
+    tasks = [1, "zwei\n", None, [3.5, True], {"k": {"é": "\u2028"}}, "\U0001f600"]
     world = World()
     session = world.grid.submit("square", tasks, name="mine", tags={"a": "b"}, max_attempts=1)
     assert [sent.path for sent in world.transport.sent] == ["/v1/sessions"]
@@ -46,13 +46,22 @@ def test_no_tasks_are_refused(tasks: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{1, 2}, NAN, float("inf"), b"bytes", object(), {"deep": [NAN]}, {(1, 2): 3}]
+    "bad",
+    [{1, 2}, NAN, float("inf"), b"bytes", object(), {"deep": [NAN]}, {(1, 2): 3}, "\ud800"],
 )
 def test_a_task_that_is_not_json_is_named(bad: Any) -> None:
     """The index of the first bad task is in the message, and nothing was sent."""
     world = World()
     with pytest.raises(InvalidRequest, match="task 2 is not JSON"):
         world.grid.submit("square", [0, 1, bad, bad])
+    assert world.transport.sent == []
+
+
+def test_a_huge_task_is_named() -> None:
+    """One that no chunk can hold is refused before anything is sent, with its index."""
+    world = World()
+    with pytest.raises(RequestTooLarge, match="task 1 has"):
+        world.grid.submit("square", [0, "x" * MAX_CHUNK_BYTES])
     assert world.transport.sent == []
 
 

@@ -36,6 +36,18 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
+def encode_task(task: Any) -> bytes:
+    """A line of input. Raises as `encode`, and for half a surrogate pair.
+
+    Python writes such a half as an escape, and reads it back; the API's own JSON reader refuses the
+    whole request for it.
+    """
+    text = encode(task)
+    if b"\\ud" in text:  # whole pairs are written so too, and pass
+        json.dumps(task, ensure_ascii=False).encode()
+    return text + b"\n"
+
+
 def digest(data: bytes) -> str:
     """96 bits of SHA-256, short enough for a chunk row: finds damage, not forgery."""
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:12]).decode()
@@ -62,7 +74,7 @@ def encode_lines(tasks: Iterable[Any]) -> Iterator[bytes]:
     """Each task as a line of JSON. Raises InvalidRequest naming the first that JSON can't say."""
     for index, task in enumerate(tasks):
         try:
-            yield encode(task) + b"\n"
+            yield encode_task(task)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"task {index} is not JSON: {error}") from error
 
