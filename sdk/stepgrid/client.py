@@ -8,7 +8,7 @@ Grid ── submit ──▶ Session ── results
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from stepgrid_core.contract import CancelCounts, Health, SessionSummary, WorkerDescription
 from stepgrid_core.data_plane import encode_lines
@@ -20,6 +20,7 @@ from .config import Config, find_config
 from .connection import TRANSFERS, Connection
 from .credentials import find_signer
 from .objects import HttpObjects, Objects
+from .options import Options
 from .retry import Clock, SystemClock
 from .session import Session
 from .submission import make_order, submit
@@ -84,7 +85,7 @@ class Grid:
         tasks: Iterable[Any],
         *,
         client_token: str | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> Session:
         """Submit a session; answers as soon as the grid has accepted it.
 
@@ -115,7 +116,7 @@ class Grid:
         *,
         timeout: float | None = None,
         return_exceptions: bool = False,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> Iterator[Any]:
         """Run a worker over inputs; answers an iterator over the results, in order.
 

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 from stepgrid_core.contract import SessionDescription
 from stepgrid_core.data_plane import encode_task
@@ -27,6 +27,7 @@ from stepgrid_core.errors import InvalidRequest
 
 from .client import Grid
 from .collector import ResultCollector, Watch
+from .options import Options
 from .outcomes import Outcome, error_of, result_of
 from .submission import check_size, make_order, submit
 
@@ -112,7 +113,7 @@ class GridExecutor(Executor):
         *,
         batch_seconds: float = BATCH_SECONDS,
         batch_tasks: int = BATCH_TASKS,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         """worker: its name. options: of each session, as in Grid.submit. batch_seconds,
         batch_tasks: a session is sent when its first task has waited so long, or it has so many.

@@ -48,10 +48,12 @@ class Task:
 
     @property
     def id(self) -> str:
+        """The session's id and the index, as HTC-Grid writes it."""
         return task_id(self._session_id, self._outcome.index)
 
     @property
     def state(self) -> TaskState:
+        """Pending, processing, retrying, finished, failed or cancelled."""
         return self._outcome.state
 
     @property
@@ -93,6 +95,7 @@ class Session:
 
     @property
     def id(self) -> str:
+        """What `grid.session` attaches to from another process."""
         return self._description.session_id
 
     @property

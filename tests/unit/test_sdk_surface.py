@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import stepgrid
+from stepgrid.options import Options
 from stepgrid_core import errors
+from stepgrid_core.contract import SessionOptions
 
 
 def test_exported_names_are_sorted_and_there() -> None:
@@ -41,3 +43,8 @@ def test_import_is_light() -> None:
     code = "import stepgrid, sys; print('boto3' in sys.modules, 'tqdm' in sys.modules)"
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"False False\n"
+
+
+def test_typed_options_are_those_of_the_contract() -> None:
+    """What editors offer as an option of a session is what the grid takes."""
+    assert set(Options.__annotations__) == set(SessionOptions.model_fields)

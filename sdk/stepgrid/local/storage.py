@@ -85,7 +85,7 @@ class LocalPaths:
 
 def write_private_json(path: Path, content: dict[str, Any]) -> None:
     """Replace `path` by `content` in one step, mode 0600."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp creates the file with mode 0600, so the content is never readable by others.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -113,7 +113,7 @@ def exclusive_lock(path: Path) -> Iterator[int]:
 
     A child that inherits the descriptor keeps the lock held after our death, until it ends as well.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()

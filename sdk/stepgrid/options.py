@@ -1,0 +1,21 @@
+"""The options of a session, as editors and type checkers see them.
+
+The rules, limits and defaults are stepgrid_core.contract.SessionOptions; a test keeps the two alike.
+"""
+
+from typing import Literal, TypedDict
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of Grid.submit, Grid.map and GridExecutor. Times are in seconds."""
+
+    name: str | None
+    tags: dict[str, str]
+    timeout_seconds: int
+    task_timeout_seconds: float | None
+    max_attempts: int
+    priority: int
+    max_concurrency: int | None
+    chunk_size: int | None
+    backend: Literal["auto", "lambda"]
+    task_seconds: float | None
