@@ -1,6 +1,6 @@
 """The options of a session, as editors and type checkers see them.
 
-The rules, limits and defaults are stepgrid_core.contract.SessionOptions; a test keeps the two alike.
+Rules, limits and defaults are in stepgrid_core.contract.SessionOptions; a test keeps both alike.
 """
 
 from typing import Literal, TypedDict
