@@ -1,4 +1,8 @@
-"""Ending a session from outside: every chunk that is not over gets the same terminal state."""
+"""Ending a session from outside: every chunk that is not over gets the same terminal state.
+
+A submit that was cut off has not written all shards: they are made first. Otherwise their tasks
+would be in no count, and a submit that is still at work would add chunks to a closed session.
+"""
 
 from dataclasses import replace
 from secrets import token_hex
@@ -6,6 +10,7 @@ from secrets import token_hex
 from .closing import close
 from .ports import Swap
 from .records import Session, Shard, end
+from .sharding import shards_from_blob
 from .states import ChunkState
 from .wiring import Grid
 
@@ -15,10 +20,20 @@ def end_all(grid: Grid, session: Session, state: ChunkState) -> list[tuple[Shard
 
     What a worker committed before stays; what it holds is refused when it commits.
     """
-    shards, nonce = grid.table.read_shards(session.session_id), token_hex(4)
+    shards, nonce = complete_shards(grid, session), token_hex(4)
     changed = grid.each(lambda shard: _end_shard(grid, shard, state, nonce), shards)
     close(grid, grid.table.read_shards(session.session_id))
     return [pair for pair in changed if pair is not None]
+
+
+def complete_shards(grid: Grid, session: Session) -> list[Shard]:
+    """All shards, after those which the submit left out were made from its blob."""
+    shards = grid.table.read_shards(session.session_id)
+    if len(shards) == session.shards:
+        return shards
+    blob = grid.table.read_blob(session.session_id, session.blob_id)
+    grid.table.create_shards(session, shards_from_blob(session, blob))
+    return grid.table.read_shards(session.session_id)
 
 
 def _end_shard(

@@ -10,11 +10,10 @@ is pure (`next_dispatch`); the rest carries out what was decided.
 from collections.abc import Sequence
 
 from .closing import announce, close
-from .ending import end_all
+from .ending import complete_shards, end_all
 from .planning import EXPRESS_LIFE_SECONDS
 from .ports import Dispatch, ExecutionState
 from .records import Chunk, Session, Shard, expire_lease
-from .sharding import shards_from_blob
 from .states import ChunkState
 from .telemetry import logger
 from .wiring import Grid
@@ -64,7 +63,7 @@ def revive(grid: Grid, session: Session) -> None:
     if now >= session.deadline_at:
         end_all(grid, session, ChunkState.EXPIRED)
         return
-    shards = _complete_shards(grid, session)
+    shards = complete_shards(grid, session)
     shards = [release_expired(grid, shard, now) for shard in shards]
     if close(grid, shards) is not None:
         return
@@ -109,15 +108,6 @@ def _dispatch(grid: Grid, session: Session, number: int, chunks: list[int], now:
         return
     logger.info("session dispatched again", session_id=session.session_id, dispatch=number)
     grid.dispatcher.start(Dispatch(session, number, chunks))
-
-
-def _complete_shards(grid: Grid, session: Session) -> list[Shard]:
-    shards = grid.table.read_shards(session.session_id)
-    if len(shards) == session.shards:
-        return shards
-    blob = grid.table.read_blob(session.session_id, session.blob_id)
-    grid.table.create_shards(session, shards_from_blob(session, blob))
-    return grid.table.read_shards(session.session_id)
 
 
 def release_expired(grid: Grid, shard: Shard, now: float) -> Shard:
