@@ -2,6 +2,9 @@
 
 A refused write gets the item as it is (ReturnValuesOnConditionCheckFailure), so "was it me?" needs
 no further read. Uses the resource client for its types; knows no rule about states.
+
+Conditions of more than one attribute that several threads may write at once are built here: all
+threads share the resource's own builder, and it would mix their placeholders up.
 """
 
 from collections.abc import Sequence
@@ -9,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
-from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
@@ -53,7 +56,7 @@ class AwsStateTable:
         """Put unless the key is taken."""
         try:
             with translated(f"table {self._name}"):
-                self._table.put_item(Item=item, ConditionExpression=Attr("pk").not_exists())
+                self._table.put_item(Item=item, ConditionExpression="attribute_not_exists(pk)")
         except ClientError as error:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
@@ -144,7 +147,10 @@ class AwsStateTable:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         if condition is not None:
-            request["ConditionExpression"] = condition
+            built = ConditionExpressionBuilder().build_expression(condition)
+            request["ConditionExpression"] = built.condition_expression
+            names.update(built.attribute_name_placeholders)
+            request["ExpressionAttributeValues"].update(built.attribute_value_placeholders)
         try:
             with translated(f"table {self._name}"):
                 return dict(self._table.update_item(**request)["Attributes"])
