@@ -7,12 +7,12 @@ A worker starts a task only within `permit_seconds` of having seen its row uncha
 that long after the last row was ended means: nothing starts once cancel has answered.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .contract import CancelCounts
 from .ending import end_all
-from .records import Chunk, Session, count
-from .states import ChunkState, SessionState, TaskState
+from .records import Chunk, Session, Shard, count
+from .states import ChunkState, TaskState
 from .wiring import Grid
 
 #: A worker looks at its row every `watch_seconds`, and may start tasks for twice as long.
@@ -46,13 +46,21 @@ def _cancel_one(grid: Grid, owner: str, session_id: str) -> tuple[CancelCounts, 
     changed = end_all(grid, session, ChunkState.CANCELLED)
     grid.dispatcher.stop(session)
     ended = [chunk for old, _ in changed for chunk in old.chunks if not chunk.terminal]
-    was_claimed = any(chunk.attempt for chunk in ended)
-    return _counts(ended), permit if was_claimed else 0.0
+    return _counts(ended), 0.0 if _untouched(session, changed) else permit
+
+
+def _untouched(session: Session, changed: Sequence[tuple[Shard, Shard]]) -> bool:
+    """Did this call end every row, none of them ever claimed? Otherwise somebody has a permit.
+
+    Rows that another cancel ended a moment ago no longer tell whether they were claimed.
+    """
+    claimed = any(chunk.attempt for old, _ in changed for chunk in old.chunks)
+    return len(changed) == session.shards and not claimed
 
 
 def _permit_left(session: Session, permit: float, now: float) -> float:
-    """Another cancel has just ended the rows: its workers' permits must lapse for us as well."""
-    if session.verdict is not SessionState.CANCELLED or session.closed_at is None:
+    """Whoever has just closed it, permits of workers that were fenced out must lapse for us too."""
+    if session.closed_at is None:
         return 0.0
     return min(permit, max(0.0, session.closed_at + permit - now))
 
