@@ -9,6 +9,7 @@ reports its end seconds after its last child.
 
 from collections.abc import Sequence
 
+from .errors import Unavailable
 from .ports import StateTable
 from .records import Session, Shard, count, verdict
 from .states import TaskState
@@ -36,9 +37,21 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
     )
     if session is not None:
         logger.info("session closed", session_id=session.session_id, state=session.verdict)
-        announce(grid, session)
+        _announce_if_possible(grid, session)
         _learn(grid.table, session, sum(chunk.milliseconds for chunk in chunks))
     return session
+
+
+def _announce_if_possible(grid: Grid, session: Session) -> None:
+    """An event is a hint: without it the close still stands, and the session stays due."""
+    try:
+        announce(grid, session)
+    except Unavailable as error:
+        logger.warning(
+            "closing not announced, the sweeper will",
+            session_id=session.session_id,
+            reason=str(error),
+        )
 
 
 def announce(grid: Grid, session: Session) -> None:
