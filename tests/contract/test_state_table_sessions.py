@@ -276,7 +276,7 @@ def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
     other_plan = replace(session, chunk_size=50)
     table.create_session(other_plan, b"cut otherwise")
     table.create_shards(session, make_all_shards(session))
-    assert table.latch(session.session_id, 7) == 1
+    assert table.latch(session.session_id, 7, int(FAR)) == 1
 
     table.delete_session(session)
 
@@ -288,7 +288,7 @@ def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
             table.read_blob(session.session_id, blob_id)
     assert table.due_sessions(FAR, 10) == []
     assert table.list_sessions(OWNER, None, None, 10).items == ()
-    assert table.latch(session.session_id, 8) == 1
+    assert table.latch(session.session_id, 8, int(FAR)) == 1
 
 
 def test_deleting_again_is_no_error(table: StateTable, session: Session) -> None:

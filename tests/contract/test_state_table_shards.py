@@ -16,6 +16,8 @@ from stepgrid_core.states import ChunkState
 
 from .samples import claimed, ended, make_all_shards, make_session, with_rows, won
 
+FAR = 2_000_000_000
+
 
 @pytest.fixture
 def session(table: StateTable) -> Session:
@@ -288,26 +290,26 @@ def test_swapping_a_missing_shard_is_not_found(table: StateTable) -> None:
 
 def test_the_latch_counts_shards(table: StateTable, session: Session) -> None:
     """It answers how many shards are terminal, in whatever order they came."""
-    assert [table.latch(session.session_id, number) for number in (2, 0, 3, 1)] == [1, 2, 3, 4]
+    assert [table.latch(session.session_id, number, FAR) for number in (2, 0, 3, 1)] == [1, 2, 3, 4]
 
 
 def test_latching_again_changes_nothing(table: StateTable, session: Session) -> None:
     """A repeated commit must not close a session early."""
-    table.latch(session.session_id, 0)
-    assert table.latch(session.session_id, 0) == 1
-    table.latch(session.session_id, 1)
-    assert table.latch(session.session_id, 0) == 2
+    table.latch(session.session_id, 0, FAR)
+    assert table.latch(session.session_id, 0, FAR) == 1
+    table.latch(session.session_id, 1, FAR)
+    assert table.latch(session.session_id, 0, FAR) == 2
 
 
 def test_sessions_have_latches_of_their_own(table: StateTable, session: Session) -> None:
     """What another session latched does not count."""
     other = table.create_session(make_session("other"), b"")
-    table.latch(other.session_id, 0)
-    assert table.latch(session.session_id, 1) == 1
+    table.latch(other.session_id, 0, FAR)
+    assert table.latch(session.session_id, 1, FAR) == 1
 
 
 def test_latching_leaves_session_and_shards_alone(table: StateTable, session: Session) -> None:
     """The latch is a note beside the session."""
-    table.latch(session.session_id, 0)
+    table.latch(session.session_id, 0, FAR)
     assert table.read_session(session.session_id) == session
     assert table.read_shards(session.session_id) == make_all_shards(session)

@@ -23,7 +23,10 @@ def shard_changed(grid: Grid, shard: Shard, shards: int) -> None:
         return
     if shards == 1:
         close(grid, [shard])
-    elif grid.table.latch(shard.session_id, shard.number) >= shards:
+        return
+    # Not the session's own end, which a worker does not know: a little later does no harm.
+    expires_at = int(grid.clock.now()) + grid.settings.retention_days * 86_400
+    if grid.table.latch(shard.session_id, shard.number, expires_at) >= shards:
         close(grid, grid.table.read_shards(shard.session_id))
 
 

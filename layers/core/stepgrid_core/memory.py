@@ -112,7 +112,7 @@ class MemoryStateTable:
         self._shards[shard.session_id][shard.number] = shard
         return shard
 
-    def latch(self, session_id: str, shard: int) -> int:
+    def latch(self, session_id: str, shard: int, expires_at: int) -> int:
         with self._lock:
             latched = self._latched.setdefault(session_id, set())
             latched.add(shard)

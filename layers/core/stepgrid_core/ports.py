@@ -75,8 +75,11 @@ class StateTable(Protocol):
     def swap_shard(self, old: Shard, new: Shard) -> Swap:
         """All rows at once, only if none of them changed."""
 
-    def latch(self, session_id: str, shard: int) -> int:
-        """Note that a shard is terminal; answers how many are. Repeating it changes nothing."""
+    def latch(self, session_id: str, shard: int, expires_at: int) -> int:
+        """Note that a shard is terminal; answers how many are. Repeating it changes nothing.
+
+        What it keeps is removed some time after `expires_at` (epoch seconds).
+        """
 
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
         """Raise `dispatches` from `dispatch` - 1 to `dispatch`; False if somebody else did."""

@@ -159,12 +159,12 @@ class AwsStateTable:
                 raise
             return _Refused(_deserialised(error.response.get("Item")))
 
-    def latch(self, session_id: str, shard: int) -> int:
+    def latch(self, session_id: str, shard: int, expires_at: int) -> int:
         with translated(f"table {self._name}"):
             answer = self._table.update_item(
                 Key=session_key(session_id, "LATCH"),
-                UpdateExpression="ADD shards :shard",
-                ExpressionAttributeValues={":shard": {shard}},
+                UpdateExpression="ADD shards :shard SET expires_at = :at",
+                ExpressionAttributeValues={":shard": {shard}, ":at": expires_at},
                 ReturnValues="ALL_NEW",
             )
         shards: set[Any] = answer["Attributes"]["shards"]  # type: ignore[assignment]
