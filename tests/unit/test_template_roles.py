@@ -22,6 +22,7 @@ WORKER_ACTIONS = {
     "dynamodb:UpdateItem",
     "events:PutEvents",
     "s3:GetObject",
+    "s3:ListBucket",
     "s3:PutObject",
 }
 LOG_DELIVERY_ACTIONS = {
