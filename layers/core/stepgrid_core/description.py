@@ -10,6 +10,7 @@ from .contract import (
     WorkerList,
 )
 from .errors import NotFound
+from .names import SESSION_ID
 from .records import Session, count
 from .states import SessionState, TaskState
 from .submission import max_task_timeout
@@ -22,7 +23,9 @@ FIRST_POLL_SECONDS, LAST_POLL_SECONDS, POLL_GROWTH = 0.02, 0.5, 1.3
 
 def own_session(grid: Grid, owner: str, session_id: str) -> Session:
     """Raises NotFound, in the same words for one that is not there and one of somebody else."""
-    session = grid.table.read_session(session_id)
+    # No key of the table is longer than 2 KiB: what can't be an id is not even asked for.
+    is_id = SESSION_ID.fullmatch(session_id)
+    session = grid.table.read_session(session_id) if is_id else None
     if session is None or session.owner != owner:
         raise NotFound(f"there is no session {session_id!r} of yours; it may have expired")
     return session
