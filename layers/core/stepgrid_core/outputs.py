@@ -20,6 +20,7 @@ SHARDS_PER_PAGE = 16
 TASKS_PER_PAGE = 1_000
 #: Outputs read for one page of tasks: an answer has 6 MiB and 29 s.
 BYTES_PER_PAGE = 32 * 1024 * 1024
+OUTPUTS_PER_PAGE = 200
 
 
 def read_results(grid: Grid, owner: str, session_id: str, cursor: str | None) -> ResultPage:
@@ -108,25 +109,30 @@ def list_tasks(
     session = own_session(grid, owner, session_id)
     place = _task_cursor(cursor, session)
     found: list[TaskDescription] = []
-    read = 0
-    while place.chunk < session.chunks:
-        shard = grid.table.read_shard(session_id, place.chunk // CHUNKS_PER_SHARD)
-        if shard is None:
-            break
-        slot = place.chunk % CHUNKS_PER_SHARD
-        if state is None or count([shard.chunks[slot]])[state]:
-            tasks = _tasks(grid, session, shard, slot, place.offset)
-            for task in tasks:
-                if len(found) == TASKS_PER_PAGE or read > BYTES_PER_PAGE:
-                    return _page(
-                        session, found, _Place(place.chunk, task.index % session.chunk_size)
-                    )
-                if state in (None, task.state):
-                    found.append(task)
-            output = shard.chunks[slot].output
-            read += output.size if output else 0
-        place = _Place(place.chunk + 1, 0)
+    outputs = size = 0
+    for shard, slot in _rows_from(grid, session, place.chunk):
+        chunk, number = shard.chunks[slot], shard.number_of(slot)
+        place = place if number == place.chunk else _Place(number, 0)
+        if state is not None and not count([chunk])[state]:
+            continue
+        if outputs == OUTPUTS_PER_PAGE or size > BYTES_PER_PAGE:
+            return _page(session, found, place)
+        for task in _tasks(grid, session, shard, slot, place.offset):
+            if state not in (None, task.state):
+                continue
+            if len(found) == TASKS_PER_PAGE:
+                return _page(session, found, _Place(number, task.index % session.chunk_size))
+            found.append(task)
+        outputs += chunk.output is not None
+        size += chunk.output.size if chunk.output else 0
     return _page(session, found, None)
+
+
+def _rows_from(grid: Grid, session: Session, first: int) -> Iterator[tuple[Shard, int]]:
+    """The rows from chunk `first` on; one request for many shards."""
+    for number in range(first // CHUNKS_PER_SHARD, session.shards, SHARDS_PER_PAGE):
+        shards = grid.table.read_shards(session.session_id, number, SHARDS_PER_PAGE)
+        yield from (row for row in _rows(shards) if row[0].number_of(row[1]) >= first)
 
 
 def _page(session: Session, found: list[TaskDescription], rest: _Place | None) -> TaskPage:
