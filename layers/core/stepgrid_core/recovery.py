@@ -25,8 +25,8 @@ SWEEP_LIMIT = 200
 def sweep(grid: Grid) -> int:
     """Look at every session whose time has come; answers how many those were.
 
-    One that can't be healed now must not keep the others waiting: its error is logged, and it
-    stays due.
+    One that can't be healed now must not keep the others waiting: its error is logged, and it is
+    looked at again a minute later.
     """
     due = grid.table.due_sessions(grid.clock.now(), SWEEP_LIMIT)
     for session_id in due:
@@ -41,6 +41,8 @@ def _look_after(grid: Grid, session_id: str) -> None:
     session = grid.table.read_session(session_id)
     if session is None:
         return
+    # First: one that can't be healed must not be at the head of the queue for ever.
+    grid.table.postpone(session_id, next_look(session, grid.clock.now()))
     if session.verdict is not None:
         announce(grid, session)
         return
@@ -48,7 +50,6 @@ def _look_after(grid: Grid, session_id: str) -> None:
         end_all(grid, session, ChunkState.CANCELLED)
     else:
         revive(grid, session)
-    grid.table.postpone(session_id, next_look(session, grid.clock.now()))
 
 
 def next_look(session: Session, now: float) -> float:
