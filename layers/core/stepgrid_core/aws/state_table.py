@@ -236,7 +236,9 @@ class AwsStateTable:
                 "owner_key": f"O#{owner}",
                 "owner_sort": cursor,
             }
-        if state is not None:
+        if state is None:
+            request["Limit"] = limit + 1
+        else:
             request["FilterExpression"] = _state_filter(state)
         found: list[Session] = []
         while len(found) <= limit:
