@@ -108,7 +108,8 @@ def test_invocations_at_the_same_moment_are_told_apart() -> None:
     assert second is not None
     assert first != second
     assert first.token == token[:TOKEN_LENGTH] + "aaaaaa"
-    assert lose(first, token) == lose(second, token) == lose(HELD, "mine")
+    assert lose(first, token) == lose(second, token)
+    assert lose(first, token) is not None
 
 
 # --- mark, checkpoint, commit ---------------------------------------------------------------------
@@ -171,13 +172,26 @@ def test_an_ended_chunk_forgets_its_troubles() -> None:
 
 def test_a_lost_claim_is_given_back() -> None:
     """The next claim may come at once, and knows of the loss."""
-    assert lose(HELD, "mine") == replace(FRESH, attempt=1, losses=1, idle_losses=1)
+    lost = lose(HELD, "mine")
+    assert lost == replace(FRESH, attempt=1, losses=1, idle_losses=1, token="mine")
+    assert lost is not None
+    assert lose(lost, "mine") is None, "a repeated report counts once"
+
+
+def test_a_worker_that_never_claimed_counts_as_well() -> None:
+    """Else a function that can't even start would be invoked for ever."""
+    assert lose(FRESH, "mine") == replace(FRESH, idle_losses=1, token="mine")
+
+
+def test_an_outage_is_not_held_against_the_chunk() -> None:
+    """The tasks may have started, so that is noted; but it brings nobody nearer to the end."""
+    lost = lose(HELD, "mine", blame=False)
+    assert lost == replace(FRESH, attempt=1, losses=1, token="mine")
 
 
 @pytest.mark.parametrize(
     "chunk",
     [
-        pytest.param(FRESH, id="never claimed"),
         pytest.param(replace(HELD, token="other"), id="somebody else's"),
         pytest.param(commit(HELD, Settled(10, 0, 70, OUTPUT)), id="committed before it died"),
         pytest.param(replace(FRESH, state=ChunkState.CANCELLED), id="cancelled"),
@@ -200,7 +214,8 @@ def test_a_claim_that_is_not_the_dead_workers_stays(chunk: Chunk) -> None:
 def test_a_claim_ends_with_its_lease(chunk: Chunk, now: float, expired: bool) -> None:
     """Where nobody reports a death, time does."""
     after = expire_lease(chunk, now)
-    assert after == (lose(HELD, "mine") if expired else None)
+    lost = replace(FRESH, attempt=1, losses=1, idle_losses=1)
+    assert after == (lost if expired else None)
 
 
 def test_a_chunk_is_given_up_after_idle_losses() -> None:
@@ -375,7 +390,7 @@ def test_whatever_moves_are_made_the_promises_hold(rows: list[Chunk]) -> None:
         assert new.attempt >= old.attempt
         assert new.held_by(old) <= (new.attempt == old.attempt)
         assert sum(count([new]).values()) == new.tasks
-        assert (new.token != "") == (new.state is ChunkState.RUNNING)
+        assert new.token or new.state is not ChunkState.RUNNING
     if rows[-1].state is ChunkState.ENDED:
         assert rows[-1].unsettled == 0
 

@@ -8,14 +8,17 @@ from .closing import close, shard_changed
 from .ending import end_all
 from .invocation import Invocation, SessionFacts
 from .names import shard_of
-from .records import Chunk, idle
+from .records import Chunk
 from .records import lose as lose_claim
 from .recovery import pending_chunks, release_expired
 from .states import ChunkState
 from .wiring import Grid
 
-#: The worker never ran: Lambda had no room. Nobody is to blame, and waiting helps.
-THROTTLED = frozenset({"Lambda.TooManyRequestsException", "TooManyRequestsException"})
+#: Lambda had no room, or the table or the store did not answer: nobody is to blame, and waiting
+#: helps.
+BLAMELESS = frozenset(
+    {"Lambda.TooManyRequestsException", "TooManyRequestsException", "Unavailable"}
+)
 
 
 def lose(grid: Grid, invocation: Invocation, error: str) -> str:
@@ -24,23 +27,15 @@ def lose(grid: Grid, invocation: Invocation, error: str) -> str:
     shard = grid.table.read_shard(invocation.facts.session_id, number)
     if shard is None:
         return "ended"
-    if error in THROTTLED:
-        return _answer(shard.chunks[slot])
-    given_back = _given_back(shard.chunks[slot], invocation.token)
+    given_back = lose_claim(shard.chunks[slot], invocation.token, error not in BLAMELESS)
     if given_back is not None:
         shard = grid.table.swap_chunk(shard, slot, given_back).shard
-        facts = invocation.facts
-        shard_changed(grid, shard, facts.shards)
+        shard_changed(grid, shard, invocation.facts.shards)
     return _answer(shard.chunks[slot])
 
 
 def _answer(chunk: Chunk) -> str:
     return "again" if chunk.state is ChunkState.PENDING else "ended"
-
-
-def _given_back(chunk: Chunk, token: str) -> Chunk | None:
-    """Also a worker that died before it could claim counts: else a broken one is tried for ever."""
-    return idle(chunk) if chunk.state is ChunkState.PENDING else lose_claim(chunk, token)
 
 
 def settle(grid: Grid, facts: SessionFacts) -> list[int]:

@@ -150,11 +150,18 @@ def idle(chunk: Chunk) -> Chunk:
     return replace(release(chunk, state), idle_losses=losses)
 
 
-def lose(chunk: Chunk, token: str) -> Chunk | None:
-    """The environment that claimed with `token` died; None if the claim is not (or no more) its."""
-    if chunk.state is not ChunkState.RUNNING or not _claimed_with(chunk, token):
+def lose(chunk: Chunk, token: str, blame: bool = True) -> Chunk | None:
+    """The worker that was invoked with `token` failed; None if that changes nothing.
+
+    Also one that never came so far as to claim counts, else a broken one would be tried for ever.
+    The row keeps the token, so that a repeated report is not counted again. Without `blame` it was
+    the grid's fault, and is not held against the chunk.
+    """
+    mine = _claimed_with(chunk, token)
+    if chunk.terminal or mine is not (chunk.state is ChunkState.RUNNING):
         return None
-    return _lost(chunk)
+    given_back = idle(chunk) if blame else release(chunk, ChunkState.PENDING)
+    return replace(given_back, losses=chunk.losses + mine, token=token[:TOKEN_LENGTH])
 
 
 def expire_lease(chunk: Chunk, now: float) -> Chunk | None:
@@ -269,6 +276,7 @@ class Session:
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
     cancelling: bool = False
+    deleted: bool = False  #: kept until it expires, so that its token makes no other session
     verdict: SessionState | None = None
     closed_at: float | None = None
     counts: dict[TaskState, int] | None = None  #: written when it closes
