@@ -40,8 +40,9 @@ GUARD_SECONDS = 10.0
 LEASE_GRACE_SECONDS = 30.0
 #: In the careful way, and before long retries, progress is published this often.
 CHECKPOINT_SECONDS = 2.0
-#: Outputs of a burst up to this size stay in the row's item: one request less on either side.
-INLINE_OUTPUT_BYTES = 4 * 1024
+#: Small outputs of a burst stay in the shard's item: one request less on either side. Each write
+#: of the item is billed by its whole size, so its chunks share this; an S3 PUT costs 8 KiB written.
+INLINE_SHARD_BYTES = 8 * 1024
 
 
 class ClaimLost(Exception):
@@ -298,7 +299,8 @@ class _Run:
         return self._facts.route == "map" and self._facts.children == "express"
 
     def _inline(self, data: bytes, unfinished: bool) -> bytes | None:
-        small = self._facts.route == "burst" and len(data) <= INLINE_OUTPUT_BYTES
+        most = INLINE_SHARD_BYTES // len(self._shard.chunks)
+        small = self._facts.route == "burst" and len(data) <= most
         return data if small and not unfinished else None
 
     def _output_of(self, data: bytes) -> Output:

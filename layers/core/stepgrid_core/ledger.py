@@ -10,6 +10,9 @@ from .ports import TaskInput, TaskOutcome
 from .records import Chunk, Output, Settled
 from .states import TaskState
 
+#: The worker holds a chunk's outputs in memory, twice when it writes them.
+MAX_OUTPUT_BYTES = 256 * 1024 * 1024
+
 
 class TaskLedger:
     """The tasks of one chunk while a worker holds it."""
@@ -26,6 +29,7 @@ class TaskLedger:
         self._faults: dict[int, tuple[float, TaskFault]] = {}
         self._finished = self._failed = 0
         self._milliseconds = 0.0
+        self._bytes = 0
 
     def resume(self, output: bytes, chunk: Chunk) -> None:
         """Take over what earlier attempts published; `chunk` is the row as it was claimed.
@@ -88,7 +92,9 @@ class TaskLedger:
         """Note how one start of a task ended; True if the task is settled by it."""
         offset = outcome.index - self._first
         self._starts[offset] += 1
-        if outcome.fault is None:
+        if self._bytes + len(outcome.result or b"") > MAX_OUTPUT_BYTES:
+            self._fail(offset, outcome.milliseconds, _no_room(len(outcome.result or b"")))
+        elif outcome.fault is None:
             self._finish(offset, outcome.milliseconds, outcome.result or b"null")
         elif outcome.fault.retryable and self._starts[offset] < self._max_attempts:
             self._faults[offset] = (outcome.milliseconds, outcome.fault)
@@ -107,6 +113,7 @@ class TaskLedger:
 
     def _put(self, offset: int, line: bytes, state: str, milliseconds: float) -> None:
         self._settled[offset] = line
+        self._bytes += len(line)
         self._faults.pop(offset, None)
         self._finished += state == TaskState.FINISHED
         self._failed += state == TaskState.FAILED
@@ -128,6 +135,15 @@ class TaskLedger:
 
     def settled(self, output: Output | None) -> Settled:
         return Settled(self._finished, self._failed, round(self._milliseconds), output)
+
+
+def _no_room(size: int) -> TaskFault:
+    return TaskFault(
+        "ResultTooLarge",
+        f"the result has {size} bytes, and with those before it the chunk would have more than "
+        f"{MAX_OUTPUT_BYTES}; use a smaller chunk_size",
+        retryable=False,
+    )
 
 
 def _lost(starts: int) -> TaskFault:
