@@ -46,7 +46,6 @@ ROLE_ACTIONS = {
         "events:PutEvents",
         "lambda:GetFunctionConfiguration",
         "lambda:ListFunctions",
-        "s3:AbortMultipartUpload",
         "s3:DeleteObject",
         "s3:GetObject",
         "s3:ListBucket",

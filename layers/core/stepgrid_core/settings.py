@@ -20,7 +20,7 @@ class Settings(BaseModel):
     #: quota: tasks in one session
     max_tasks: int = Field(1_000_000, ge=1)
     #: chunks of one session that run at once, unless it asks for another number
-    default_concurrency: int = Field(1_000, ge=1, le=10_000)
+    default_concurrency: int = Field(800, ge=1, le=10_000)
     #: quota: bytes of one session's input
     max_input_mib: int = Field(5_120, ge=1)
 
