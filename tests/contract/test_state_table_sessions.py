@@ -270,7 +270,7 @@ def test_the_longest_due_come_first(table: StateTable) -> None:
 
 
 def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
-    """Session, blobs, shards, latch, list entry and due time: all of it goes."""
+    """Blobs, shards, latch, list entry and due time go; what stays says that it is deleted."""
     session = make_session(tasks=1_000)
     table.create_session(session, b"blob")
     other_plan = replace(session, chunk_size=50)
@@ -280,7 +280,7 @@ def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
 
     table.delete_session(session)
 
-    assert table.read_session(session.session_id) is None
+    assert table.read_session(session.session_id) == replace(session, deleted=True)
     assert table.read_shards(session.session_id) == []
     assert table.read_shard(session.session_id, 0) is None
     for blob_id in (session.blob_id, other_plan.blob_id):
@@ -295,7 +295,7 @@ def test_deleting_again_is_no_error(table: StateTable, session: Session) -> None
     """A delete whose answer got lost is repeated."""
     table.delete_session(session)
     table.delete_session(session)
-    assert table.read_session(session.session_id) is None
+    assert table.read_session(session.session_id) == replace(session, deleted=True)
 
 
 def test_other_sessions_survive_a_delete(table: StateTable, session: Session) -> None:
@@ -308,12 +308,11 @@ def test_other_sessions_survive_a_delete(table: StateTable, session: Session) ->
     assert table.read_shards(other.session_id) == make_all_shards(other)
 
 
-def test_a_deleted_session_can_be_created_again(table: StateTable, session: Session) -> None:
-    """Its client token is free again, and the new session gets its own blob."""
+def test_a_deleted_session_is_not_created_again(table: StateTable, session: Session) -> None:
+    """Its executions may still be at work: they must not find the chunks of another session."""
     table.delete_session(session)
     again = replace(session, created_at=NOW + 5)
-    assert table.create_session(again, b"again") == again
-    assert table.read_blob(again.session_id, again.blob_id) == b"again"
+    assert table.create_session(again, b"again").deleted
 
 
 # --- task seconds ---------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from stepgrid.testing import EnvironmentDied, InMemoryGrid
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SubmitRequest
 from stepgrid_core.data_plane import read_outcomes
+from stepgrid_core.errors import Unavailable
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose
 from stepgrid_core.outputs import read_output
@@ -192,3 +193,45 @@ def test_cancel_cut_off_anywhere(kind: str) -> None:
         assert sum(stored.counts.values()) == stored.tasks
         assert stored.counts[TaskState.FINISHED] >= stored.tasks_in(0)
     assert cut >= 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_session_whose_submit_was_cut_off_can_be_cancelled(kind: str) -> None:
+    """All of its tasks are counted, and the repeated submit starts none of them."""
+    cut = 0
+    for call, moment in POINTS:
+        memory = make_memory()
+        try:
+            submit(fused(memory.wiring, Fuse(call, moment)), OWNER, request_of(kind))
+        except EnvironmentDied:
+            cut += 1
+        for session in sessions(memory):
+            counts = cancel(memory.wiring, OWNER, [session.session_id])[session.session_id]
+            assert counts.total_cancelled_tasks == session.tasks
+            submit(memory.wiring, OWNER, request_of(kind))
+            heal(memory)
+            (stored,) = sessions(memory)
+            assert stored.verdict is SessionState.CANCELLED
+            assert stored.counts is not None
+            assert stored.counts[TaskState.CANCELLED] == session.tasks
+    assert cut >= 6
+
+
+class DeafBus:
+    """An event bus that takes nothing."""
+
+    def publish(self, session: Session) -> None:
+        raise Unavailable("no room on the bus")
+
+
+def test_a_lost_event_costs_nothing_but_itself() -> None:
+    """Sessions close and cancels answer while the bus is down; later the sweeper tells it."""
+    memory = make_memory()
+    deaf = replace(memory.wiring, events=DeafBus())
+    session = submit(deaf, OWNER, request_of("a burst"))
+    counts = cancel(deaf, OWNER, [session.session_id])[session.session_id]
+    assert counts.total_cancelled_tasks == session.tasks
+    assert memory.events.published == []
+    memory.clock.advance(61)
+    memory.sweep()
+    assert [event.session_id for event in memory.events.published] == [session.session_id]

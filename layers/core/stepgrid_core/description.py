@@ -26,7 +26,7 @@ def own_session(grid: Grid, owner: str, session_id: str) -> Session:
     # No key of the table is longer than 2 KiB: what can't be an id is not even asked for.
     is_id = SESSION_ID.fullmatch(session_id)
     session = grid.table.read_session(session_id) if is_id else None
-    if session is None or session.owner != owner:
+    if session is None or session.owner != owner or session.deleted:
         raise NotFound(f"there is no session {session_id!r} of yours; it may have expired")
     return session
 

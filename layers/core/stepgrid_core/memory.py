@@ -162,7 +162,7 @@ class MemoryStateTable:
         self, owner: str, state: SessionState | None, cursor: str | None, limit: int
     ) -> Page[Session]:
         with self._lock:
-            own = [session for session in self._sessions.values() if session.owner == owner]
+            own = [s for s in self._sessions.values() if s.owner == owner and not s.deleted]
         newest_first = sorted(own, key=sort_key, reverse=True)
         after = None if cursor is None else check_cursor(cursor)
         rest = [s for s in newest_first if after is None or sort_key(s) < after]
@@ -172,10 +172,12 @@ class MemoryStateTable:
 
     def delete_session(self, session: Session) -> None:
         with self._lock:
-            for stored in (self._sessions, self._shards, self._latched, self._due):
+            for stored in (self._shards, self._latched, self._due):
                 stored.pop(session.session_id, None)
-            for key in [key for key in self._blobs if key[0] == session.session_id]:
-                del self._blobs[key]
+            for name in [name for name in self._blobs if name[0] == session.session_id]:
+                del self._blobs[name]
+            if session.session_id in self._sessions:
+                self._sessions[session.session_id] = replace(session, deleted=True)
 
     def read_task_seconds(self, worker: str) -> float | None:
         return self._task_seconds.get(worker)

@@ -18,6 +18,8 @@ UNKNOWN_TASK_SECONDS = 0.25
 MAX_CHUNKS = 10_000
 #: A worker holds a chunk's input in memory.
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
+#: That is of the mean; what can't be cut, or lies together by chance, may be this much.
+MAX_STRIDE_BYTES = 64 * 1024 * 1024
 #: "Few tasks": one for each chunk. An inline Map runs at most 40 iterations at once.
 BURST_CHUNKS = 40
 #: An EXPRESS execution lives 5 minutes; what may not fit with a margin goes through the Map.

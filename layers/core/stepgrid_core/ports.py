@@ -103,7 +103,11 @@ class StateTable(Protocol):
     ) -> Page[Session]:
         """Newest first (eventually consistent). Raises InvalidRequest for a bad cursor."""
 
-    def delete_session(self, session: Session) -> None: ...
+    def delete_session(self, session: Session) -> None:
+        """Remove shards, blob and latch; what is left of the session says only that it is deleted.
+
+        An old execution of it may still claim chunks: a new session of the same id would get them.
+        """
 
     def read_task_seconds(self, worker: str) -> float | None:
         """The running mean of one task's time on a worker."""

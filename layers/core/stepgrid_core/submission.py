@@ -11,12 +11,13 @@ import io
 import json
 import uuid
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, UploadRequest
 from .data_plane import Packed, pack
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
 from .names import input_key, session_id
-from .planning import INLINE_INPUT_BYTES, MAX_CHUNK_BYTES, Workload, plan
+from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES, Workload, plan
 from .ports import Dispatch, Worker
 from .records import InputRef, Session
 from .recovery import revive
@@ -72,6 +73,11 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     boundaries = _boundaries(session, material.packed)
     stored = grid.table.create_session(session, make_blob(boundaries, material.lines))
     logger.info("session accepted", session_id=stored.session_id, tasks=stored.tasks)
+    if stored.deleted:
+        raise Conflict(
+            f"client_token {request.client_token!r} made a session that was deleted; "
+            "use a new token"
+        )
     if stored.digest != session.digest:
         raise Conflict(
             f"client_token {request.client_token!r} was used for session {stored.session_id} with "
@@ -127,13 +133,20 @@ def _uploaded(grid: Grid, owner: str, upload: UploadedInput) -> _Material:
         raise InvalidRequest(
             f"upload {upload.upload_id} has {stored.size} bytes, not {upload.size}; upload it again"
         )
-    if upload.stride * upload.size > MAX_CHUNK_BYTES * upload.tasks:
-        raise InvalidRequest(
-            f"a stride of {upload.stride} makes chunks of more than {MAX_CHUNK_BYTES} bytes; "
-            "give offsets with a smaller one"
-        )
+    _check_gaps(upload)
     packed = Packed(upload.stride, upload.tasks, upload.size, upload.offsets, upload.sha256)
     return _Material(packed, InputRef(key, stored.etag, stored.size), None)
+
+
+def _check_gaps(upload: UploadedInput) -> None:
+    """A worker holds what lies between two offsets in its memory, if not more."""
+    gaps = [b - a for a, b in pairwise([*upload.offsets, upload.size])]
+    largest = max(range(len(gaps)), key=gaps.__getitem__)
+    if gaps[largest] > MAX_STRIDE_BYTES:
+        raise InvalidRequest(
+            f"input.offsets: {gaps[largest]} bytes from task {largest * upload.stride} on; between "
+            f"two offsets there may be {MAX_STRIDE_BYTES}: use a smaller stride or smaller tasks"
+        )
 
 
 def _new_session(
@@ -173,7 +186,7 @@ def _new_session(
         priority=options.priority,
         created_at=now,
         deadline_at=now + options.timeout_seconds,
-        expires_at=int(now + retention_seconds),
+        expires_at=int(now + retention_seconds + 86_400),
         name=options.name,
         tags=dict(options.tags),
         dispatches=1,
@@ -182,7 +195,10 @@ def _new_session(
 
 
 def _check_retention(grid: Grid, options: SessionOptions) -> int:
-    """Input and results are removed so long after the submit, whatever the session does."""
+    """State and results are removed so long after the submit, whatever the session does.
+
+    Rows and objects are kept a day longer, so that a session may last as long as they do.
+    """
     retention_seconds = grid.settings.retention_days * 86_400
     if options.timeout_seconds > retention_seconds:
         raise InvalidRequest(

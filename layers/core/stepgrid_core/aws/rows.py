@@ -19,7 +19,15 @@ from ..states import ChunkState, SessionState, TaskState
 Item = dict[str, Any]
 
 #: Attributes of a session that change after it was created.
-MUTABLE = ("dispatches", "dispatched_at", "cancelling", "verdict", "closed_at", "counts")
+MUTABLE = (
+    "dispatches",
+    "dispatched_at",
+    "cancelling",
+    "deleted",
+    "verdict",
+    "closed_at",
+    "counts",
+)
 DUE_PARTITIONS = 4
 #: Of a chunk row; those at its end that are not set are left out.
 FIELDS = 12
@@ -70,6 +78,7 @@ def read_session(item: Item) -> Session:
         dispatches=int(item["dispatches"]),
         dispatched_at=float(item["dispatched_at"]),
         cancelling=bool(item.get("cancelling", False)),
+        deleted=bool(item.get("deleted", False)),
         verdict=SessionState(verdict) if verdict else None,
         closed_at=float(closed_at) if closed_at is not None else None,
         counts={TaskState(name): int(n) for name, n in counts.items()} if counts else None,

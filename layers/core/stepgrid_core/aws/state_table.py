@@ -26,6 +26,8 @@ from .rows import Item, decimal, session_key, shard_key
 from .translate import CLIENT_CONFIG, code_of, translated
 
 WRITERS = 16
+#: Of 1 MB each; a list that finds less in them answers what it has, and where to go on.
+LIST_QUERIES = 8
 #: The mean is written again only when a session moved it by more than this share.
 MEAN_TOLERANCE = 0.1
 _OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
@@ -241,28 +243,33 @@ class AwsStateTable:
         else:
             request["FilterExpression"] = _state_filter(state)
         found: list[Session] = []
-        while len(found) <= limit:
+        for _ in range(LIST_QUERIES):
             with translated(f"table {self._name}"):
                 page = self._table.query(**request)
             found.extend(rows.read_session(item) for item in page["Items"])
+            if len(found) > limit:
+                return Page(tuple(found[:limit]), sort_key(found[limit - 1]))
             if "LastEvaluatedKey" not in page:
-                break
+                return Page(tuple(found), None)
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        more = len(found) > limit
-        return Page(tuple(found[:limit]), sort_key(found[limit - 1]) if more else None)
+        return Page(tuple(found), str(request["ExclusiveStartKey"]["owner_sort"]))
 
     def delete_session(self, session: Session) -> None:
         items = self._query(
             KeyConditionExpression=Key("pk").eq(session_key(session.session_id)["pk"]),
             ProjectionExpression="pk, sk",
         )
-        # The session item goes last: until then the owner can repeat a delete that was cut off.
-        items.sort(key=lambda item: item["sk"] == "SESSION")
-        with translated(f"table {self._name}"):
-            for part in (items[:-1], items[-1:]):
-                with self._table.batch_writer() as batch:
-                    for item in part:
-                        batch.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+        with translated(f"table {self._name}"), self._table.batch_writer() as batch:
+            for item in items:
+                if item["sk"] != "SESSION":
+                    batch.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+        # Last: until then the owner finds it, and can repeat a delete that was cut off.
+        self._update(
+            session_key(session.session_id),
+            {"deleted": True},
+            Attr("pk").exists(),
+            remove="owner_key, owner_sort, due_key, due_at",
+        )
 
     def read_task_seconds(self, worker: str) -> float | None:
         item = self._get(rows.worker_key(worker))

@@ -1,0 +1,95 @@
+"""What a submit refuses, and that it then changes nothing."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from stepgrid.testing import InMemoryGrid
+from stepgrid_core.contract import SubmitRequest
+from stepgrid_core.errors import Conflict, InvalidRequest, RequestTooLarge
+from stepgrid_core.names import input_key
+from stepgrid_core.outputs import delete_session
+from stepgrid_core.submission import submit
+
+OWNER = "owner"
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def memory() -> InMemoryGrid:
+    return InMemoryGrid({"echo": lambda task, context: task}, settings={"max_tasks": 1000})
+
+
+def request(**changes: Any) -> SubmitRequest:
+    base = {"client_token": "t", "worker": "echo", "tasks": [1, 2]}
+    merged = {**base, **changes}
+    return SubmitRequest.model_validate({k: v for k, v in merged.items() if v is not None})
+
+
+def uploaded(memory: InMemoryGrid, lines: list[bytes], **changes: Any) -> SubmitRequest:
+    """A submit of a file that lies in the owner's folder."""
+    body = b"".join(lines)
+    memory.payloads.put(input_key(OWNER, "0" * 32), body)
+    starts = [sum(len(line) for line in lines[:n]) for n in range(len(lines))]
+    upload = {
+        "upload_id": "0" * 32,
+        "tasks": len(lines),
+        "size": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "stride": 1,
+        "offsets": starts,
+        **changes,
+    }
+    return request(tasks=None, input=upload)
+
+
+def test_a_token_of_a_deleted_session_is_taken(memory: InMemoryGrid) -> None:
+    """Its old executions could run the chunks of a new session of the same id."""
+    session = submit(memory.wiring, OWNER, request())
+    memory.run()
+    delete_session(memory.wiring, OWNER, session.session_id)
+    for tasks in ([1, 2], [3]):
+        with pytest.raises(Conflict, match="deleted"):
+            submit(memory.wiring, OWNER, request(tasks=tasks))
+
+
+def test_a_file_that_was_uploaded_runs(memory: InMemoryGrid) -> None:
+    """A small one too, although it does not travel in the execution input."""
+    session = submit(memory.wiring, OWNER, uploaded(memory, [b"10\n", b"20\n", b"30\n"]))
+    memory.run()
+    with memory.client(OWNER) as grid:
+        assert grid.session(session.session_id).results() == [10, 20, 30]
+
+
+def test_a_line_that_no_worker_can_hold_is_refused(memory: InMemoryGrid) -> None:
+    """The message names where it begins."""
+    lines = [b"1\n", b'"' + b"x" * (65 * MIB) + b'"\n', b"3\n"]
+    with pytest.raises(InvalidRequest, match="from task 1 on"):
+        submit(memory.wiring, OWNER, uploaded(memory, lines))
+
+
+def test_a_file_of_another_size_is_refused(memory: InMemoryGrid) -> None:
+    """What was uploaded is not what the submit says."""
+    with pytest.raises(InvalidRequest, match="upload it again"):
+        submit(memory.wiring, OWNER, uploaded(memory, [b"1\n", b"2\n"], size=5))
+
+
+def test_quotas_are_kept(memory: InMemoryGrid) -> None:
+    """Too many tasks: refused with both numbers."""
+    with pytest.raises(RequestTooLarge, match=r"1001 tasks.*1000"):
+        submit(memory.wiring, OWNER, request(tasks=[0] * 1001))
+
+
+def test_a_session_may_not_outlast_its_data(memory: InMemoryGrid) -> None:
+    """State and results are removed after the retention; a longer timeout makes no sense."""
+    with pytest.raises(InvalidRequest, match="timeout_seconds"):
+        submit(memory.wiring, OWNER, request(options={"timeout_seconds": 15 * 86_400}))
+
+
+def test_a_refused_submit_leaves_nothing(memory: InMemoryGrid) -> None:
+    """No session, no execution."""
+    with pytest.raises(RequestTooLarge):
+        submit(memory.wiring, OWNER, request(tasks=[0] * 1001))
+    assert memory.table.list_sessions(OWNER, None, None, 10).items == ()
+    assert memory.dispatcher.started == []
