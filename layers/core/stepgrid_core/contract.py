@@ -27,6 +27,14 @@ TagName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class Request(BaseModel):
+    """Types are taken at their word: "3" is no number, and true is none either."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Query(BaseModel):
+    """Query parameters; they all arrive as text."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -307,15 +315,15 @@ class ErrorResponse(Response):
     request_id: str
 
 
-class NoQuery(Request):
+class NoQuery(Query):
     """A route without query parameters."""
 
 
-class WaitQuery(Request):
+class WaitQuery(Query):
     wait: float = Field(0.0, ge=0, le=MAX_WAIT_SECONDS, description="seconds to wait for its end")
 
 
-class CursorQuery(Request):
+class CursorQuery(Query):
     cursor: str | None = Field(None, max_length=128, description="of the page before")
 
 
