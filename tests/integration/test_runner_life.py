@@ -94,22 +94,31 @@ class TestImports:
         assert "died 3 times in a row" in read_fault(outcomes[0])[1]
 
 
+#: Dies as soon as the main thread waits for its permit, so after it said that it is ready.
 DEATH_WHILE_IDLE = """
-import threading, time
+import sys, threading
+def names(frame):
+    while frame:
+        yield frame.f_code.co_name
+        frame = frame.f_back
 def die():
-    import user_tasks  # waits until the import has ended
-    time.sleep(0.2)
+    main = threading.main_thread().ident
+    while "_await_permit" not in names(sys._current_frames()[main]):
+        threading.Event().wait(0.001)
     os._exit(1)
 threading.Thread(target=die).start()
 """
 
 
 class TestPermit:
-    def test_none(self, make_runner: RunnerMaker) -> None:
+    def test_none(self, make_runner: RunnerMaker, tmp_path: Path) -> None:
         """Without a permit nothing starts and the run says None; with one, it goes on."""
-        runner = make_runner()
+        imported = tmp_path / "imported"
+        runner = make_runner(f"{USER_MODULE}\nopen({str(imported)!r}, 'w').close()")
         outcomes = runner.run([task(0, do("now"))], 60)
-        assert [next(outcomes) for _ in range(20)] == [None] * 20  # long after the import
+        while not imported.exists():
+            assert next(outcomes) is None
+        assert [next(outcomes) for _ in range(20)] == [None] * 20
         permitted_at = time.monotonic()
         runner.permit(60)
         assert float(await_next(outcomes).result or b"0") > permitted_at

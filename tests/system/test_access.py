@@ -118,11 +118,9 @@ def test_malformed_requests_get_4xx_and_have_no_effect(
     wrong = {}
     for case in make_cases():
         answer = caller.send(case.method, case.path, case.body, case.query)
-        if not 400 <= answer.status_code < 500:
+        error = answer.json().get("error", {})
+        refused = answer.status_code in (400, 404, 405, 413)  # by the grid itself, so no 403
+        if not (refused and error.get("code") and error.get("message")):
             wrong[case.name] = answer.status_code
-        elif answer.status_code != 403:
-            error = answer.json()["error"]
-            assert error["code"], case.name
-            assert error["message"], case.name
     assert wrong == {}
     assert list(make_grid("clumsy").sessions()) == []

@@ -68,7 +68,7 @@ def test_killed_environments_lose_nothing(grid: Grid, cloud: LocalCloud, tmp_pat
     counts = session.status().counts
     assert counts.finished == 2_000
     assert sum(counts.model_dump().values()) == 2_000
-    assert count_starts(trace) >= 2_000
+    assert count_starts(trace) > 2_000, "no kill hit work in progress"
 
 
 def count_starts(trace: Path) -> int:
