@@ -1,6 +1,5 @@
-"""The moves of a chunk row, and what its states mean for tasks and sessions."""
+"""The moves of a chunk row, one by one and in any order."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,7 +7,6 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.records import (
     MAX_IDLE_LOSSES,
     TOKEN_LENGTH,
@@ -23,18 +21,11 @@ from stepgrid_core.records import (
     expire_lease,
     lose,
     mark,
-    open_state,
-    verdict,
 )
 from stepgrid_core.states import (
     TERMINAL_CHUNKS,
-    TERMINAL_TASKS,
     ChunkState,
-    SessionState,
-    TaskState,
 )
-from tests.contract.samples import make_all_shards, make_session
-from tests.unit.record_strategies import chunks
 
 NOW = 1_000.0
 LEASE_UNTIL = 2_000
@@ -167,6 +158,23 @@ def test_an_ended_chunk_forgets_its_troubles() -> None:
     assert (handed_back.losses, handed_back.suspect, handed_back.suspect_starts) == (3, 2, 2)
 
 
+def test_handing_back_untouched_ends_at_last() -> None:
+    """A worker without time to run anything is not tried for ever; one task done is progress."""
+    chunk = Chunk(tasks=3)
+    for _ in range(MAX_IDLE_LOSSES - 1):
+        chunk = commit(claimed(chunk), Settled(0, 0, 0, None))
+        assert chunk.state is ChunkState.PENDING
+    progressed = commit(claimed(chunk), Settled(1, 0, 5, Output(1, 0, 10, "d")))
+    assert (progressed.state, progressed.idle_losses) == (ChunkState.PENDING, 0)
+    assert commit(claimed(chunk), Settled(0, 0, 0, None)).state is ChunkState.LOST
+
+
+def claimed(chunk: Chunk) -> Chunk:
+    row = claim(chunk, "token", "n", 0, 100)
+    assert row is not None
+    return row
+
+
 # --- lose, expire_lease, end ----------------------------------------------------------------------
 
 
@@ -248,75 +256,6 @@ def test_a_chunk_ends_only_once(state: ChunkState) -> None:
     assert end(replace(FRESH, state=state), ChunkState.CANCELLED) is None
 
 
-# --- counts and verdicts --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("chunk", "state"),
-    [
-        pytest.param(FRESH, TaskState.PENDING, id="never claimed"),
-        pytest.param(HELD, TaskState.PROCESSING, id="held"),
-        pytest.param(replace(FRESH, attempt=1), TaskState.RETRYING, id="claimed before"),
-        pytest.param(
-            replace(FRESH, state=ChunkState.CANCELLED), TaskState.CANCELLED, id="cancelled"
-        ),
-        pytest.param(replace(FRESH, state=ChunkState.EXPIRED), TaskState.FAILED, id="expired"),
-        pytest.param(
-            replace(FRESH, state=ChunkState.UNREADABLE), TaskState.FAILED, id="unreadable"
-        ),
-        pytest.param(replace(FRESH, state=ChunkState.LOST), TaskState.FAILED, id="lost"),
-    ],
-)
-def test_the_row_tells_the_state_of_open_tasks(chunk: Chunk, state: TaskState) -> None:
-    """Tasks without result or error share the state of their chunk."""
-    assert open_state(chunk) is state
-    expected = {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: 2, TaskState.FAILED: 1}
-    expected[state] += 7
-    assert count([replace(chunk, finished=2, failed=1)]) == expected
-
-
-def test_no_chunks_have_no_tasks() -> None:
-    """All six states are always there."""
-    assert count([]) == dict.fromkeys(TaskState, 0)
-
-
-@given(st.lists(chunks().filter(lambda c: c.state is not ChunkState.ENDED or not c.unsettled)))
-def test_counts_add_up(rows: list[Chunk]) -> None:
-    """Every task is in exactly one state, whatever the rows hold."""
-    counts = count(rows)
-    assert set(counts) == set(TaskState)
-    assert sum(counts.values()) == sum(row.tasks for row in rows)
-    if all(row.terminal for row in rows):
-        assert sum(counts[state] for state in TERMINAL_TASKS) == sum(row.tasks for row in rows)
-
-
-E, C, X, U, L = (
-    ChunkState.ENDED,
-    ChunkState.CANCELLED,
-    ChunkState.EXPIRED,
-    ChunkState.UNREADABLE,
-    ChunkState.LOST,
-)
-
-
-@pytest.mark.parametrize(
-    ("states", "expected"),
-    [
-        pytest.param([E, E], SessionState.FINISHED, id="all ended"),
-        pytest.param([E, L], SessionState.FINISHED, id="tasks failed for lost workers"),
-        pytest.param([E, X], SessionState.FAILED, id="deadline"),
-        pytest.param([U, E], SessionState.FAILED, id="input"),
-        pytest.param([E, E, C], SessionState.CANCELLED, id="cancelled"),
-        pytest.param([X, U, L, C], SessionState.CANCELLED, id="cancelled comes first"),
-    ],
-)
-def test_the_rows_tell_how_a_session_ended(
-    states: Sequence[ChunkState], expected: SessionState
-) -> None:
-    """Finished, unless something ended it."""
-    assert verdict(replace(FRESH, state=state) for state in states) is expected
-
-
 # --- whatever happens -----------------------------------------------------------------------------
 
 
@@ -373,7 +312,10 @@ def _expire(_draw: st.DrawFn, chunk: Chunk, now: float) -> Chunk | None:
 
 
 def _end(draw: st.DrawFn, chunk: Chunk, _now: float) -> Chunk | None:
-    return end(chunk, draw(st.sampled_from([C, X, U])))
+    return end(
+        chunk,
+        draw(st.sampled_from([ChunkState.CANCELLED, ChunkState.EXPIRED, ChunkState.UNREADABLE])),
+    )
 
 
 MOVES = (_claim, _claim, _mark, _checkpoint, _commit, _lose, _expire, _end)
@@ -402,66 +344,3 @@ def test_a_fenced_worker_never_gets_its_claim_back(rows: list[Chunk]) -> None:
         if row.state is ChunkState.RUNNING:
             held = [later.held_by(row) for later in rows[number:]]
             assert held == sorted(held, reverse=True)
-
-
-# --- shards and sessions --------------------------------------------------------------------------
-
-
-def test_a_shard_is_terminal_with_its_last_row() -> None:
-    """One open row keeps it open."""
-    shard = make_all_shards(make_session(tasks=4, chunk_size=2))[0]
-    over = replace(shard.chunks[0], state=ChunkState.ENDED)
-    assert not shard.with_chunk(0, over).terminal
-    assert shard.with_chunk(0, over).with_chunk(1, over).terminal
-
-
-def test_a_row_is_replaced_beside_its_neighbours() -> None:
-    """Rows and inline results of other slots stay; a result without bytes is a result."""
-    shard = make_all_shards(make_session(tasks=6, chunk_size=2))[0]
-    held = take(shard.chunks[1])
-    assert held is not None
-    after = shard.with_chunk(0, shard.chunks[0], b"").with_chunk(1, held)
-    assert after.chunks == (shard.chunks[0], held, shard.chunks[2])
-    assert after.inline == {0: b""}
-    assert shard.inline == {}
-
-
-@pytest.mark.parametrize(
-    ("tasks", "chunk_size", "chunks_", "shards_"),
-    [
-        pytest.param(1, 1, 1, 1, id="one task"),
-        pytest.param(32, 2, CHUNKS_PER_SHARD, 1, id="a full shard"),
-        pytest.param(33, 2, CHUNKS_PER_SHARD + 1, 2, id="one task more"),
-        pytest.param(1_000_000, 100, 10_000, 625, id="the largest"),
-    ],
-)
-def test_a_session_knows_its_chunks(
-    tasks: int, chunk_size: int, chunks_: int, shards_: int
-) -> None:
-    """Numbers of chunks and shards follow from tasks and chunk size, and hold all tasks."""
-    session = make_session(tasks=tasks, chunk_size=chunk_size)
-    assert (session.chunks, session.shards) == (chunks_, shards_)
-    assert sum(session.tasks_in(chunk) for chunk in range(session.chunks)) == tasks
-
-
-@pytest.mark.parametrize("changes", [{"digest": "f" * 64}, {"chunk_size": 3}], ids=str)
-def test_a_blob_belongs_to_tasks_and_cut(changes: dict[str, object]) -> None:
-    """Other tasks, or the same cut otherwise, have another blob."""
-    assert make_session(**changes).blob_id != make_session().blob_id
-
-
-def test_handing_back_untouched_ends_at_last() -> None:
-    """A worker without time to run anything is not tried for ever; one task done is progress."""
-    chunk = Chunk(tasks=3)
-    for _ in range(MAX_IDLE_LOSSES - 1):
-        chunk = commit(claimed(chunk), Settled(0, 0, 0, None))
-        assert chunk.state is ChunkState.PENDING
-    progressed = commit(claimed(chunk), Settled(1, 0, 5, Output(1, 0, 10, "d")))
-    assert (progressed.state, progressed.idle_losses) == (ChunkState.PENDING, 0)
-    assert commit(claimed(chunk), Settled(0, 0, 0, None)).state is ChunkState.LOST
-
-
-def claimed(chunk: Chunk) -> Chunk:
-    row = claim(chunk, "token", "n", 0, 100)
-    assert row is not None
-    return row

@@ -1,0 +1,184 @@
+"""Waiting for sessions, and reading them while they run, on the real planes in memory."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stepgrid import (
+    DeadlineExceeded,
+    Grid,
+    Session,
+    SessionState,
+    TaskError,
+    TaskFailed,
+    TaskState,
+    Unavailable,
+)
+from stepgrid_core.contract import SessionDescription
+from stepgrid_core.invocation import Invocation, facts_of
+from tests.unit.sdk_fakes import Sent, World
+
+UNKNOWN = "00000000-0000-5000-8000-000000000000"
+
+
+def running_session(count: int, **options: Any) -> tuple[World, Session, Callable[[int], None]]:
+    """A session of which nothing runs until the third value is called with a chunk's number."""
+    world = World(autorun=False)
+    session = world.grid.submit("square", range(count), **options)
+    dispatch = world.memory.dispatcher.started[0]
+
+    def run_chunk(chunk: int) -> None:
+        lines = dispatch.lines[chunk] if dispatch.lines else None
+        facts = facts_of(dispatch.session)
+        world.memory.executions.invoke(Invocation(facts, chunk, f"token-{chunk}", lines))
+
+    return world, session, run_chunk
+
+
+def run_at_each_look(world: World, steps: Iterator[Any]) -> None:
+    """Do the next step of the work whenever the client waits for news."""
+
+    def before(sent: Sent) -> None:
+        if "wait" in sent.query:
+            next(steps, None)
+
+    world.transport.before = before
+
+
+# --- waiting
+
+
+def test_wait_answers_how_it_ended() -> None:
+    """The description has the terminal state and counts that add up."""
+    description = World().grid.submit("square", [1, "fail", 3], max_attempts=1).wait()
+    assert description.state is SessionState.FINISHED
+    assert (description.counts.finished, description.counts.failed) == (2, 1)
+
+
+def test_wait_gives_up_in_time() -> None:
+    """After its timeout wait raises DeadlineExceeded; the session is still open."""
+    world, session, _ = running_session(3)
+    with pytest.raises(DeadlineExceeded, match=r"did not end within 45 s; it goes on"):
+        session.wait(timeout=45)
+    waits = [sent.query["wait"] for sent in world.transport.sent if "wait" in sent.query]
+    assert sum(waits) == pytest.approx(45)
+    assert max(waits) == 20
+    assert session.status().state is SessionState.PENDING
+
+
+def test_wait_without_time_finds_what_has_ended() -> None:
+    """A timeout of zero is a question, not an error, where the session is over."""
+    session = World().grid.submit("square", [1])
+    assert session.wait(timeout=0).state is SessionState.FINISHED
+    assert session.results(timeout=0) == [1]
+
+
+def test_progress_may_be_a_function() -> None:
+    """It gets a description about once a second, the last one when the session has ended."""
+    world, session, run_chunk = running_session(4, chunk_size=2)
+    seen: list[SessionDescription] = []
+    run_at_each_look(world, (run_chunk(chunk) for chunk in range(2)))
+    session.wait(progress=seen.append)
+    assert [item.counts.finished for item in seen] == [2, 4]
+    assert {sent.query["wait"] for sent in world.transport.sent if "wait" in sent.query} == {1.0}
+
+
+def test_progress_bar_shows_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bar counts ended tasks on stderr, and says how many failed."""
+    session = World().grid.submit("square", [1, "fail", 3], max_attempts=1)
+    session.wait(progress=True)
+    captured = capsys.readouterr()
+    assert "finished: 100%" in captured.err
+    assert "3/3" in captured.err
+    assert "failed=1" in captured.err
+    assert captured.out == ""
+
+
+def test_no_bar_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither False nor, where stderr is no terminal, None shows anything."""
+    session = World().grid.submit("square", [1])
+    session.wait()
+    session.wait(progress=False)
+    assert capsys.readouterr().err == ""
+
+
+# --- while it runs
+
+
+def test_streaming_follows_the_order() -> None:
+    """A result comes as soon as all before it are there, while later chunks still run."""
+    world, session, run_chunk = running_session(6, chunk_size=2)
+    run_chunk(1)
+    run_chunk(0)
+    results = iter(session)
+    assert [next(results) for _ in range(4)] == [0, 1, 4, 9]
+    assert session.status().state is SessionState.RUNNING
+    run_at_each_look(world, (run_chunk(chunk) for chunk in (2,)))
+    assert list(results) == [16, 25]
+
+
+def test_streaming_gives_up_in_time() -> None:
+    """The timeout is for all of it; what was there before has been handed out."""
+    _, session, run_chunk = running_session(4, chunk_size=2)
+    run_chunk(0)
+    results = session.stream(timeout=60)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(DeadlineExceeded, match=session.id):
+        next(results)
+
+
+def test_as_completed_takes_what_is_there() -> None:
+    """Tasks come as their chunks become final, whatever their order; each once."""
+    world, session, run_chunk = running_session(6, chunk_size=2)
+    run_chunk(2)
+    tasks = session.as_completed()
+    assert [next(tasks).index, next(tasks).index] == [4, 5]
+    run_at_each_look(world, (run_chunk(chunk) for chunk in (1, 0)))
+    assert [(task.index, task.result()) for task in tasks] == [(2, 4), (3, 9), (0, 0), (1, 1)]
+
+
+def test_as_completed_over_many_pages() -> None:
+    """Chunks of all pages are found, those of the last one first."""
+    world, session, run_chunk = running_session(600, chunk_size=1)
+    for chunk in (599, 300):
+        run_chunk(chunk)
+    tasks = session.as_completed()
+    assert {next(tasks).index, next(tasks).index} == {300, 599}
+    run_at_each_look(world, iter([world.memory.run()]))
+    assert {task.index for task in tasks} == set(range(600)) - {300, 599}
+
+
+def test_as_completed_raises_nothing_for_failed_tasks() -> None:
+    """The task itself tells: state, attempts, error, and result() raises."""
+    session = World().grid.submit("square", [1, "fail"], max_attempts=2)
+    good, bad = sorted(session.as_completed(), key=lambda task: task.index)
+    assert (good.state, good.attempts, good.error) == (TaskState.FINISHED, 1, None)
+    assert (bad.id, bad.state, bad.attempts) == (f"{session.id}_1", TaskState.FAILED, 2)
+    assert isinstance(bad.error, TaskFailed)
+    assert bad.milliseconds is not None
+    with pytest.raises(TaskError):
+        bad.result()
+
+
+def test_as_completed_gives_up_in_time() -> None:
+    """DeadlineExceeded is a TimeoutError, as in concurrent.futures."""
+    _, session, _ = running_session(4, chunk_size=2)
+    with pytest.raises(TimeoutError):
+        list(session.as_completed(timeout=10))
+
+
+def test_a_closed_session_that_lacks_results_is_an_error() -> None:
+    """Were the grid to close a session whose chunks are not final, nobody waits for ever."""
+    world, session, _ = running_session(4, chunk_size=2)
+    closed = session.status().model_copy(update={"state": SessionState.FINISHED})
+
+    class Lying:
+        def request(self, method: str, path: str, *rest: Any) -> dict[str, Any]:
+            if path.endswith("/results"):
+                return world.transport.request(method, path, *rest)
+            return closed.model_dump(mode="json")
+
+    grid = Grid(transport=Lying(), objects=world.objects, clock=world.memory.clock)
+    with pytest.raises(Unavailable, match="not all there"):
+        list(grid.session(session.id))
