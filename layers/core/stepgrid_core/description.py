@@ -64,7 +64,7 @@ def show(
         state=current_state(session, counts),
         worker=session.worker,
         tasks=session.tasks,
-        counts=TaskCounts.model_validate({str(state): n for state, n in counts.items()}),
+        counts=_show_counts(counts),
         timings=SessionTimings(
             created_at=session.created_at,
             deadline_at=session.deadline_at,
@@ -81,6 +81,10 @@ def show(
         name=session.name,
         tags=session.tags,
     )
+
+
+def _show_counts(counts: dict[TaskState, int]) -> TaskCounts:
+    return TaskCounts.model_validate({str(state): n for state, n in counts.items()})
 
 
 def current_state(session: Session, counts: dict[TaskState, int]) -> SessionState:
@@ -108,9 +112,7 @@ def _summarise(session: Session) -> SessionSummary:
         tasks=session.tasks,
         created_at=session.created_at,
         closed_at=session.closed_at,
-        counts=None
-        if counts is None
-        else TaskCounts.model_validate({str(state): n for state, n in counts.items()}),
+        counts=None if counts is None else _show_counts(counts),
         name=session.name,
     )
 
