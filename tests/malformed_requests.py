@@ -235,6 +235,7 @@ def _queries() -> Iterator[Malformed]:
         ("/v1/sessions", "owner", ["somebody"]),
         ("/v1/workers", "state", ["x"]),
         ("/v1/health", "verbose", ["1"]),
+        ("/v1/login", "username", ["x"]),
     ]
     for path, name, values in queries:
         yield Malformed(f"{path}?{name}={values!r:.40}", "GET", path, query={name: values})
@@ -251,7 +252,7 @@ def _routes() -> Iterator[Malformed]:
         yield Malformed(f"GET {path}", "GET", path)
     for path in ("/v1/sessions", "/v1/workers", "/v1/health", "/v1/uploads"):
         yield Malformed(f"DELETE {path}", "DELETE", path)
-    for path in ("/v1/workers", "/v1/health", f"/v1/sessions/{SESSION}"):
+    for path in ("/v1/workers", "/v1/health", "/v1/login", f"/v1/sessions/{SESSION}"):
         yield Malformed(f"POST {path}", "POST", path, b"{}")
     strange = (SESSION, "x", "cancel", "S%23" + SESSION, "é", "a" * 2000, "%00", "{session_id}")
     for session in strange:

@@ -9,6 +9,8 @@ from stepgrid_core.errors import AccessDenied
 
 #: Role names that IAM Identity Center makes; there the session name is a person, set by AWS.
 PERMISSION_SET_ROLE = "AWSReservedSSO_"
+#: Session name that Cognito gives the role of every user of an identity pool.
+COGNITO_SESSION = "CognitoIdentityCredentials"
 
 
 def owner_of(identity: dict[str, Any]) -> str:
@@ -16,7 +18,8 @@ def owner_of(identity: dict[str, Any]) -> str:
 
     The session name of an assumed role is left out: whoever may assume the role chooses it, so it
     tells nobody apart, and the next process of the same program would not find its sessions.
-    Raises AccessDenied if nothing was verified.
+    Raises AccessDenied if nothing was verified, and for a session of an identity pool without its
+    identity: all its users share one role, and would be one owner.
     """
     if cognito_id := identity.get("cognitoIdentityId"):
         return f"cognito:{cognito_id}"
@@ -27,5 +30,7 @@ def owner_of(identity: dict[str, Any]) -> str:
         return str(arn)
     account, _, assumed = str(arn).partition(":assumed-role/")
     role, _, session_name = assumed.rpartition("/")
+    if session_name == COGNITO_SESSION:
+        raise AccessDenied("the request bears no Cognito identity id; log in again: stepgrid login")
     person = f"/{session_name}" if role.startswith(PERMISSION_SET_ROLE) else ""
     return f"{account}:assumed-role/{role}{person}"

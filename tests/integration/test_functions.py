@@ -1,6 +1,7 @@
 """The functions as Lambda calls them, with the sample events, over the in-memory grid."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,44 @@ def test_no_identity_is_refused() -> None:
     """A request that API Gateway did not verify has no owner."""
     with pytest.raises(AccessDenied):
         owner_of({"userArn": None})
+
+
+def test_users_of_an_identity_pool_are_never_one_owner() -> None:
+    """Their common role counts for nothing: without its Cognito identity a request is refused."""
+    role = "arn:aws:sts::123456789012:assumed-role/stepgrid-UserRole/CognitoIdentityCredentials"
+    assert owner_of({"userArn": role, "cognitoIdentityId": "eu-central-1:a"}) == (
+        "cognito:eu-central-1:a"
+    )
+    with pytest.raises(AccessDenied, match="stepgrid login"):
+        owner_of({"userArn": role, "cognitoIdentityId": None})
+
+
+def test_a_grid_tells_where_its_users_log_in(memory: InMemoryGrid) -> None:
+    """Unsigned: only public identifiers are in the answer, the region from the pool's id."""
+    settings = memory.wiring.settings.model_copy(
+        update={
+            "user_pool_id": "eu-central-1_AbCdEfGhI",
+            "user_pool_client_id": "client",
+            "identity_pool_id": "eu-central-1:pool",
+        }
+    )
+    event = request("GET", "/v1/login")
+    event["requestContext"]["identity"]["userArn"] = None
+    answer = routes.handle(event, dataclasses.replace(memory.wiring, settings=settings))
+    assert json.loads(answer["body"]) == {
+        "region": "eu-central-1",
+        "user_pool_id": "eu-central-1_AbCdEfGhI",
+        "user_pool_client_id": "client",
+        "identity_pool_id": "eu-central-1:pool",
+        "aws_endpoint_url": None,
+    }
+
+
+def test_a_grid_without_users_says_so(memory: InMemoryGrid) -> None:
+    """404, with what to do instead."""
+    answer = routes.handle(request("GET", "/v1/login"), memory.wiring)
+    assert answer["statusCode"] == 404
+    assert "AWS credentials" in json.loads(answer["body"])["error"]["message"]
 
 
 FOREIGN = ("GET", ""), ("GET", "/results"), ("GET", "/tasks"), ("DELETE", "")

@@ -71,6 +71,19 @@ def test_health_needs_no_signature(make_caller: Callable[..., Caller]) -> None:
     assert make_caller(None).send("GET", "/v1/health").json()["status"] == "ok"
 
 
+def test_where_to_log_in_needs_no_signature(make_caller: Callable[..., Caller]) -> None:
+    """A client that knows only the API's address finds the pools, and nothing secret."""
+    found = make_caller(None).send("GET", "/v1/login").json()
+    assert set(found) == {
+        "region",
+        "user_pool_id",
+        "user_pool_client_id",
+        "identity_pool_id",
+        "aws_endpoint_url",
+    }
+    assert found["user_pool_id"].startswith(found["region"] + "_")
+
+
 OWNED = [route for route in SIGNED if "{session_id}" in route.path]
 
 

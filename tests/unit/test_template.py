@@ -58,8 +58,8 @@ def test_cfn_lint_finds_nothing(translated: dict[str, Any], tmp_path: Path) -> N
     assert cfn_lint(with_inline_definitions(translated), path) == (0, "")
 
 
-def test_every_route_but_health_needs_a_signature(translated: dict[str, Any]) -> None:
-    """No method can be called unsigned, except GET /v1/health."""
+def test_every_route_but_two_needs_a_signature(translated: dict[str, Any]) -> None:
+    """No method can be called unsigned, except GET /v1/health and GET /v1/login."""
     body = properties(translated, "Api")["Body"]
     security = {
         (method, path): [next(iter(scheme)) for scheme in operation["security"]]
@@ -67,6 +67,7 @@ def test_every_route_but_health_needs_a_signature(translated: dict[str, Any]) ->
         for method, operation in operations.items()
     }
     assert security.pop(("get", "/v1/health")) == ["NONE"]
+    assert security.pop(("get", "/v1/login")) == ["NONE"]
     assert set(security) >= {("get", "/v1/{proxy+}"), ("post", "/v1/{proxy+}")}
     assert set(map(tuple, security.values())) == {("AWS_IAM",)}
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]
@@ -295,10 +296,13 @@ def test_the_sdk_finds_what_it_needs(translated: dict[str, Any]) -> None:
         "BurstMachineArn",
         "EventBusArn",
         "EventBusName",
+        "IdentityPoolId",
         "PayloadBucket",
         "Region",
         "SessionMachineArn",
         "TableName",
+        "UserPoolClientId",
+        "UserPoolId",
         "WorkerPrefix",
     }
     assert translated["Outputs"]["ApiUrl"]["Value"]["Fn::Sub"].endswith("/${Stage}/v1")

@@ -77,6 +77,7 @@ ROLE_ACTIONS = {
         "states:StartExecution",
         "states:StopExecution",
     },
+    "UserRole": {"execute-api:Invoke"},
     "BurstMachineRole": LOG_DELIVERY_ACTIONS | {"lambda:InvokeFunction"},
     **{f"{worker}Role": WORKER_ACTIONS for worker in worker_names(TEMPLATE)},
 }

@@ -304,6 +304,16 @@ class Health(Response):
     contract_version: str
 
 
+class LoginDescription(Response):
+    """Where users of this grid log in: public identifiers, no secrets."""
+
+    region: str
+    user_pool_id: str
+    user_pool_client_id: str
+    identity_pool_id: str
+    aws_endpoint_url: str | None = Field(None, description="of Cognito, on a local cloud")
+
+
 class ErrorBody(Response):
     code: str
     message: str

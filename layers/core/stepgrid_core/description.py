@@ -1,6 +1,7 @@
 """What a session looks like to its owner: states, counts and timings, derived from its rows."""
 
 from .contract import (
+    LoginDescription,
     SessionDescription,
     SessionList,
     SessionSummary,
@@ -130,4 +131,18 @@ def list_workers(grid: Grid) -> WorkerList:
             )
             for worker in grid.dispatcher.list_workers()
         ]
+    )
+
+
+def describe_login(grid: Grid) -> LoginDescription:
+    """Where users log in. Raises NotFound where there are none, as in memory."""
+    settings = grid.settings
+    if not settings.user_pool_id:
+        raise NotFound("this grid has no login: sign requests with AWS credentials")
+    return LoginDescription(
+        region=settings.user_pool_id.partition("_")[0],  # a pool's id is <region>_<name>
+        user_pool_id=settings.user_pool_id,
+        user_pool_client_id=settings.user_pool_client_id,
+        identity_pool_id=settings.identity_pool_id,
+        aws_endpoint_url=settings.aws_endpoint_url,
     )

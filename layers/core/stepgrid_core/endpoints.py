@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from . import __version__, contract
 from .cancellation import cancel
-from .description import describe, list_sessions, list_workers
+from .description import describe, describe_login, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .outputs import delete_session, list_tasks, read_results
 from .submission import create_upload, submit
@@ -113,6 +113,8 @@ ROUTES = (
           lambda call: list_workers(call.grid), contract.WorkerList),
     Route("GET", "/v1/health", "Version of the grid; no signature needed",
           _health, contract.Health, signed=False),
+    Route("GET", "/v1/login", "Where users log in; no signature needed",
+          lambda call: describe_login(call.grid), contract.LoginDescription, signed=False),
 )  # fmt: skip
 
 

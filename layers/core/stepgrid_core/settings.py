@@ -15,6 +15,12 @@ class Settings(BaseModel):
     session_machine_arn: str = ""
     burst_machine_arn: str = ""
     stage: str = "local"
+    #: what users log in with; empty where a grid has no login
+    user_pool_id: str = ""
+    user_pool_client_id: str = ""
+    identity_pool_id: str = ""
+    #: AWS_ENDPOINT_URL: where the other AWS services are, if not where AWS has them
+    aws_endpoint_url: str | None = None
     #: results and state are kept this long after a session was submitted
     retention_days: int = Field(14, ge=1)
     #: quota: tasks in one session
@@ -27,13 +33,13 @@ class Settings(BaseModel):
     @classmethod
     def read(cls, environment: dict[str, str]) -> "Settings":
         prefix = "STEPGRID_"
-        return cls.model_validate(
-            {
-                name.removeprefix(prefix).lower(): value
-                for name, value in environment.items()
-                if name.startswith(prefix) and value
-            }
-        )
+        values: dict[str, str | None] = {
+            name.removeprefix(prefix).lower(): value
+            for name, value in environment.items()
+            if name.startswith(prefix) and value
+        }
+        values["aws_endpoint_url"] = environment.get("AWS_ENDPOINT_URL") or None
+        return cls.model_validate(values)
 
 
 class WorkerSettings(BaseModel):
