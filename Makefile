@@ -11,10 +11,10 @@ SOURCES := sdk layers/core/stepgrid_core functions tests docs
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml sdk/stepgrid-htcgrid/pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "stepgrid needs Python 3.11 or newer"'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable sdk/stepgrid-htcgrid
 	touch $@
 
 demo: $(READY) ## price a book of options on the local cloud

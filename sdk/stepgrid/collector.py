@@ -37,13 +37,19 @@ Arrival = ChunkOutput | None
 class ResultCollector:
     """All that is known of one session's results."""
 
-    def __init__(self, connection: Connection, description: SessionDescription) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        description: SessionDescription,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        """cache_bytes: of outputs to keep; 0 where the caller keeps what it reads."""
         self._connection = connection
         self._session_id = description.session_id
         self._chunks = description.chunks
         self._chunk_size = description.chunk_size
         self._pages = ResultPages(connection.api, description.session_id)
-        self._cache = OutputCache(CACHE_BYTES)
+        self._cache = OutputCache(cache_bytes)
 
     def in_order(self, deadline: Deadline) -> Iterator[Outcome]:
         """Every outcome in order of submission, each as soon as all before it are there."""
@@ -138,6 +144,8 @@ class Watch:
         self._pages = pages
         self._chunks = chunks
         self._seen: set[int] = set()
+        #: chunk that is not final -> digest of its newest checkpoint that was reported
+        self._checkpoints: dict[int, str] = {}
         #: pages that are not exhausted, in order
         self._cursors: list[str | None] = [None]
         self._last_cursor: str | None = None
@@ -151,8 +159,13 @@ class Watch:
         """Has every chunk been reported?"""
         return self.seen == self._chunks
 
-    def look(self, timeout_seconds: float | None = None) -> Iterator[ChunkOutput]:
-        """The chunks that are final now and were not reported before; never waits for any."""
+    def look(
+        self, timeout_seconds: float | None = None, partial: bool = False
+    ) -> Iterator[ChunkOutput]:
+        """The chunks that are final now and were not reported before; never waits for any.
+
+        partial: also those that are not final, where more is settled than when last reported.
+        """
         exhausted = set()
         for cursor in self._cursors:  # grows while it is gone through
             page = self._pages.read(cursor, timeout_seconds)
@@ -163,9 +176,17 @@ class Watch:
                 if chunk.final and chunk.chunk not in self._seen:
                     self._seen.add(chunk.chunk)
                     yield chunk
+                elif partial and self._has_news(chunk):
+                    self._checkpoints[chunk.chunk] = chunk.digest or ""
+                    yield chunk
             if page.chunks and all(chunk.chunk in self._seen for chunk in page.chunks):
                 exhausted.add(cursor)
         self._cursors = [cursor for cursor in self._cursors if cursor not in exhausted]
+
+    def _has_news(self, chunk: ChunkOutput) -> bool:
+        """Is something settled in a chunk that goes on, and is it not what was reported?"""
+        settled = chunk.finished + chunk.failed > 0
+        return not chunk.final and settled and self._checkpoints.get(chunk.chunk) != chunk.digest
 
 
 class _Pace:

@@ -1,0 +1,1 @@
+"""HTC-Grid's package of this name, for stepgrid: see `api.connector`."""
