@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from stepgrid_core.ports import TaskInput, TaskOutcome
-from stepgrid_core.runner import (
-    Runner,
-    RunnerSettings,
-)
+from stepgrid_core.runner import Runner, RunnerSettings
+from stepgrid_core.runner_prints import PrintSink, write_to_stderr
 
 MIB = 2**20
 
@@ -45,7 +43,6 @@ def print_everywhere():
     os.write(1, b"from write\\n")
     libc = ctypes.CDLL(None)
     libc.printf(b"from printf\\n")
-    libc.fflush(None)
     subprocess.run(["/bin/sh", "-c", "echo from shell"], check=True)
 
 def raise_error(text):
@@ -76,6 +73,10 @@ def fork_in_c_and_exit(code):
     if libc.fork() == 0:
         libc.pause()
     os._exit(code)
+
+def print_lines(text, count):
+    for number in range(count):
+        print(text, number)
 
 def hang():
     os.write(2, b"hanging\\n")
@@ -111,6 +112,21 @@ ACTIONS = {
     "nest": lambda event, context: nest(event["depth"]),
     "big": lambda event, context: "x" * event["size"],
     "print": lambda event, context: print_everywhere(),
+    "print_text": lambda event, context: print(event["text"], end=""),
+    "print_lines": lambda event, context: print_lines(event["text"], event["count"]),
+    "print_and_die": lambda event, context: (print("last words"), os._exit(3)),
+    "print_and_hang": lambda event, context: (print("last words", flush=True), hang()),
+    "print_bytes": lambda event, context: os.write(1, bytes.fromhex(event["hex"])),
+    "close_stdout": lambda event, context: sys.stdout.close(),
+    "unblock_stdout": lambda event, context: os.set_blocking(1, False),
+    "flood": lambda event, context: subprocess.run(
+        ["/bin/sh", "-c", f"yes | head -c {event['size']}"], check=True
+    ).returncode,
+    "print_later": lambda event, context: subprocess.Popen(
+        ["/bin/sh", "-c", "read line; echo from a process left behind; echo done >&3"],
+        stdin=os.open(event["start"], os.O_RDWR),
+        pass_fds=[os.dup2(os.open(event["end"], os.O_RDWR), 3)],
+    ).pid,
     "stdin": lambda event, context: sys.stdin.read(),
     "open_files": lambda event, context: list_open_files(event["command"]),
     "fork": lambda event, context: fork_and_return(),
@@ -145,7 +161,9 @@ def make_runner(tmp_path: Path) -> Iterator[RunnerMaker]:
     """Make runners of a module written to `tmp_path`; close them at the end."""
     runners = []
 
-    def make(source: str = USER_MODULE, **changes: Any) -> Runner:
+    def make(
+        source: str = USER_MODULE, on_print: PrintSink = write_to_stderr, **changes: Any
+    ) -> Runner:
         (tmp_path / "user_tasks.py").write_text(source)
         settings: dict[str, Any] = {
             "handler": "user_tasks.handle",
@@ -156,7 +174,7 @@ def make_runner(tmp_path: Path) -> Iterator[RunnerMaker]:
             "function_name": "pricer",
             "memory_mib": 512,
         }
-        runner = Runner(RunnerSettings(**(settings | changes)))
+        runner = Runner(RunnerSettings(**(settings | changes)), on_print)
         runners.append(runner)
         return runner
 

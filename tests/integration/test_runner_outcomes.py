@@ -260,16 +260,7 @@ class TestRefusals:
         assert message.startswith("The task's input is not JSON: ")
 
 
-class TestPrints:
-    def test_prints(self, make_runner: RunnerMaker, capfd: pytest.CaptureFixture[str]) -> None:
-        """Whatever a task prints, by any way, goes to descriptor 2 and harms no result."""
-        outcomes = run(make_runner(), do("print"), add(1, 2))
-        assert [o.result for o in outcomes] == [b"null", b"3"]
-        written = capfd.readouterr()
-        assert written.out == ""
-        ways = {"print", "stderr", "write", "printf", "shell"}
-        assert set(written.err.splitlines()) == {f"from {way}" for way in ways}
-
+class TestProcess:
     def test_stdin(self, make_runner: RunnerMaker) -> None:
         """Standard input is empty."""
         assert run(make_runner(), do("stdin"))[0].result == b'""'

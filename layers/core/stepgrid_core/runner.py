@@ -7,7 +7,7 @@
 It is the real `ports.TaskRunner`. A task fails alone: an exception, exit, crash, timeout, memory
 kill or bad result becomes its `TaskOutcome`, a dead child is replaced, and the rest of the batch
 runs on. The child is a fresh interpreter in its own session, kept warm between batches; what users
-print goes to descriptor 2.
+print leaves as lines that know their task (see `runner_prints`).
 
 This module must not know about sessions, storage or AWS, and reads no environment: everything comes
 by argument. The memory limit and the kernel's own kill of an orphaned child exist on Linux only; on
@@ -32,6 +32,7 @@ from stepgrid_core.runner_failures import (
     describe_slow_import,
     describe_timeout,
 )
+from stepgrid_core.runner_prints import PrintReader, PrintSink, write_to_stderr
 from stepgrid_core.runner_process import ChildProcess
 from stepgrid_core.runner_protocol import (
     FINISHED,
@@ -61,9 +62,13 @@ _IDLE_DEATHS = 3
 class Runner:
     """One child process, replaced when it dies. One run at a time; `stop` from any thread."""
 
-    def __init__(self, settings: RunnerSettings) -> None:
-        """Prepare; the first run, or `start`, starts the child."""
+    def __init__(self, settings: RunnerSettings, on_print: PrintSink = write_to_stderr) -> None:
+        """Prepare; the first run, or `start`, starts the child.
+
+        `on_print` gets every line that user code prints, by any way; called in `run`.
+        """
         self._settings = settings
+        self._on_print = on_print
         self._page_fd = open_anonymous_file(Page.SIZE_BYTES)
         self._page = Page(self._page_fd)
         self._child: ChildProcess | None = None
@@ -113,6 +118,8 @@ class Runner:
         finally:
             if pending:
                 self._discard_child()
+            elif self._child:
+                self._finish_prints(self._child)
 
     def stop(self) -> None:
         """Kill the child's process group now, for good. Safe from any thread, at any time."""
@@ -154,6 +161,8 @@ class Runner:
         """Run until the batch has ended or the child has."""
         count = len(pending)
         self._page.reset()
+        child.drain_prints()
+        child.prints.begin(tuple(pending))
         child.send(_encode_tasks(pending, timeout_seconds))
         while pending:
             replies = child.exchange(self._choose_wait(timeout_seconds))
@@ -164,6 +173,10 @@ class Runner:
                 yield from self._bury(child, pending, count, timeout_seconds)
                 return
             yield None
+
+    def _finish_prints(self, child: ChildProcess) -> None:
+        child.drain_prints()
+        child.prints.finish(self._page.started_count)
 
     def _bury(
         self, child: ChildProcess, pending: deque[TaskInput], count: int, timeout_seconds: float
@@ -225,6 +238,7 @@ class Runner:
                 search_path=settings.search_path,
                 environment=settings.environment,
                 page_fd=self._page_fd,
+                make_prints=lambda token: PrintReader(token, self._page, self._on_print),
             )
         except OSError as exc:
             raise RunnerStartError(f"Can't start the process of {settings.handler}: {exc}") from exc
@@ -260,9 +274,11 @@ class Runner:
 
     def _discard_child(self) -> None:
         with self._lock:
-            if self._child:
-                self._child.close()
-            self._child = None
+            child, self._child = self._child, None
+        if child:
+            child.end()
+            self._finish_prints(child)
+            child.close()
 
 
 def _encode_tasks(tasks: Iterable[TaskInput], timeout_seconds: float) -> Iterator[bytes]:

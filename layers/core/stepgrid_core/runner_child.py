@@ -34,6 +34,7 @@ from stepgrid_core.runner_failures import (
     describe_exception,
     describe_result,
 )
+from stepgrid_core.runner_marks import PrintMarker
 from stepgrid_core.runner_protocol import (
     BATCH_HEADER,
     FAILED,
@@ -125,12 +126,14 @@ class Channel:
 class TaskLoop:
     """Runs the tasks of each batch in order, until the runner hangs up."""
 
-    def __init__(self, launch: Launch, channel: Channel, page: Page, handler: Handler) -> None:
+    def __init__(
+        self, launch: Launch, channel: Channel, page: Page, prints: PrintMarker, handler: Handler
+    ) -> None:
         self._launch = launch
         self._channel = channel
         self._page = page
+        self._prints = prints
         self._handler = handler
-        self._stdout = sys.stdout
         self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
         # Not ASCII: a result in another script would be several times as long.
         self._encode = json.JSONEncoder(
@@ -157,8 +160,9 @@ class TaskLoop:
         if self._channel.disowned:
             os._exit(1)  # a fork that came back from the handler
         milliseconds = (time.monotonic() - started_at) * 1000
-        # Before the write: it may wait for the runner, and that is not the task's time.
+        # Before the writes: they may wait for the runner, and that is not the task's time.
         self._page.mark_idle()
+        self._prints.mark(number, milliseconds)
         self._channel.reply(kind, milliseconds, body)
 
     def _await_permit(self) -> float:
@@ -170,7 +174,6 @@ class TaskLoop:
     def _run_task(self, line: bytes, context: TaskContext) -> tuple[bytes, bytes]:
         try:
             body = self._encode_result(self._handler(self._decode_line(line), context))
-            self._flush_prints()
         except BaseException as exc:  # sys.exit and KeyboardInterrupt end the task, not the child
             return FAILED, self._encode_fault(exc)
         return FINISHED, body
@@ -196,11 +199,6 @@ class TaskLoop:
 
     def _encode_fault(self, exc: BaseException) -> bytes:
         return encode_fault(describe_exception(exc, self._launch.memory_limit_bytes))
-
-    def _flush_prints(self) -> None:
-        # The user may have closed it, or the reader of the log may be gone: not the task's fault.
-        with contextlib.suppress(OSError, ValueError):
-            self._stdout.flush()
 
 
 def encode_fault(fault: Fault) -> bytes:
@@ -231,6 +229,7 @@ def main() -> None:
     _prepare_process(launch)
     page = Page(launch.page_fd)
     os.close(launch.page_fd)
+    prints = PrintMarker(launch, page)
     try:
         handler = load_handler(launch.handler)
     except BaseException as exc:  # a module may also call sys.exit
@@ -238,7 +237,7 @@ def main() -> None:
         channel.reply(REFUSED, 0.0, encode_fault(fault))
         return
     channel.reply(READY)
-    TaskLoop(launch, channel, page, handler).run()
+    TaskLoop(launch, channel, page, prints, handler).run()
 
 
 def _die_with_runner(lifeline_fd: int) -> None:
@@ -264,8 +263,6 @@ def _prepare_process(launch: Launch) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     faulthandler.enable(launch.crash_fd, all_threads=False)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
     if sys.platform == "linux":
         _limit_memory(launch.memory_limit_bytes)
 

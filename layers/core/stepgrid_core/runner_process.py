@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stepgrid_core.runner_failures import TRACEBACK_LIMIT_BYTES
+from stepgrid_core.runner_prints import STREAMS, PrintReader, Stream
 from stepgrid_core.runner_protocol import Reply, ReplyReader, open_anonymous_file
 
 _CHILD_MODULE = "stepgrid_core.runner_child"
@@ -24,6 +25,7 @@ _CORE_PATH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _READ_BYTES = 256 * 1024
 _WRITE_BYTES = 256 * 1024
 _PIPE_BYTES = 1024 * 1024
+_TOKEN_BYTES = 16
 
 
 class ChildProcess:
@@ -36,6 +38,7 @@ class ChildProcess:
         search_path: Sequence[str],
         environment: Mapping[str, str],
         page_fd: int,
+        make_prints: Callable[[bytes], PrintReader],
     ) -> None:
         """Start the child; it reports when its handler is imported.
 
@@ -44,11 +47,15 @@ class ChildProcess:
             search_path: goes first on the child's sys.path, before the standard library.
             environment: all of the child's environment but PYTHONPATH.
             page_fd: descriptor of the shared page.
+            make_prints: makes the reader of what is printed, from the token of its marks.
 
         Raises:
             OSError: the system can't start another process.
         """
         self._request_fd = self._reply_fd = self._lifeline_fd = self._crash_fd = -1
+        self._print_fds: dict[Stream, int] = {}
+        token = os.urandom(_TOKEN_BYTES)
+        self.prints = make_prints(token)
         self._lock = threading.Lock()
         self._returncode: int | None = None
         self._reader = ReplyReader()
@@ -58,12 +65,17 @@ class ChildProcess:
         self.hung_up = False
         try:
             with contextlib.ExitStack() as inherited:
+                outputs = self._open_outputs(inherited)
                 fds = self._open_pipes(inherited) | {"page_fd": page_fd}
-                self._process = _start(dict(launch) | fds, search_path, environment)
+                fds |= {f"{stream}_fd": fd for stream, fd in self._print_fds.items()}
+                told = dict(launch) | fds | {"print_token": token.hex()}
+                self._process = _start(told, search_path, environment, outputs)
         except OSError:
             self._close_files()
             raise
         self._selector.register(self._reply_fd, selectors.EVENT_READ)
+        for stream, fd in self._print_fds.items():
+            self._selector.register(fd, selectors.EVENT_READ, stream)
 
     def send(self, chunks: Iterator[bytes]) -> None:
         """Queue bytes for the child; `exchange` writes them. What was queued before must be out."""
@@ -77,13 +89,17 @@ class ChildProcess:
         Writing never blocks, so a child that waits until its reply is read can't hold us up.
         """
         replies: list[Reply] = []
-        ready = self._selector.select(wait_seconds)
-        for key, _ in ready:
+        spoke = False
+        for key, _ in self._selector.select(wait_seconds):
+            if key.data is not None:
+                self.prints.read(key.data, key.fd)
+                continue
+            spoke = True
             if key.fd == self._reply_fd:
                 replies += self._read()
             else:
                 self._write()
-        if not ready:
+        if not spoke:
             self.hung_up = self.hung_up or self._has_exited()
         return replies
 
@@ -94,6 +110,10 @@ class ChildProcess:
             while data := os.read(self._reply_fd, _READ_BYTES):
                 replies += self._reader.feed(data)
         return replies
+
+    def drain_prints(self) -> None:
+        """Read what has been printed by now."""
+        self.prints.drain(self._print_fds)
 
     def end(self) -> int:
         """Kill the process group, wait for the child and return its code as `subprocess` does.
@@ -144,9 +164,21 @@ class ChildProcess:
             "crash_fd": self._crash_fd,
         }
 
+    def _open_outputs(self, inherited: contextlib.ExitStack) -> tuple[int, int]:
+        """The write ends of two pipes for what is printed."""
+        ends = []
+        for stream in STREAMS:
+            self._print_fds[stream], end = os.pipe()
+            inherited.callback(os.close, end)
+            os.set_blocking(self._print_fds[stream], False)
+            _enlarge_pipe(end)
+            ends.append(end)
+        return ends[0], ends[1]
+
     def _close_files(self) -> None:
         self._selector.close()
-        for fd in (self._request_fd, self._reply_fd, self._lifeline_fd, self._crash_fd):
+        fds = (self._request_fd, self._reply_fd, self._lifeline_fd, self._crash_fd)
+        for fd in (*fds, *self._print_fds.values()):
             with contextlib.suppress(OSError):
                 os.close(fd)
 
@@ -179,14 +211,18 @@ class ChildProcess:
 
 
 def _start(
-    launch: Mapping[str, Any], search_path: Sequence[str], environment: Mapping[str, str]
+    launch: Mapping[str, Any],
+    search_path: Sequence[str],
+    environment: Mapping[str, str],
+    outputs: tuple[int, int],
 ) -> subprocess.Popen[bytes]:
     path = [*search_path, *([] if _CORE_PATH in search_path else [_CORE_PATH])]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         # -P: the working directory is not on sys.path unless the search path names it.
         [sys.executable, "-P", "-m", _CHILD_MODULE, json.dumps(launch)],
         stdin=subprocess.DEVNULL,
-        stdout=2,  # what the task prints must not reach our stdout; stderr is inherited
+        stdout=outputs[0],
+        stderr=outputs[1],
         env={**environment, "PYTHONPATH": os.pathsep.join(path)},
         pass_fds=[value for name, value in launch.items() if name.endswith("_fd")],
         start_new_session=True,

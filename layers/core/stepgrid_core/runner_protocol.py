@@ -5,8 +5,9 @@ one frame per task, in the order of the batch; before the first batch one READY 
 Every frame carries its length, so several may travel in one write.
 
 The page holds what must be known without a message: how many tasks of the batch have started, when
-the running one started, and until when a task may start. It must not know what a task is for, and
-it imports only the standard library: the child loads it before any user code.
+the running one started, until when a task may start, and how often prints were read. This module
+must not know what a task is for, and imports only the standard library: the child loads it before
+any user code.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ BATCH_HEADER = struct.Struct("<Id")
 TASK_HEADER = struct.Struct("<IHQ")
 #: Kind, milliseconds, bytes of the body.
 REPLY_HEADER = struct.Struct("<cdQ")
+#: After the child's token, in the stream of prints: number of the task that printed (from 1).
+PRINT_MARK = struct.Struct("<I")
 
 #: The handler is imported. No body.
 READY = b"R"
@@ -51,6 +54,11 @@ class Launch:
     lifeline_fd: int
     page_fd: int
     crash_fd: int
+    #: read ends of what the child prints to, so that it sees whether something is in there
+    stdout_fd: int
+    stderr_fd: int
+    #: hexadecimal; begins every mark in the prints
+    print_token: str
 
 
 class Reply(NamedTuple):
@@ -94,7 +102,7 @@ class ReplyReader:
 
 
 class Page:
-    """Three 8-byte words in memory that the runner and its child both map.
+    """Four 8-byte words in memory that the runner and its child both map.
 
     Each word is stored and loaded in one machine instruction. No reader relies on the order of two
     words while the child is alive: arm64 may show them in either order.
@@ -124,6 +132,21 @@ class Page:
     def started_at(self) -> float:
         """Monotonic seconds at which the running task started; 0 while none runs."""
         return self._words[2]
+
+    @property
+    def running(self) -> tuple[int, float] | None:
+        """Number and start of the task that runs; None while none does."""
+        started_at = self.started_at
+        return (self.started_count, started_at) if started_at else None
+
+    @property
+    def drain_count(self) -> float:
+        """How often the runner was about to read prints. Written by the runner."""
+        return self._words[3]
+
+    def count_drain(self) -> None:
+        """Say that a read of prints comes next."""
+        self._words[3] += 1
 
     def mark_started(self, count: int, at_monotonic: float) -> None:
         """Record that the task number `count` (from 1) starts."""

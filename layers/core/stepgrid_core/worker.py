@@ -18,7 +18,7 @@ from .invocation import Invocation
 from .ports import TaskRunner
 from .runner import Runner, RunnerSettings
 from .settings import WorkerSettings
-from .telemetry import logger
+from .telemetry import log_print, logger
 from .wiring import Grid, aws_grid
 
 #: Left of the environment's memory for this process, its buffers and the interpreter.
@@ -68,5 +68,6 @@ def _runner() -> Runner:
             result_limit_bytes=settings.STEPGRID_RESULT_LIMIT_BYTES,
             function_name=settings.AWS_LAMBDA_FUNCTION_NAME,
             memory_mib=memory_mib,
-        )
+        ),
+        on_print=log_print,
     )

@@ -1,0 +1,61 @@
+"""What leaves a function: lines of JSON that belong together by session_id and task."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stepgrid_core.ports import TaskInput
+from stepgrid_core.runner_prints import PrintedLine
+from stepgrid_core.telemetry import EVENT_BYTES, log_print, logger
+
+TASK = TaskInput(index=7, task_id="ses_7", attempt=2, line=b'{"secret": 1}')
+
+
+@pytest.fixture(autouse=True)
+def keys() -> Iterator[None]:
+    logger.append_keys(session_id="ses", chunk=3)
+    yield
+    logger.remove_keys(["session_id", "chunk"])
+
+
+def emit(capsys: pytest.CaptureFixture[str], line: PrintedLine) -> dict[str, Any]:
+    log_print(line)
+    (written,) = capsys.readouterr().out.splitlines()
+    event: dict[str, Any] = json.loads(written)
+    return event
+
+
+def test_a_print_is_known_by_session_and_task(capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON line, with session, chunk, task, attempt, stream and place; never the input."""
+    event = emit(capsys, PrintedLine(TASK, "stderr", 4, "half way"))
+    assert event == {
+        "level": "INFO",
+        "message": "half way",
+        "service": logger.service,
+        "printed": "stderr",
+        "line": 4,
+        "session_id": "ses",
+        "chunk": 3,
+        "task": 7,
+        "attempt": 2,
+    }
+
+
+def test_a_print_outside_of_tasks_names_no_session(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be another owner's: a process that an earlier session left behind."""
+    event = emit(capsys, PrintedLine(None, "stdout", 0, "imported"))
+    assert event["message"] == "imported"
+    assert not event.keys() & {"session_id", "chunk", "task", "attempt"}
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\0", "\U0001f600"])
+def test_a_long_line_is_cut(capsys: pytest.CaptureFixture[str], character: str) -> None:
+    """An event stays within CloudWatch's limit however its text is escaped, and says so."""
+    log_print(PrintedLine(TASK, "stdout", 0, character * 500_000))
+    (written,) = capsys.readouterr().out.splitlines()
+    assert len(written.encode()) <= EVENT_BYTES
+    event = json.loads(written)
+    assert event["cut_from_characters"] == 500_000
+    assert set(event["message"]) == {character}
