@@ -32,12 +32,14 @@ check: $(READY) ## lint, types, import rules, templates, generated documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m stepgrid_core.openapi | diff - docs/openapi.json
+	$(BIN)/python -m stepgrid_core.event_detail | diff - docs/events.schema.json
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template template.yaml
 
 fmt: $(READY) ## format the code and write the generated documents
 	$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/python -m stepgrid_core.openapi > docs/openapi.json
+	$(BIN)/python -m stepgrid_core.event_detail > docs/events.schema.json
 
 build: $(READY) ## build the functions and the layer for AWS
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build --parallel

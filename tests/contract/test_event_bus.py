@@ -6,6 +6,7 @@ import pytest
 
 from stepgrid_core.aws.event_bus import AwsEventBus
 from stepgrid_core.records import Session
+from stepgrid_core.session_events import accepted, ended, progressed, started
 from stepgrid_core.states import SessionState, TaskState
 
 from .aws_stack import AwsStack
@@ -33,27 +34,36 @@ def test_the_world_is_told_that_a_session_is_closed(
 ) -> None:
     """An event names the session, how it ended and whose it is."""
     session = closed_session(verdict=verdict)
-    events.bus.publish(session)
-    assert events.received() == [(session.session_id, verdict.value, OWNER)]
+    events.bus.publish([ended(session)])
+    assert events.received() == [(f"{session.session_id}:{verdict}", OWNER)]
+
+
+def test_several_events_go_out_together(events: EventBench) -> None:
+    """Each of up to ten events of one call arrives by itself."""
+    session = make_session()
+    steps = [progressed(session, percent, [], NOW) for percent in range(10, 90, 10)]
+    news = [accepted(session), started(session), *steps]
+    events.bus.publish(news)
+    assert sorted(events.received()) == sorted((each.event_id, OWNER) for each in news)
 
 
 def test_publishing_again_is_no_error(events: EventBench) -> None:
-    """At least once: a repeated event arrives too, and can be told by its session id."""
-    session = closed_session()
-    events.bus.publish(session)
-    events.bus.publish(session)
+    """At least once: a repeated event arrives too, and can be told by its event id."""
+    event = ended(closed_session())
+    events.bus.publish([event])
+    events.bus.publish([event])
     received = events.received()
     assert received
-    assert {session_id for session_id, _, _ in received} == {session.session_id}
+    assert {event_id for event_id, _ in received} == {event.event_id}
 
 
 def test_every_session_has_its_own_event(events: EventBench) -> None:
     """Events of different sessions don't replace each other."""
     sessions = [closed_session("first"), closed_session("second")]
     for session in sessions:
-        events.bus.publish(session)
-    received = [session_id for session_id, _, _ in events.received()]
-    assert sorted(received) == sorted(session.session_id for session in sessions)
+        events.bus.publish([ended(session)])
+    received = [event_id for event_id, _ in events.received()]
+    assert sorted(received) == sorted(ended(session).event_id for session in sessions)
 
 
 def test_an_event_on_aws_can_be_filtered_without_reading_the_table(stack: AwsStack) -> None:
@@ -61,7 +71,7 @@ def test_an_event_on_aws_can_be_filtered_without_reading_the_table(stack: AwsSta
     bus = AwsEventBus(stack.create_bus())
     queue_url = stack.create_queue_of_events()
     session = closed_session()
-    bus.publish(session)
+    bus.publish([ended(session)])
     (event,) = receive_events(queue_url)
     assert event["source"] == "stepgrid"
     assert event["detail-type"] == "Session finished"

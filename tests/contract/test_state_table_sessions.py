@@ -206,11 +206,31 @@ def test_a_closed_session_is_due_until_it_is_announced(table: StateTable, sessio
     assert table.due_sessions(FAR, 10) == []
 
 
+# --- raise_progress -------------------------------------------------------------------------------
+
+
+def test_each_step_is_raised_once(table: StateTable, session: Session) -> None:
+    """Only the first to reach a step gets the session, and a lower step comes too late."""
+    session_id = session.session_id
+    assert table.raise_progress(session_id, 10) == session
+    assert table.raise_progress(session_id, 10) is None
+    assert table.raise_progress(session_id, 40) == session
+    assert table.raise_progress(session_id, 30) is None
+    assert read(table, session) == session
+
+
+def test_a_closed_session_makes_no_progress(table: StateTable, session: Session) -> None:
+    """A straggler's news is not told after the end."""
+    close(table, session)
+    assert table.raise_progress(session.session_id, 90) is None
+
+
 def test_writes_to_an_unknown_session_create_nothing(table: StateTable) -> None:
     """What comes after a delete, or for an id that never was, leaves no trace."""
     session = make_session()
     assert not table.mark_dispatched(session.session_id, 2, NOW, NOW)
     assert close(table, session) is None
+    assert table.raise_progress(session.session_id, 10) is None
     table.mark_cancelling(session.session_id, NOW)
     table.postpone(session.session_id, NOW)
     table.postpone(session.session_id, None)

@@ -4,7 +4,7 @@ Submit, run, commit, close and cancel are cut off at every call that they make, 
 then the client repeats itself, or only the sweeper is left. Either way the promises hold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose
 from stepgrid_core.outputs import read_output
 from stepgrid_core.records import Session
-from stepgrid_core.states import SessionState, TaskState
+from stepgrid_core.session_events import SessionEvent, ended
+from stepgrid_core.states import EventKind, SessionState, TaskState
 from stepgrid_core.submission import submit
 from stepgrid_core.wiring import Grid
 
@@ -110,7 +111,7 @@ def check_finished(memory: InMemoryGrid, kind: str) -> None:
     (session,) = sessions(memory)
     assert session.verdict is SessionState.FINISHED
     assert results(memory, session) == KINDS[kind]["tasks"]
-    assert session.session_id in {event.session_id for event in memory.events.published}
+    assert ended(session).event_id in {event.event_id for event in memory.events.published}
     assert memory.table.due_sessions(memory.clock.now() + 1e9, 10) == []
 
 
@@ -220,7 +221,7 @@ def test_a_session_whose_submit_was_cut_off_can_be_cancelled(kind: str) -> None:
 class DeafBus:
     """An event bus that takes nothing."""
 
-    def publish(self, session: Session) -> None:
+    def publish(self, events: Sequence[SessionEvent]) -> None:
         raise Unavailable("no room on the bus")
 
 
@@ -234,4 +235,5 @@ def test_a_lost_event_costs_nothing_but_itself() -> None:
     assert memory.events.published == []
     memory.clock.advance(61)
     memory.sweep()
-    assert [event.session_id for event in memory.events.published] == [session.session_id]
+    (event,) = memory.events.published
+    assert (event.session_id, event.kind) == (session.session_id, EventKind.CANCELLED)

@@ -27,7 +27,7 @@ from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.outputs import read_output
 from stepgrid_core.records import count
-from stepgrid_core.states import TERMINAL_SESSIONS, TaskState
+from stepgrid_core.states import TERMINAL_EVENTS, TERMINAL_SESSIONS, TaskState
 from stepgrid_core.submission import submit
 
 OWNER, STRANGER = "owner", "stranger"
@@ -231,7 +231,8 @@ class Grid(RuleBasedStateMachine):
             self.memory.run()
             self.memory.clock.advance(400)
             self.memory.sweep()
-        announced = {session.session_id for session in self.memory.events.published}
+        published = self.memory.events.published
+        announced = {each.session_id for each in published if each.kind in TERMINAL_EVENTS}
         for session in self._all():
             state = describe(self.grid, OWNER, session.session_id).state
             assert state in TERMINAL_SESSIONS

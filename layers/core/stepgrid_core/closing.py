@@ -9,7 +9,7 @@ reports its end seconds after its last child.
 
 from collections.abc import Sequence
 
-from .errors import Unavailable
+from .announcement import announce_if_possible
 from .ports import StateTable
 from .records import Session, Shard, count, verdict
 from .states import TaskState
@@ -17,17 +17,22 @@ from .telemetry import logger
 from .wiring import Grid
 
 
-def shard_changed(grid: Grid, shard: Shard, shards: int) -> None:
-    """Call after every write that may have ended a shard; `shards` is how many the session has."""
+def shard_changed(grid: Grid, shard: Shard, shards: int) -> int:
+    """Call after every write that may have ended a shard; `shards` is how many the session has.
+
+    Answers how many have ended, as far as this write tells: 0 if its own shard has not.
+    """
     if not shard.terminal:
-        return
+        return 0
     if shards == 1:
         close(grid, [shard])
-        return
+        return 1
     # Not the session's own end, which a worker does not know: a little later does no harm.
     expires_at = int(grid.clock.now()) + grid.settings.retention_days * 86_400
-    if grid.table.latch(shard.session_id, shard.number, expires_at) >= shards:
+    ended = grid.table.latch(shard.session_id, shard.number, expires_at)
+    if ended >= shards:
         close(grid, grid.table.read_shards(shard.session_id))
+    return ended
 
 
 def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
@@ -40,27 +45,9 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
     )
     if session is not None:
         logger.info("session closed", session_id=session.session_id, state=session.verdict)
-        _announce_if_possible(grid, session)
+        announce_if_possible(grid, session)
         _learn(grid.table, session, sum(chunk.milliseconds for chunk in chunks))
     return session
-
-
-def _announce_if_possible(grid: Grid, session: Session) -> None:
-    """An event is a hint: without it the close still stands, and the session stays due."""
-    try:
-        announce(grid, session)
-    except Unavailable as error:
-        logger.warning(
-            "closing not announced, the sweeper will",
-            session_id=session.session_id,
-            reason=str(error),
-        )
-
-
-def announce(grid: Grid, session: Session) -> None:
-    """Publish the closing; only then the sweeper may forget the session."""
-    grid.events.publish(session)
-    grid.table.postpone(session.session_id, None)
 
 
 def _learn(table: StateTable, session: Session, milliseconds: int) -> None:

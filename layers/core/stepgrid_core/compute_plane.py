@@ -29,6 +29,7 @@ from .ledger import TaskLedger
 from .names import CHUNKS_PER_SHARD, output_key, shard_of
 from .planning import EXPRESS_CHUNK_SECONDS
 from .ports import TaskRunner
+from .progress import Commit, report_progress
 from .records import Chunk, Output, Shard
 from .states import ChunkState
 from .telemetry import logger
@@ -289,9 +290,11 @@ class _Run:
         committed = records.commit(self._chunk, ledger.settled(output))
         if not committed.terminal and self._past_deadline():
             committed = records.release(committed, ChunkState.EXPIRED)
+        before = self._chunk
         self._write(committed, inline)
         logger.debug("chunk committed", **self._who())
-        shard_changed(self._grid, self._shard, self._facts.shards)
+        ended = shard_changed(self._grid, self._shard, self._facts.shards)
+        report_progress(self._grid, Commit(self._facts, before, self._shard, self._slot, ended))
         return "ended" if committed.terminal or self._settles_later() else "again"
 
     def _settles_later(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from .names import CLIENT_TOKEN, UPLOAD_ID, WORKER_NAME
-from .states import SessionState, TaskState
+from .states import EventKind, SessionState, TaskState
 
 CONTRACT_VERSION = "1.0"
 #: Lambda's hard limit is 900 s; 60 s stay for starting, handing back and committing
@@ -203,6 +203,31 @@ class SessionDescription(Response):
     execution: str | None = Field(None, description="ARN of its newest state machine execution")
     name: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
+
+
+class SessionEvent(SessionDescription):
+    """News of a session, as a subscription hands it out: the session as it was at that moment.
+
+    It may come twice (drop what has a known `event_id`), late (`sequence` rises within a session)
+    or never (the session itself is the truth).
+    """
+
+    contract_version: str = CONTRACT_VERSION
+    event_id: str = Field(description="the same for every repeat of the same event")
+    kind: EventKind
+    sequence: int = Field(ge=0, le=100, description="of the session's events; 100: it has ended")
+    at: float = Field(description="epoch seconds")
+    percent: int | None = Field(
+        None, ge=1, le=99, description="of progressed: at least so many of its tasks are settled"
+    )
+
+
+class BusEvent(SessionEvent):
+    """The `detail` of an event on the bus. Its `source` is stepgrid, its detail-type `Session` and
+    the kind, and its only resource the session's id.
+    """
+
+    owner: str = Field(description="the verified identity that the session belongs to")
 
 
 class SessionSummary(Response):

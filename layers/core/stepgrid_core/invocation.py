@@ -28,6 +28,7 @@ class SessionFacts:
     max_attempts: int
     watch_seconds: float
     deadline_at: float
+    dispatched_at: float = 0.0
 
     def tasks_in(self, chunk: int) -> int:
         return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
@@ -60,6 +61,7 @@ def facts_of(session: Session) -> SessionFacts:
         max_attempts=session.max_attempts,
         watch_seconds=session.watch_seconds,
         deadline_at=session.deadline_at,
+        dispatched_at=session.dispatched_at,
     )
 
 

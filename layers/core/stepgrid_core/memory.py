@@ -15,6 +15,7 @@ from .names import execution_name
 from .names import session_id as make_session_id
 from .ports import Dispatch, ExecutionState, Page, StoredObject, Swap, Worker
 from .records import Chunk, Session, Shard
+from .session_events import SessionEvent
 from .states import SessionState, TaskState
 
 
@@ -48,6 +49,7 @@ class MemoryStateTable:
         self._shards: dict[str, dict[int, Shard]] = {}
         self._latched: dict[str, set[int]] = {}
         self._task_seconds: dict[str, float] = {}
+        self._progress: dict[str, int] = {}
 
     def create_session(self, session: Session, blob: bytes) -> Session:
         with self._lock:
@@ -133,6 +135,14 @@ class MemoryStateTable:
             if session is not None and session.verdict is None:
                 self._sessions[session_id] = replace(session, cancelling=True)
                 self._due[session_id] = due_at
+
+    def raise_progress(self, session_id: str, percent: int) -> Session | None:
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is None or session.verdict or self._progress.get(session_id, 0) >= percent:
+                return None
+            self._progress[session_id] = percent
+            return session
 
     def close_session(
         self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
@@ -301,7 +311,7 @@ class MemoryDispatcher:
 class MemoryEventBus:
     """Keeps what was published."""
 
-    published: list[Session] = field(default_factory=list)
+    published: list[SessionEvent] = field(default_factory=list)
 
-    def publish(self, session: Session) -> None:
-        self.published.append(session)
+    def publish(self, events: Sequence[SessionEvent]) -> None:
+        self.published.extend(events)

@@ -24,6 +24,11 @@ def task_id(session: str, index: int) -> str:
     return f"{session}_{index}"
 
 
+def event_id(session: str, kind: str, percent: int | None = None) -> str:
+    """The same event always has the same id: that makes repeats known as such."""
+    return f"{session}:{kind}" if percent is None else f"{session}:{kind}:{percent}"
+
+
 def owner_folder(owner: str) -> str:
     """Identities hold characters that object keys should not, and are nobody's business."""
     return hashlib.sha256(f"owner\n{owner}".encode()).hexdigest()[:24]

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from .data_plane import TaskFault
 from .records import Chunk, Session, Shard
+from .session_events import SessionEvent
 from .states import SessionState, TaskState
 
 T = TypeVar("T")
@@ -86,6 +87,9 @@ class StateTable(Protocol):
 
     def mark_cancelling(self, session_id: str, due_at: float) -> None:
         """So that a cancel which dies half-way is finished by the sweeper."""
+
+    def raise_progress(self, session_id: str, percent: int) -> Session | None:
+        """Only who raises it first so far gets the session, and only while it is open."""
 
     def close_session(
         self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
@@ -187,8 +191,12 @@ class Dispatcher(Protocol):
 
 
 class EventBus(Protocol):
-    def publish(self, session: Session) -> None:
-        """Tell the world that the session is closed: at least once, so consumers drop repeats."""
+    def publish(self, events: Sequence[SessionEvent]) -> None:
+        """Tell the world, all in one request: 1 to 10 events.
+
+        Raises Unavailable if any was not taken. Some of them may be told again then, so consumers
+        drop repeats by `event_id`.
+        """
 
 
 class Clock(Protocol):

@@ -9,11 +9,13 @@ is pure (`next_dispatch`); the rest carries out what was decided.
 
 from collections.abc import Sequence
 
-from .closing import announce, close
+from .announcement import announce, tell
+from .closing import close
 from .ending import complete_shards, end_all
 from .planning import EXPRESS_LIFE_SECONDS
 from .ports import Dispatch, ExecutionState
 from .records import Chunk, Session, Shard, expire_lease
+from .session_events import started
 from .states import ChunkState
 from .telemetry import logger
 from .wiring import Grid
@@ -109,6 +111,8 @@ def _dispatch(grid: Grid, session: Session, number: int, chunks: list[int], now:
         return
     logger.info("session dispatched again", session_id=session.session_id, dispatch=number)
     grid.dispatcher.start(Dispatch(session, number, chunks))
+    if number <= 1:
+        tell(grid, started(session))
 
 
 def release_expired(grid: Grid, shard: Shard, now: float) -> Shard:

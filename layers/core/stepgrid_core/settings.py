@@ -1,5 +1,7 @@
 """What a function is told by its environment, as a typed value. Read once, in wiring."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -15,6 +17,8 @@ class Settings(BaseModel):
     session_machine_arn: str = ""
     burst_machine_arn: str = ""
     stage: str = "local"
+    #: which events go to the bus: "terminal" leaves out accepted, started and progressed
+    session_events: Literal["all", "terminal"] = "all"
     #: what users log in with; empty where a grid has no login
     user_pool_id: str = ""
     user_pool_client_id: str = ""

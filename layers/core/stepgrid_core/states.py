@@ -32,8 +32,27 @@ class SessionState(StrEnum):
     CANCELLED = "cancelled"  #: its owner ended it
 
 
+class EventKind(StrEnum):
+    """What the grid tells about a session; the last three are its terminal states."""
+
+    ACCEPTED = "accepted"  #: stored: it will run
+    STARTED = "started"  #: its first execution was dispatched
+    PROGRESSED = "progressed"  #: another tenth of its tasks is settled
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 TERMINAL_TASKS = frozenset({TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELLED})
 TERMINAL_SESSIONS = frozenset({SessionState.FINISHED, SessionState.FAILED, SessionState.CANCELLED})
+TERMINAL_EVENTS = frozenset(EventKind(state) for state in TERMINAL_SESSIONS)
+TERMINAL_SEQUENCE = 100
+
+
+def event_sequence(kind: EventKind, percent: int | None = None) -> int:
+    """An event's place among those of its session; progressed has its percent, from 10 to 90."""
+    first = {EventKind.ACCEPTED: 0, EventKind.STARTED: 1}
+    return percent or first.get(kind, TERMINAL_SEQUENCE)
 
 
 class ChunkState(StrEnum):

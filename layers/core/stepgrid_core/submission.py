@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .announcement import tell
 from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, UploadRequest
 from .data_plane import Packed, pack
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
@@ -21,6 +22,7 @@ from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES, Workload, plan
 from .ports import Dispatch, Worker
 from .records import InputRef, Session
 from .recovery import revive
+from .session_events import accepted, started
 from .sharding import cut_lines, make_blob, make_shards
 from .telemetry import logger
 from .wiring import Grid
@@ -89,6 +91,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     grid.table.create_shards(stored, make_shards(stored, boundaries))
     lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
     grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
+    tell(grid, accepted(stored), started(stored))
     return stored
 
 

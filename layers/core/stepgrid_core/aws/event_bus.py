@@ -1,16 +1,16 @@
-"""EventBus on EventBridge: one event for a session that closed."""
+"""EventBus on EventBridge."""
 
-import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from .. import telemetry
-from ..description import show
 from ..errors import Unavailable
+from ..event_detail import SOURCE, bus_event, detail_type
 from ..records import Session
-from ..states import TERMINAL_TASKS
+from ..session_events import SessionEvent
+from ..states import TERMINAL_EVENTS, TERMINAL_TASKS
 from .translate import make_client, translated
-
-SOURCE = "stepgrid"
 
 
 class AwsEventBus:
@@ -18,23 +18,27 @@ class AwsEventBus:
         self._name = name
         self._events = make_client("events")
 
-    def publish(self, session: Session) -> None:
-        """Raises Unavailable if the bus did not take it: the sweeper will try again."""
-        description = show(session, session.counts or {})
-        entry = {
+    def publish(self, events: Sequence[SessionEvent]) -> None:
+        """See EventBus.publish; PutEvents takes 10 entries."""
+        what = f"events of session {events[0].session_id}"
+        with translated(what):
+            answer = self._events.put_events(Entries=[self._entry(event) for event in events])
+        if answer["FailedEntryCount"]:
+            reasons = {entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry}
+            raise Unavailable(f"{what} were refused: {', '.join(sorted(reasons))}")
+        for event in events:
+            if event.kind in TERMINAL_EVENTS:
+                _measure(event.session)
+
+    def _entry(self, event: SessionEvent) -> dict[str, Any]:
+        return {
             "EventBusName": self._name,
             "Source": SOURCE,
-            "DetailType": f"Session {description.state}",
-            "Time": datetime.fromtimestamp(session.closed_at or session.created_at, UTC),
-            "Resources": [session.session_id],
-            "Detail": json.dumps({**description.model_dump(mode="json"), "owner": session.owner}),
+            "DetailType": detail_type(event),
+            "Time": datetime.fromtimestamp(event.at, UTC),
+            "Resources": [event.session_id],
+            "Detail": bus_event(event).model_dump_json(),
         }
-        with translated(f"event of session {session.session_id}"):
-            answer = self._events.put_events(Entries=[entry])
-        if answer["FailedEntryCount"]:
-            reason = answer["Entries"][0].get("ErrorCode", "unknown reason")
-            raise Unavailable(f"event of session {session.session_id} was refused: {reason}")
-        _measure(session)
 
 
 def _measure(session: Session) -> None:

@@ -182,6 +182,11 @@ class AwsStateTable:
         values = {"cancelling": True, "due_at": decimal(due_at)}
         self._update(session_key(session_id), values, _OPEN)
 
+    def raise_progress(self, session_id: str, percent: int) -> Session | None:
+        lower = Attr("progress").not_exists() | Attr("progress").lt(percent)
+        item = self._update(session_key(session_id), {"progress": percent}, _OPEN & lower)
+        return None if isinstance(item, _Refused) else rows.read_session(item)
+
     def close_session(
         self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
     ) -> Session | None:
