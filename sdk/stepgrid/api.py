@@ -14,6 +14,7 @@ from stepgrid_core.contract import (
     CancelResponse,
     DeleteResponse,
     Health,
+    LoginDescription,
     ResultPage,
     SessionDescription,
     SessionList,
@@ -39,6 +40,9 @@ class Api:
 
     def health(self) -> Health:
         return self._call(Health, "GET", "/v1/health")
+
+    def describe_login(self) -> LoginDescription:
+        return self._call(LoginDescription, "GET", "/v1/login")
 
     def list_workers(self) -> WorkerList:
         return self._call(WorkerList, "GET", "/v1/workers")

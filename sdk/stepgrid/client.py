@@ -18,7 +18,8 @@ from stepgrid_core.states import SessionState
 from .api import Api, check_id
 from .config import Config, find_config
 from .connection import TRANSFERS, Connection
-from .credentials import find_signer
+from .credentials import Given, find_signer
+from .login import Login
 from .objects import HttpObjects, Objects
 from .options import Options
 from .retry import Clock, SystemClock
@@ -40,18 +41,23 @@ class Grid:
         region: str | None = None,
         config: Config | None = None,
         session: Any = None,
+        username: str | None = None,
+        password: str | None = None,
+        login: Login | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         transport: Transport | None = None,
         objects: Objects | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Find the grid and the credentials; no request is sent.
+        """Find the grid and the credentials. No request is sent, unless there is a username.
 
         endpoint, region: of the grid; see stepgrid.config for where they are found when left out.
         config: both and more, in place of all that. session: a boto3 session whose credentials are
-        to sign. timeout_seconds: of one call with all its retries. transport, objects, clock: how
-        requests and payloads travel, and what time it is, in place of HTTPS and this machine's
-        clock; transport and objects are given together.
+        to sign. username, password: of a user of the grid, who is logged in when this is needed
+        first. login: one that has begun; see stepgrid.login. Where none of these is given,
+        stepgrid.credentials says whose credentials sign. timeout_seconds: of one call with all its
+        retries. transport, objects, clock: how requests and payloads travel, and what time it is,
+        in place of HTTPS and this machine's clock; transport and objects are given together.
 
         Raises ConfigurationError, which says what to do.
         """
@@ -64,7 +70,8 @@ class Grid:
             raise ConfigurationError("give either config, or endpoint and region")
         if transport is None or objects is None:
             self.config = config or find_config(endpoint, region)
-            signer = find_signer(self.config, session)
+            given = Given(login, session, username, password, config is not None)
+            signer = find_signer(self.config, given)
             transport = HttpTransport(
                 self.config.endpoint,
                 signer.region,

@@ -3,6 +3,8 @@
     argument  >  STEPGRID_ENDPOINT, STEPGRID_REGION  >  file STEPGRID_PROFILE
               >  .stepgrid/profile.json here or in a parent folder  >  ~/.stepgrid/profile.json
 
+Whose credentials sign the calls is decided in credentials.
+
 A file that is found by itself counts only as a whole: an endpoint from elsewhere is not called with
 its keys. It knows neither HTTP nor the local cloud.
 """
@@ -10,7 +12,6 @@ its keys. It knows neither HTTP nor the local cloud.
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stepgrid_core.errors import ConfigurationError
+
+from .private_files import write_private_text
 
 #: Of a profile, below a project's folder or the home folder.
 PROFILE_PATH = Path(".stepgrid", "profile.json")
@@ -49,6 +52,10 @@ class Config:
     aws_endpoint_url: str | None = None
     #: the CloudFormation stack that the grid is
     stack_name: str | None = None
+    #: where users log in; the grid is asked (GET /v1/login) when None
+    user_pool_id: str | None = None
+    user_pool_client_id: str | None = None
+    identity_pool_id: str | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.endpoint)
@@ -151,17 +158,8 @@ def write_profile(config: Config, path: Path | None = None) -> Path:
     path: by default in the home folder, where every project finds it. Raises OSError.
     """
     path = path or Path.home() / PROFILE_PATH
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = {name: value for name, value in asdict(config).items() if value is not None}
-    # mkstemp makes the file 0600 from its first moment on
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_private_text(path, json.dumps(content, indent=2) + "\n")
     return path
 
 
@@ -190,4 +188,7 @@ def connect(stack_name: str, region: str | None = None, boto3_session: Any = Non
         region=outputs.get("Region") or client.meta.region_name,
         aws_profile=None if session.profile_name == "default" else session.profile_name,
         stack_name=stack_name,
+        user_pool_id=outputs.get("UserPoolId"),
+        user_pool_client_id=outputs.get("UserPoolClientId"),
+        identity_pool_id=outputs.get("IdentityPoolId"),
     )

@@ -78,7 +78,10 @@ class HttpTransport:
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """endpoint: base address, up to and with `/v1`. credentials: botocore's."""
+        """endpoint: base address, up to and with `/v1`.
+
+        credentials: botocore's; None signs nothing, for the two routes that need no signature.
+        """
         self._base = endpoint.rstrip("/").removesuffix("/v1")
         self._region = region
         self._credentials = credentials
@@ -124,7 +127,7 @@ class HttpTransport:
                 params=query,
                 data=body,
                 headers={"Content-Type": "application/json"} if body is not None else None,
-                auth=self._auth(),
+                auth=self._auth() if self._credentials is not None else None,
                 timeout=time_limits(left_seconds),
                 allow_redirects=False,  # a signature holds for one address
             )

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from stepgrid import Config, ConfigurationError, Grid
 from stepgrid.config import connect, find_config, is_trusted, read_profile, write_profile
-from stepgrid.credentials import find_signer
+from stepgrid.credentials import Given, find_signer
 
 ENDPOINT = "http://127.0.0.1:4566/_aws/execute-api/abc/dev/v1"
 SECRET = "a-secret-that-nobody-may-see"
@@ -197,7 +197,7 @@ def test_keys_of_the_config_sign() -> None:
 def test_boto3_session_wins_over_the_keys() -> None:
     """Grid(session=...) signs as that session, wherever the endpoint comes from."""
     session = boto3.Session("OTHER", "secret", "token", region_name="us-west-2")
-    signer = find_signer(Config(ENDPOINT, None, "AKIA", SECRET), session)
+    signer = find_signer(Config(ENDPOINT, None, "AKIA", SECRET), Given(boto3_session=session))
     frozen = signer.credentials.get_frozen_credentials()
     assert (frozen.access_key, frozen.token, signer.region) == ("OTHER", "token", "us-west-2")
 

@@ -14,6 +14,8 @@
     |  |- InputError               |- WorkerLost     |- SessionTimeout
     |  `- TaskCancelled
     |- PayloadCorrupted            bytes read are not the bytes that were committed
+    |- LoginError                  a user can't be logged in, or not any more
+    |  |- LoginRefused             |- LoginExpired   `- NewPasswordRequired
     |- ConfigurationError          the client does not know where its grid is
     `- LocalCloudError             the local cloud could not be started, deployed or stopped
 
@@ -162,6 +164,22 @@ class TaskCancelled(TaskError):
 
 class PayloadCorrupted(StepgridError):
     """Bytes read from the payload store are not those that were written."""
+
+
+class LoginError(StepgridError):
+    """A user can't be logged in."""
+
+
+class LoginRefused(LoginError):
+    """The username or the password is wrong: the two are told alike."""
+
+
+class LoginExpired(LoginError):
+    """A login has ended: its tokens did, or were revoked, or the user was removed."""
+
+
+class NewPasswordRequired(LoginError):
+    """The user has a temporary password, and has to choose one."""
 
 
 class ConfigurationError(StepgridError):
