@@ -16,6 +16,7 @@ from stepgrid_core.errors import ConfigurationError, InvalidRequest
 from stepgrid_core.states import SessionState
 
 from .api import Api, check_id
+from .common_input import encode_common
 from .config import Config, find_config
 from .connection import TRANSFERS, Connection
 from .credentials import Given, find_signer
@@ -92,6 +93,7 @@ class Grid:
         tasks: Iterable[Any],
         *,
         client_token: str | None = None,
+        common: Any = None,
         **options: Unpack[Options],
     ) -> Session:
         """Submit a session; answers as soon as the grid has accepted it.
@@ -100,15 +102,17 @@ class Grid:
         worker's function gets as its event. They travel as json.dumps writes them: tuples arrive as
         lists, and keys that are numbers, True, False or None as text. client_token: the same token
         and tasks give the same session, so that a program may repeat itself; a new one when left
-        out. options: fields of stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds,
-        task_timeout_seconds, max_attempts, priority, max_concurrency, chunk_size, backend,
-        task_seconds.
+        out. common: a JSON value of up to 64 MiB that all tasks share: it is sent once, kept by
+        warm workers, and read by the worker's function as `context.common`. options: fields of
+        stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds, task_timeout_seconds,
+        max_attempts, priority, max_concurrency, chunk_size, backend, task_seconds.
 
-        Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named),
-        or no tasks at all, before anything is sent; NotFound for an unknown worker; Conflict for a
-        token that was used with other tasks; RequestTooLarge over a quota.
+        Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named), a
+        common input that is none, or no tasks at all, before anything is sent; NotFound for an
+        unknown worker; Conflict for a token that was used with other tasks; RequestTooLarge over a
+        quota.
         """
-        order = make_order(worker, client_token, options)
+        order = make_order(worker, client_token, options, encode_common(common))
         if isinstance(tasks, str | bytes | dict) or not isinstance(tasks, Iterable):
             raise InvalidRequest(
                 f"tasks is one {type(tasks).__name__}; give a list, with one entry for each task"
@@ -123,6 +127,7 @@ class Grid:
         *,
         timeout: float | None = None,
         return_exceptions: bool = False,
+        common: Any = None,
         **options: Unpack[Options],
     ) -> Iterator[Any]:
         """Run a worker over inputs; answers an iterator over the results, in order.
@@ -130,9 +135,12 @@ class Grid:
         The session is submitted before this returns. Each result comes as soon as all before it
         are there; a task that has none raises its error in its place, or hands it out with
         `return_exceptions`. timeout: seconds from the submit to the last result. An iterator that
-        is given up leaves the session running: `sessions` finds it. options: as in `submit`.
+        is given up leaves the session running: `sessions` finds it. common, options: as in
+        `submit`.
         """
-        return self.submit(worker, inputs, **options).stream(return_exceptions, timeout)
+        return self.submit(worker, inputs, common=common, **options).stream(
+            return_exceptions, timeout
+        )
 
     def session(self, session_id: str) -> Session:
         """Attach to a session, from any process. Raises NotFound for one that is not yours."""

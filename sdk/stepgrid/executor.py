@@ -27,6 +27,7 @@ from stepgrid_core.errors import InvalidRequest
 
 from .client import Grid
 from .collector import ResultCollector, Watch
+from .common_input import encode_common
 from .options import Options
 from .outcomes import Outcome, error_of, result_of
 from .submission import check_size, make_order, submit
@@ -113,17 +114,19 @@ class GridExecutor(Executor):
         *,
         batch_seconds: float = BATCH_SECONDS,
         batch_tasks: int = BATCH_TASKS,
+        common: Any = None,
         **options: Unpack[Options],
     ) -> None:
-        """worker: its name. options: of each session, as in Grid.submit. batch_seconds,
+        """worker: its name. common, options: of each session, as in Grid.submit. batch_seconds,
         batch_tasks: a session is sent when its first task has waited so long, or it has so many.
 
-        Raises InvalidRequest for an unknown option.
+        Raises InvalidRequest for an unknown option, or a common input that is not JSON.
         """
         make_order(worker, None, options)
         self._connection = grid.connection
         self._worker = worker
         self._options = options
+        self._common = encode_common(common)
         self._batch_seconds = batch_seconds
         self._batch_tasks = batch_tasks
         self._changed = threading.Condition()
@@ -269,7 +272,7 @@ class GridExecutor(Executor):
         self._open.append(_OpenSession(description.session_id, collector, futures))
 
     def _submit(self, sent: Iterable[_Queued]) -> SessionDescription:
-        order = make_order(self._worker, None, self._options)
+        order = make_order(self._worker, None, self._options, self._common)
         return submit(self._connection, order, (queued.line for queued in sent))
 
 

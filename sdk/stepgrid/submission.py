@@ -24,6 +24,7 @@ from stepgrid_core.data_plane import Packed, pack_lines
 from stepgrid_core.errors import InvalidRequest, RequestTooLarge
 from stepgrid_core.names import CLIENT_TOKEN, WORKER_NAME
 
+from .common_input import CommonInput
 from .connection import Connection
 from .uploads import PART_BYTES, upload
 
@@ -41,9 +42,15 @@ class Order:
     worker: str
     options: SessionOptions
     client_token: str
+    common: CommonInput | None = None
 
 
-def make_order(worker: str, client_token: str | None, options: Mapping[str, Any]) -> Order:
+def make_order(
+    worker: str,
+    client_token: str | None,
+    options: Mapping[str, Any],
+    common: CommonInput | None = None,
+) -> Order:
     """Check what can be checked without the grid. Raises InvalidRequest."""
     if not isinstance(worker, str) or re.match(WORKER_NAME, worker) is None:
         raise InvalidRequest(
@@ -55,7 +62,7 @@ def make_order(worker: str, client_token: str | None, options: Mapping[str, Any]
         raise InvalidRequest(
             f"client_token {token!r} must have 1 to 128 characters of A-Z a-z 0-9 _ . : = @ -"
         )
-    return Order(worker, read_options(options), token)
+    return Order(worker, read_options(options), token, common)
 
 
 def read_options(options: Mapping[str, Any]) -> SessionOptions:
@@ -88,7 +95,7 @@ def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> Sess
             raise InvalidRequest("a session needs at least one task")
         if packed.size <= INLINE_INPUT_BYTES:
             file.seek(0)
-            return connection.api.submit(_inline_body(order, file.read()))
+            return connection.api.submit(_body(connection, order, _inline_tasks(file.read())))
         align(packed, order.options.chunk_size, file)
         uploaded = upload(connection, file, packed.size)
     source = UploadedInput(
@@ -101,7 +108,8 @@ def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> Sess
         stride=packed.stride,
         offsets=packed.offsets,
     )
-    return connection.api.submit(_body(order, "input", source.model_dump_json().encode()))
+    members = {"input": source.model_dump_json().encode()}
+    return connection.api.submit(_body(connection, order, members))
 
 
 def check_size(line: bytes, what: str) -> bytes:
@@ -137,16 +145,19 @@ def align(packed: Packed, chunk_size: int | None, file: BinaryIO) -> None:
         offset += len(line)
 
 
-def _inline_body(order: Order, lines: bytes) -> bytes:
+def _inline_tasks(lines: bytes) -> dict[str, bytes]:
     """The lines become a JSON list: in JSON text a line break can only be one between two tasks."""
-    return _body(order, "tasks", b"[%b]" % lines.rstrip(b"\n").replace(b"\n", b","))
+    return {"tasks": b"[%b]" % lines.rstrip(b"\n").replace(b"\n", b",")}
 
 
-def _body(order: Order, member: str, value: bytes) -> bytes:
-    """A contract.SubmitRequest whose one member is JSON text already."""
+def _body(connection: Connection, order: Order, members: dict[str, bytes]) -> bytes:
+    """A contract.SubmitRequest some of whose members are JSON text already."""
     head = {
         "client_token": order.client_token,
         "worker": order.worker,
         "options": order.options.model_dump(mode="json", exclude_unset=True),
     }
-    return b'%b,"%b":%b}' % (json.dumps(head)[:-1].encode(), member.encode(), value)
+    if order.common is not None:
+        members = members | order.common.member(connection)
+    texts = b"".join(b',"%b":%b' % (name.encode(), text) for name, text in members.items())
+    return json.dumps(head)[:-1].encode() + texts + b"}"

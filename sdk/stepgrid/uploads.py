@@ -38,18 +38,24 @@ def upload(
     """
     if size <= part_bytes:
         file.seek(0)
-        return _upload_whole(connection, file.read(size))
+        return Uploaded(put_whole(connection, UploadRequest.model_validate({}), file.read(size)))
     return _PartUpload(connection, file, size, part_bytes).run()
 
 
-def _upload_whole(connection: Connection, data: bytes) -> Uploaded:
-    target = connection.api.create_upload(UploadRequest.model_validate({}))
+def put_whole(connection: Connection, request: UploadRequest, data: bytes) -> str:
+    """Carry data by one PUT; nothing if the grid answers that it has it. Answers the upload's id.
+
+    Raises what the API and the store raise; a URL that has expired is asked for again once.
+    """
+    target = connection.api.create_upload(request)
     try:
-        connection.objects.put(target.urls[0], data)
+        for url in target.urls:
+            connection.objects.put(url, data)
     except LinkRefused:
-        target = connection.api.create_upload(UploadRequest.model_validate({}))
-        connection.objects.put(target.urls[0], data)
-    return Uploaded(target.upload_id)
+        target = connection.api.create_upload(request)
+        for url in target.urls:
+            connection.objects.put(url, data)
+    return target.upload_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from stepgrid_core.aws.payload_store import URL_SECONDS, AwsPayloadStore
+from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.errors import InvalidRequest, NotFound, PayloadCorrupted
-from stepgrid_core.ports import PayloadStore
+from stepgrid_core.ports import URL_SECONDS, PayloadStore
 
 from .aws_stack import AwsStack
 from .conftest import PayloadBench

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stepgrid_core.ports import TaskInput, TaskOutcome
+from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
 from stepgrid_core.runner import Runner, RunnerSettings
 from stepgrid_core.runner_prints import PrintSink, write_to_stderr
 
@@ -142,6 +142,8 @@ ACTIONS = {
         "attempt": context.attempt,
         "left": context.get_remaining_time_in_millis(),
     },
+    "common": lambda event, context: context.common,
+    "common_id": lambda event, context: [os.getpid(), id(context.common)],
     "signals": lambda event, context: [
         signal.getsignal(signal.SIGTERM) == signal.SIG_DFL,
         signal.getsignal(signal.SIGINT) == signal.default_int_handler,
@@ -195,10 +197,15 @@ def add(a: int, b: int) -> bytes:
     return do("add", a=a, b=b)
 
 
-def run(runner: Runner, *lines: bytes, timeout_seconds: float = 60) -> list[TaskOutcome]:
+def run(
+    runner: Runner,
+    *lines: bytes,
+    timeout_seconds: float = 60,
+    common: CommonInput | None = None,
+) -> list[TaskOutcome]:
     runner.permit(3600)
     tasks = [task(index, line) for index, line in enumerate(lines)]
-    return drop_pauses(runner.run(tasks, timeout_seconds))
+    return drop_pauses(runner.run(tasks, timeout_seconds, common))
 
 
 def drop_pauses(outcomes: Iterable[TaskOutcome | None]) -> list[TaskOutcome]:

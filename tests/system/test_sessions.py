@@ -151,3 +151,18 @@ def test_workers_are_listed_with_their_measured_time(grid: Grid) -> None:
     workers = {worker.name: worker for worker in grid.workers()}
     assert set(workers) == {"mock-compute", "portfolio-pricing"}
     assert workers["mock-compute"].task_seconds is not None
+
+
+@pytest.mark.parametrize("padding", [1, 100_000], ids=["in the request", "uploaded"])
+def test_common_input_reaches_every_task(grid: Grid, padding: int) -> None:
+    """Market data of the session: each trade is priced with it, whichever way it came."""
+    market = {"underlying": 36.0, "volatility": 0.2, "riskFreeRate": 0.06, "maturityYears": 1}
+    market |= {"evaluationDate": "15" + " " * padding + "5 1998"}
+
+    def price(*trades: dict[str, float], common: object = None) -> list[object]:
+        tasks = [{"portfolio": [{"exercise": "European", "tradeParameters": t}]} for t in trades]
+        return grid.submit("portfolio-pricing", tasks, common=common).results()
+
+    strikes = [{"payoff": 40.0}, {"payoff": 38.0}, {"payoff": 40.0, "underlying": 44.0}]
+    told = price(*({**market, **strike} for strike in strikes))
+    assert price(*strikes, common={"tradeParameters": market}) == told

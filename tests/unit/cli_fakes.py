@@ -128,13 +128,18 @@ class FakeGrid:
             raise self.refusal
 
     def submit(
-        self, worker: str, tasks: Iterable[Any], client_token: str | None = None, **options: Any
+        self,
+        worker: str,
+        tasks: Iterable[Any],
+        client_token: str | None = None,
+        common: Any = None,
+        **options: Any,
     ) -> FakeSession:
         make_order(worker, client_token, options)
         packed = list(tasks)  # what can't be read is refused before anything is sent
         self._answer("submit")
         request = {"worker": worker, "tasks": packed, "token": client_token, "options": options}
-        self.submitted.append(request)
+        self.submitted.append({**request, "common": common})
         return self.known
 
     def session(self, session_id: str) -> FakeSession:

@@ -3,7 +3,7 @@
 import hypothesis.strategies as st
 
 from stepgrid_core.names import CHUNKS_PER_SHARD
-from stepgrid_core.records import Chunk, InputRef, Output, Session, Shard
+from stepgrid_core.records import Chunk, CommonRef, InputRef, Output, Session, Shard
 from stepgrid_core.states import ChunkState, SessionState, TaskState
 
 small_counts = st.integers(0, 20)
@@ -89,6 +89,7 @@ def sessions(draw: st.DrawFn) -> Session:
         expires_at=draw(st.integers(0, 4_000_000_000)),
         name=draw(st.none() | texts),
         tags=draw(st.dictionaries(texts, texts, max_size=3)),
+        common=draw(st.none() | st.builds(CommonRef, key=texts, sha256=texts, size=small_counts)),
         dispatches=draw(small_counts),
         dispatched_at=draw(times),
         cancelling=draw(st.booleans()),

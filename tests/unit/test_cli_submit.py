@@ -224,3 +224,33 @@ class TestWait:
         assert (result.exit_code, result.stdout) == (130, f"{SESSION_ID}\n")
         assert f"stepgrid results {SESSION_ID}" in result.stderr
         assert "--token" not in result.stderr
+
+
+def test_a_common_input_comes_from_a_file(tmp_path: Path) -> None:
+    """It is one JSON value, on as many lines as it likes."""
+    common = tmp_path / "market.json"
+    common.write_text('{"EUR":\n 1.08}')
+    grid = FakeGrid()
+    tasks = write_tasks(tmp_path, 1)
+    assert run(grid, "submit", "mock-compute", tasks, "--common", str(common)).exit_code == 0
+    assert grid.submitted[0]["common"] == {"EUR": 1.08}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"{", "is not JSON"),
+        (b"NaN", "is not JSON: NaN is no JSON value"),
+        (b"\xff", "is not UTF-8 (byte 1)"),
+    ],
+)
+def test_a_bad_common_input_is_refused(tmp_path: Path, text: bytes, words: str) -> None:
+    """By the file's name, and nothing is submitted."""
+    common = tmp_path / "market.json"
+    common.write_bytes(text)
+    grid = FakeGrid()
+    tasks = write_tasks(tmp_path, 1)
+    result = run(grid, "submit", "mock-compute", tasks, "--common", str(common))
+    assert result.exit_code == 2
+    assert f"{common} {words}" in result.stderr
+    assert grid.submitted == []

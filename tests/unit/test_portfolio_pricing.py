@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -434,3 +435,24 @@ def test_a_task_that_is_no_portfolio_is_refused(
     """The error says what a task must hold."""
     with pytest.raises(ValueError, match=message):
         handler(event, None)
+
+
+MARKET = {name: SAMPLE_PUT[name] for name in ("underlying", "volatility", "riskFreeRate")}
+
+
+def test_trades_share_the_market_of_the_common_input(
+    handler: Callable[[dict[str, Any], Any], Any],
+) -> None:
+    """A parameter that a trade leaves out is the session's; one that it names is its own."""
+    own = {**SAMPLE_PUT, "underlying": 30.0}
+    omitted = {name: value for name, value in SAMPLE_PUT.items() if name not in MARKET}
+    trades = [{"exercise": "American", "tradeParameters": p} for p in (SAMPLE_PUT, omitted, own)]
+    context = SimpleNamespace(common={"tradeParameters": MARKET})
+    told, shared, other = handler({"portfolio": trades}, context)["results"]
+    assert told == shared != other
+
+
+def test_a_bad_common_input_is_refused(handler: Callable[[dict[str, Any], Any], Any]) -> None:
+    """The message names it."""
+    with pytest.raises(ValueError, match=r"common\.market is not a known field"):
+        handler({"portfolio": []}, SimpleNamespace(common={"market": {}}))

@@ -99,13 +99,15 @@ PARAMETER_FIELDS: Final = {
 }
 
 
-def parse_trade(given: object) -> Trade:
-    """Return the trade that the JSON value `given` describes.
+def parse_trade(given: object, shared: Mapping[str, Any]) -> Trade:
+    """Return the trade that the JSON value `given` describes; `shared` are parameters it may omit.
 
     Raises ValueError naming the field that is missing, unknown or refused.
     """
     trade = read_record(given, TRADE_FIELDS, "trade")
-    parameters = read_record(trade["tradeParameters"], PARAMETER_FIELDS, "tradeParameters")
+    parameters = read_record(
+        {**shared, **trade["tradeParameters"]}, PARAMETER_FIELDS, "tradeParameters"
+    )
     evaluation_date, exercise_date = option_dates(parameters)
     return Trade(
         exercise=trade["exercise"],

@@ -28,7 +28,7 @@ from .invocation import Invocation, SessionFacts
 from .ledger import TaskLedger
 from .names import CHUNKS_PER_SHARD, output_key, shard_of
 from .planning import EXPRESS_CHUNK_SECONDS
-from .ports import TaskRunner
+from .ports import CommonInput, TaskRunner
 from .progress import Commit, report_progress
 from .records import Chunk, Output, Shard
 from .states import ChunkState
@@ -130,6 +130,7 @@ class _Run:
         self._shard = claimed.shard
         self._slot = claimed.slot
         self._parts = 0
+        self._common: CommonInput | None = None
         self._pace = _Pace()
         self._started = grid.clock.monotonic()
         self._guard_seconds = min(GUARD_SECONDS, time_left() / 4)
@@ -142,6 +143,7 @@ class _Run:
     def execute(self) -> str:
         try:
             lines = split_lines(self._read_input(), self._facts.tasks_in(self._invocation.chunk))
+            self._common = self._grid.commons.read(self._grid.payloads, self._facts)
         except (NotFound, PayloadCorrupted) as error:
             logger.warning("input could not be read", reason=str(error), **self._who())
             self._write(records.release(self._chunk, ChunkState.UNREADABLE))
@@ -214,7 +216,9 @@ class _Run:
     def _run(self, ledger: TaskLedger, offsets: list[int]) -> bool:
         """Run a batch until it ends or may not go on; False if a start failed, even the last."""
         clean = True
-        outcomes = self._runner.run(ledger.inputs(offsets), self._facts.task_timeout_seconds)
+        outcomes = self._runner.run(
+            ledger.inputs(offsets), self._facts.task_timeout_seconds, self._common
+        )
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome is not None:

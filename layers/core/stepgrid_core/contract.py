@@ -20,6 +20,8 @@ MAX_WAIT_SECONDS = 20  # API Gateway answers for the function after 29 s
 MAX_ATTEMPTS = 10
 #: entries of `offsets`; as many chunks as a distributed Map may have at once
 MAX_OFFSETS = 10_000
+#: of a session's common input, as JSON text: a worker holds it beside its tasks
+MAX_COMMON_BYTES = 64 * 1024 * 1024
 
 Count = Annotated[int, Field(ge=0)]
 Tag = Annotated[str, StringConstraints(max_length=256)]
@@ -112,8 +114,24 @@ class UploadedInput(Request):
         return self
 
 
+class CommonFile(Request):
+    """A common input as JSON text, before it is uploaded."""
+
+    size: int = Field(ge=1, le=MAX_COMMON_BYTES, description="bytes")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the bytes")
+
+
+class UploadedCommon(CommonFile):
+    """A common input that was uploaded."""
+
+    upload_id: str = Field(pattern=UPLOAD_ID, description="as POST /v1/uploads gave it")
+
+
 class SubmitRequest(Request):
-    """POST /v1/sessions: `tasks` in the request itself, or an `input` file uploaded before."""
+    """POST /v1/sessions: `tasks` in the request itself, or an `input` file uploaded before.
+
+    Data that all tasks share travels once: as `common`, or uploaded before as `common_upload`.
+    """
 
     client_token: str = Field(
         pattern=CLIENT_TOKEN,
@@ -122,6 +140,10 @@ class SubmitRequest(Request):
     worker: str = Field(pattern=WORKER_NAME)
     tasks: list[JsonValue] | None = Field(None, min_length=1)
     input: UploadedInput | None = None
+    common: JsonValue = Field(
+        None, description="shared by all tasks, as context.common; null: there is none"
+    )
+    common_upload: UploadedCommon | None = None
     options: SessionOptions = SessionOptions.model_validate({})
 
     @model_validator(mode="after")
@@ -130,18 +152,32 @@ class SubmitRequest(Request):
             raise ValueError("give either tasks or input")
         return self
 
+    @model_validator(mode="after")
+    def _one_common(self) -> Self:
+        if self.common is not None and self.common_upload is not None:
+            raise ValueError("give either common or common_upload")
+        return self
+
 
 class UploadRequest(Request):
-    """POST /v1/uploads: where to PUT an input file, whole or in parts.
+    """POST /v1/uploads: where to PUT an input file, whole or in parts; or a common input.
 
     For more parts of the same file, ask again with its upload_id, multipart_id and first_part.
-    Parts but the last have at least 5 MiB (S3 multipart upload limits).
+    Parts but the last have at least 5 MiB (S3 multipart upload limits). A common input is one PUT;
+    where the grid has these very bytes of yours already, it answers no URL.
     """
 
     parts: int | None = Field(None, ge=1, le=1000, description="left out: one PUT, up to 5 GiB")
     upload_id: str | None = Field(None, pattern=UPLOAD_ID)
     multipart_id: str | None = Field(None, max_length=1024)
     first_part: int = Field(1, ge=1, le=10_000)
+    common: CommonFile | None = None
+
+    @model_validator(mode="after")
+    def _common_is_one_put(self) -> Self:
+        if self.common is not None and (self.parts or self.upload_id):
+            raise ValueError("a common input is uploaded by one PUT: leave parts and upload_id out")
+        return self
 
     @model_validator(mode="after")
     def _continuation_needs_both(self) -> Self:

@@ -29,6 +29,8 @@ class SessionFacts:
     watch_seconds: float
     deadline_at: float
     dispatched_at: float = 0.0
+    common_key: str | None = None
+    common_sha256: str = ""
 
     def tasks_in(self, chunk: int) -> int:
         return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
@@ -62,6 +64,8 @@ def facts_of(session: Session) -> SessionFacts:
         watch_seconds=session.watch_seconds,
         deadline_at=session.deadline_at,
         dispatched_at=session.dispatched_at,
+        common_key=session.common.key if session.common else None,
+        common_sha256=session.common.sha256 if session.common else "",
     )
 
 

@@ -39,6 +39,11 @@ def input_key(owner: str, upload_id: str) -> str:
     return f"inputs/{owner_folder(owner)}/{upload_id}.jsonl"
 
 
+def common_key(owner: str, upload_id: str) -> str:
+    """Of a session's common input; also made from the verified owner."""
+    return f"inputs/{owner_folder(owner)}/common/{upload_id}.json"
+
+
 def output_key(session: str, chunk: int, attempt: int, part: int) -> str:
     """One object for each (chunk, attempt, part): a late attempt can't overwrite another's."""
     return f"{results_prefix(session)}{chunk:05d}/{attempt}-{part}.jsonl"

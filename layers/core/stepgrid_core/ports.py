@@ -5,7 +5,7 @@ contract suite that both pass. A port knows no rule: it stores, swaps, starts an
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
@@ -125,6 +125,10 @@ class StoredObject:
     etag: str
 
 
+#: how long a presigned URL is good
+URL_SECONDS = 3600
+
+
 class PayloadStore(Protocol):
     """Objects by key. Knows nothing of what is in them."""
 
@@ -228,11 +232,22 @@ class TaskOutcome:
     fault: TaskFault | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CommonInput:
+    """What all tasks of a session share; `text` is its JSON text."""
+
+    session_id: str
+    text: bytes = field(repr=False)
+
+
 class TaskRunner(Protocol):
     """Runs user code, one task after the other."""
 
     def run(
-        self, tasks: Sequence[TaskInput], timeout_seconds: float
+        self,
+        tasks: Sequence[TaskInput],
+        timeout_seconds: float,
+        common: CommonInput | None = None,
     ) -> Generator[TaskOutcome | None, None, None]:
         """One outcome for each task, in order; None now and then while nothing happens.
 

@@ -250,6 +250,15 @@ class InputRef:
 
 
 @dataclass(frozen=True, slots=True)
+class CommonRef:
+    """Which object holds a session's common input, and what it must be."""
+
+    key: str
+    sha256: str
+    size: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One submitted vector of tasks. `verdict` stays None until the session is closed."""
 
@@ -258,7 +267,9 @@ class Session:
     worker: str
     function: str  #: what runs it: the name or ARN of the worker's function
     tasks: int
-    digest: str  #: of worker, tasks and options: tells a repeated submit from another one
+    digest: (
+        str  #: of worker, tasks, common input and options: tells a repeated submit from another one
+    )
     input: InputRef
     chunk_size: int
     route: str  #: "burst" or "map"
@@ -273,6 +284,7 @@ class Session:
     expires_at: int
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    common: CommonRef | None = None
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
     cancelling: bool = False

@@ -23,7 +23,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain
 
 from stepgrid_core.data_plane import TaskFault
-from stepgrid_core.ports import TaskInput, TaskOutcome
+from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
 from stepgrid_core.runner_failures import (
     Fault,
     describe_death,
@@ -37,8 +37,10 @@ from stepgrid_core.runner_process import ChildProcess
 from stepgrid_core.runner_protocol import (
     FINISHED,
     READY,
+    SAME_COMMON,
     Page,
     Reply,
+    cut,
     encode_batch,
     encode_task,
     open_anonymous_file,
@@ -73,6 +75,7 @@ class Runner:
         self._page = Page(self._page_fd)
         self._child: ChildProcess | None = None
         self._ready = False
+        self._told: str | None = None  # the session whose common input the child has
         self._stopped = False
         self._closed = False
         self._lock = threading.Lock()
@@ -93,7 +96,12 @@ class Runner:
         """
         self._page.permit_until = time.monotonic() + seconds
 
-    def run(self, tasks: Sequence[TaskInput], timeout_seconds: float) -> Outcomes:
+    def run(
+        self,
+        tasks: Sequence[TaskInput],
+        timeout_seconds: float,
+        common: CommonInput | None = None,
+    ) -> Outcomes:
         """Run `tasks` in order and yield one outcome for each, in the same order.
 
         While nothing happens it yields None about every 50 ms: while a task runs, the handler is
@@ -107,6 +115,8 @@ class Runner:
         Args:
             tasks: the batch.
             timeout_seconds: of each task, from its own start.
+            common: what the tasks' session has in common; sent once to a child, until another
+                session's comes.
 
         Raises:
             RunnerStopped: `stop` was called; outcomes that were complete are yielded before.
@@ -114,9 +124,10 @@ class Runner:
         """
         pending = deque(tasks)
         try:
-            yield from self._run_pending(pending, timeout_seconds)
+            yield from self._run_pending(pending, timeout_seconds, common)
         finally:
-            if pending:
+            # A child that gave up on its requests has answered all, and not read all.
+            if pending or (self._child and self._child.sending):
                 self._discard_child()
             elif self._child:
                 self._finish_prints(self._child)
@@ -140,13 +151,16 @@ class Runner:
         self._page.close()
         os.close(self._page_fd)
 
-    def _run_pending(self, pending: deque[TaskInput], timeout_seconds: float) -> Outcomes:
+    def _run_pending(
+        self, pending: deque[TaskInput], timeout_seconds: float, common: CommonInput | None
+    ) -> Outcomes:
         idle_deaths = 0
         while pending:
             count = len(pending)
             child = self._ensure_child()
             fault = yield from self._await_ready(child)
             if fault is None:
+                self._send(child, pending, timeout_seconds, common)
                 yield from self._run_life(child, pending, timeout_seconds)
                 idle_deaths = idle_deaths + 1 if len(pending) == count else 0
                 if idle_deaths == _IDLE_DEATHS:
@@ -155,15 +169,27 @@ class Runner:
                 self._discard_child()
                 yield from _fail_all(pending, fault)
 
+    def _send(
+        self,
+        child: ChildProcess,
+        tasks: Iterable[TaskInput],
+        timeout_seconds: float,
+        common: CommonInput | None,
+    ) -> None:
+        told, self._told = self._told, common.session_id if common else None
+        text = common.text if common else b""
+        same = bool(common) and told == self._told
+        batch = tuple(tasks)
+        self._page.reset()
+        child.drain_prints()
+        child.prints.begin(batch)
+        child.send(_encode_tasks(batch, timeout_seconds, None if same else text))
+
     def _run_life(
         self, child: ChildProcess, pending: deque[TaskInput], timeout_seconds: float
     ) -> Outcomes:
         """Run until the batch has ended or the child has."""
         count = len(pending)
-        self._page.reset()
-        child.drain_prints()
-        child.prints.begin(tuple(pending))
-        child.send(_encode_tasks(pending, timeout_seconds))
         while pending:
             replies = child.exchange(self._choose_wait(timeout_seconds))
             yield from _settle(pending, replies)
@@ -232,6 +258,7 @@ class Runner:
             "memory_mib": settings.memory_mib,
         }
         self._ready = False
+        self._told = None
         try:
             return ChildProcess(
                 launch,
@@ -281,10 +308,14 @@ class Runner:
             child.close()
 
 
-def _encode_tasks(tasks: Iterable[TaskInput], timeout_seconds: float) -> Iterator[bytes]:
-    batch = tuple(tasks)
+def _encode_tasks(
+    batch: Sequence[TaskInput], timeout_seconds: float, common: bytes | None
+) -> Iterator[bytes]:
+    """common: what is to be sent of it; None: the child has it."""
+    size = SAME_COMMON if common is None else len(common)
     frames = (encode_task(task.task_id, task.attempt, task.line) for task in batch)
-    return chain([encode_batch(len(batch), timeout_seconds)], frames)
+    header = encode_batch(len(batch), timeout_seconds, size)
+    return chain([header], cut(common or b""), frames)
 
 
 def _settle(pending: deque[TaskInput], replies: Iterable[Reply]) -> Iterator[TaskOutcome]:

@@ -42,6 +42,7 @@ from stepgrid_core.runner_protocol import (
     READY,
     REFUSED,
     REPLY_HEADER,
+    SAME_COMMON,
     TASK_HEADER,
     Launch,
     Page,
@@ -53,6 +54,28 @@ _PERMIT_POLL_SECONDS = 0.003
 _WATCHER_STACK_BYTES = 256 * 1024
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+class CommonInput:
+    """What all tasks of a session share. Decoded when a task asks first, and then kept."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._value: Any = None
+
+    def value(self) -> Any:
+        """Return the decoded value. Raises TaskRefused if it is not JSON."""
+        if self._text:
+            self._value = decode_json(self._text, "The session's common input")
+            self._text = b""
+        return self._value
+
+
 class TaskContext:
     """The handler's second argument: what AWS Lambda passes, and what the task is called."""
 
@@ -61,7 +84,9 @@ class TaskContext:
     log_group_name = ""
     log_stream_name = ""
 
-    def __init__(self, launch: Launch, task_id: str, attempt: int, deadline: float) -> None:
+    def __init__(
+        self, launch: Launch, task_id: str, attempt: int, deadline: float, common: "CommonInput"
+    ) -> None:
         self.function_name = launch.function_name
         self.function_version = launch.function_version
         self.invoked_function_arn = launch.invoked_function_arn
@@ -70,6 +95,15 @@ class TaskContext:
         self.task_id = task_id
         self.attempt = attempt
         self._deadline = deadline
+        self._common = common
+
+    @property
+    def common(self) -> Any:
+        """The session's common input; None if it has none.
+
+        All tasks of the session that run in this process get the same object: only read it.
+        """
+        return self._common.value()
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the task's timeout, never less than 0."""
@@ -92,10 +126,18 @@ class Channel:
         """True in a fork that user code made: it must not speak for the child."""
         return self._reply_fd < 0
 
-    def read_batch(self) -> tuple[int, float] | None:
-        """Return the number of tasks and their timeout in seconds; None when the runner hung up."""
+    def read_batch(self) -> tuple[int, float, int] | None:
+        """Return the batch header's fields; None when the runner hung up."""
         header = self._requests.read(BATCH_HEADER.size)
         return BATCH_HEADER.unpack(header) if len(header) == BATCH_HEADER.size else None
+
+    def read_common(self, size_bytes: int) -> bytes:
+        """Return the common input that follows a batch header.
+
+        Raises:
+            MemoryError: it does not fit in memory. The stream can't be read further.
+        """
+        return self._requests.read(size_bytes)
 
     def read_task(self) -> tuple[str, int, bytes]:
         """Return the id, the attempt and the line of the next task.
@@ -134,7 +176,7 @@ class TaskLoop:
         self._page = page
         self._prints = prints
         self._handler = handler
-        self._decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+        self._common = CommonInput(b"")
         # Not ASCII: a result in another script would be several times as long.
         self._encode = json.JSONEncoder(
             allow_nan=False, separators=(",", ":"), ensure_ascii=False
@@ -143,18 +185,32 @@ class TaskLoop:
     def run(self) -> None:
         """Serve batches until the runner closes the request pipe."""
         while (batch := self._channel.read_batch()) is not None:
-            count, timeout_seconds = batch
+            count, timeout_seconds, common_bytes = batch
+            if common_bytes != SAME_COMMON:
+                self._common = self._read_common(common_bytes)
             for number in range(1, count + 1):
                 self._run_next(number, timeout_seconds)
+
+    def _read_common(self, size_bytes: int) -> CommonInput:
+        self._common = CommonInput(b"")  # the memory of the one before is needed now
+        try:
+            return CommonInput(self._channel.read_common(size_bytes))
+        except MemoryError as exc:
+            self._give_up(exc, "The common input of a session does not fit in memory.")
+
+    def _give_up(self, exc: MemoryError, message: str) -> NoReturn:
+        """Fail the next task and end: the rest of the request can't be found any more."""
+        self._channel.reply(FAILED, 0.0, self._encode_fault(exc))
+        sys.exit(message)
 
     def _run_next(self, number: int, timeout_seconds: float) -> None:
         try:
             task_id, attempt, line = self._channel.read_task()
         except MemoryError as exc:
-            self._channel.reply(FAILED, 0.0, self._encode_fault(exc))
-            sys.exit("The input of a task does not fit in memory.")
+            self._give_up(exc, "The input of a task does not fit in memory.")
         started_at = self._await_permit()
-        context = TaskContext(self._launch, task_id, attempt, started_at + timeout_seconds)
+        deadline = started_at + timeout_seconds
+        context = TaskContext(self._launch, task_id, attempt, deadline, self._common)
         self._page.mark_started(number, started_at)
         kind, body = self._run_task(line, context)
         if self._channel.disowned:
@@ -173,17 +229,12 @@ class TaskLoop:
 
     def _run_task(self, line: bytes, context: TaskContext) -> tuple[bytes, bytes]:
         try:
-            body = self._encode_result(self._handler(self._decode_line(line), context))
+            body = self._encode_result(
+                self._handler(decode_json(line, "The task's input"), context)
+            )
         except BaseException as exc:  # sys.exit and KeyboardInterrupt end the task, not the child
             return FAILED, self._encode_fault(exc)
         return FINISHED, body
-
-    def _decode_line(self, line: bytes) -> Any:
-        try:
-            return self._decode(line.decode())
-        except (ValueError, RecursionError) as exc:
-            message = f"The task's input is not JSON: {exc}."
-            raise TaskRefused("InputError", message) from None
 
     def _encode_result(self, result: Any) -> bytes:
         try:
@@ -199,6 +250,14 @@ class TaskLoop:
 
     def _encode_fault(self, exc: BaseException) -> bytes:
         return encode_fault(describe_exception(exc, self._launch.memory_limit_bytes))
+
+
+def decode_json(text: bytes, what: str) -> Any:
+    """Return the JSON value. Raises TaskRefused that names `what` if it is none."""
+    try:
+        return _decode(text.decode())
+    except (ValueError, RecursionError) as exc:
+        raise TaskRefused("InputError", f"{what} is not JSON: {exc}.") from None
 
 
 def encode_fault(fault: Fault) -> bytes:
@@ -277,10 +336,6 @@ def _limit_memory(limit_bytes: int | None) -> None:
     if hard_bytes != resource.RLIM_INFINITY:
         limit_bytes = min(limit_bytes, hard_bytes)
     resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,11 @@ class ChildProcess:
         self._unsent = memoryview(_join(chunks))
         self._selector.register(self._request_fd, selectors.EVENT_WRITE)
 
+    @property
+    def sending(self) -> bool:
+        """True while bytes wait to be written."""
+        return bool(self._unsent)
+
     def exchange(self, wait_seconds: float) -> list[Reply]:
         """Write and read what is possible, waiting at most `wait_seconds` for the first byte.
 

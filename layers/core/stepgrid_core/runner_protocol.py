@@ -2,6 +2,7 @@
 
 Requests (runner to child): one batch header, then `count` task frames. Replies (child to runner):
 one frame per task, in the order of the batch; before the first batch one READY or REFUSED frame.
+A batch header is followed by the common input of its session, where the child was not told it yet.
 Every frame carries its length, so several may travel in one write.
 
 The page holds what must be known without a message: how many tasks of the batch have started, when
@@ -19,8 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: Number of tasks, timeout of each in seconds.
-BATCH_HEADER = struct.Struct("<Id")
+#: Number of tasks, timeout of each in seconds, bytes of the common input that follows.
+BATCH_HEADER = struct.Struct("<Idq")
+#: In place of its bytes: the common input is that of the batch before.
+SAME_COMMON = -1
 #: Attempt, bytes of the task id, bytes of the line.
 TASK_HEADER = struct.Struct("<IHQ")
 #: Kind, milliseconds, bytes of the body.
@@ -69,9 +72,14 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def encode_batch(count: int, timeout_seconds: float) -> bytes:
-    """Return the header that announces `count` task frames."""
-    return BATCH_HEADER.pack(count, timeout_seconds)
+def encode_batch(count: int, timeout_seconds: float, common_bytes: int = 0) -> bytes:
+    """Return the header that announces `count` task frames, and a common input before them."""
+    return BATCH_HEADER.pack(count, timeout_seconds, common_bytes)
+
+
+def cut(data: bytes, piece_bytes: int = 256 * 1024) -> Iterator[bytes]:
+    """Return data in pieces, so that no second copy of all of it is made on the way."""
+    return (data[start : start + piece_bytes] for start in range(0, len(data), piece_bytes))
 
 
 def encode_task(task_id: str, attempt: int, line: bytes) -> bytes:

@@ -10,17 +10,18 @@ import hashlib
 import io
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from .announcement import tell
+from .common_input import create_common_upload, keep_common
 from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, UploadRequest
 from .data_plane import Packed, pack
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
 from .names import input_key, session_id
 from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES, Workload, plan
-from .ports import Dispatch, Worker
-from .records import InputRef, Session
+from .ports import URL_SECONDS, Dispatch, Worker
+from .records import CommonRef, InputRef, Session
 from .recovery import revive
 from .session_events import accepted, started
 from .sharding import cut_lines, make_blob, make_shards
@@ -28,11 +29,12 @@ from .telemetry import logger
 from .wiring import Grid
 
 DEFAULT_TASK_TIMEOUT_SECONDS = 300.0
-UPLOAD_URL_SECONDS = 3600
 
 
 def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
     """Presigned URLs under the owner's own folder. Nothing is stored by asking."""
+    if request.common is not None:
+        return create_common_upload(grid, owner, request.common)
     upload_id = request.upload_id or uuid.uuid4().hex
     key = input_key(owner, upload_id)
     multipart_id = request.multipart_id
@@ -46,7 +48,7 @@ def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
         upload_id=upload_id,
         multipart_id=multipart_id,
         urls=urls,
-        expires_in_seconds=UPLOAD_URL_SECONDS,
+        expires_in_seconds=URL_SECONDS,
     )
 
 
@@ -57,6 +59,7 @@ class _Material:
     packed: Packed
     input: InputRef
     lines: bytes | None
+    common: CommonRef | None = None
 
 
 def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
@@ -70,7 +73,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
         raise NotFound(
             f"there is no worker {request.worker!r} in this grid; GET /v1/workers lists them"
         )
-    material = _gather(grid, owner, request)
+    material = replace(_gather(grid, owner, request), common=keep_common(grid, owner, request))
     session = _new_session(grid, owner, request, worker, material)
     boundaries = _boundaries(session, material.packed)
     stored = grid.table.create_session(session, make_blob(boundaries, material.lines))
@@ -177,7 +180,7 @@ def _new_session(
         worker=worker.name,
         function=worker.function,
         tasks=packed.tasks,
-        digest=_digest(request, packed),
+        digest=_digest(request, packed, material.common),
         input=material.input,
         chunk_size=chosen.chunk_size,
         route=chosen.route,
@@ -192,6 +195,7 @@ def _new_session(
         expires_at=int(now + retention_seconds + 86_400),
         name=options.name,
         tags=dict(options.tags),
+        common=material.common,
         dispatches=1,
         dispatched_at=now,
     )
@@ -228,9 +232,11 @@ def _task_timeout(options: SessionOptions, worker: Worker) -> float:
     return options.task_timeout_seconds
 
 
-def _digest(request: SubmitRequest, packed: Packed) -> str:
+def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None) -> str:
     """Of what the caller said, not of where the file lies: a new upload of it is the same."""
     said = [request.worker, packed.sha256, packed.tasks, request.options.model_dump(mode="json")]
+    if common is not None:
+        said.append(common.sha256)
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from .common_cache import CommonCache
 from .ports import Clock, Dispatcher, EventBus, PayloadStore, StateTable
 from .settings import Settings
 
@@ -23,6 +24,8 @@ class Grid:
     clock: Clock
     settings: Settings
     threads: int = 1  #: requests to the table and the store that may be under way at once
+    #: what this environment has read of common inputs
+    commons: CommonCache = field(default_factory=CommonCache)
 
     def each(self, call: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Call for each item, several at once where this grid may; answers in order."""

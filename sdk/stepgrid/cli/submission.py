@@ -13,7 +13,7 @@ from stepgrid.cli.context import App, json_option, note, open_grid, pass_app, pr
 from stepgrid.cli.exit_codes import ExitCode, session_exit_code
 from stepgrid.cli.rendering import plural, session_summary, unsuccessful
 from stepgrid.cli.results import STDOUT, results_file_option, write_results
-from stepgrid.cli.task_file import read_tasks
+from stepgrid.cli.task_file import read_tasks, read_value
 from stepgrid.cli.waiting import wait_for_end
 from stepgrid_core.contract import SessionDescription
 from stepgrid_core.errors import ServiceError
@@ -53,6 +53,12 @@ def _parse_tags(
 @click.option("--max-concurrency", type=int, help="Chunks that run at once.")
 @click.option("--chunk-size", type=int, help="Tasks that a worker takes at once.")
 @click.option("--task-seconds", type=float, help="How long one task takes (a hint).")
+@click.option(
+    "--common",
+    "common_file",
+    type=click.File("rb"),
+    help="A file of one JSON value that all tasks share (context.common).",
+)
 @click.option("--token", help="Makes the command repeatable: same token and tasks, same session.")
 @click.option("--wait", is_flag=True, help="Wait until the session has ended.")
 @results_file_option("--results", help="Wait, then write the results to FILE (-: standard output).")
@@ -64,6 +70,7 @@ def submit(
     *,
     worker: str,
     file: BinaryIO,
+    common_file: BinaryIO | None,
     token: str | None,
     wait: bool,
     results_path: Path | None,
@@ -79,12 +86,15 @@ def submit(
     Examples:
       stepgrid submit portfolio-pricing trades.jsonl --name nightly --tag desk=rates
       stepgrid submit mock-compute tasks.jsonl --wait --results results.jsonl
+      stepgrid submit my-pricer trades.jsonl --common market.json
       SESSION=$(generate-tasks | stepgrid submit mock-compute - --task-seconds 0.5)
     """
     if as_json and results_path == STDOUT:
         raise click.UsageError("--json and --results - both want the standard output")
     given = {option: value for option, value in options.items() if value not in (None, {})}
-    tasks = read_tasks(file, str(getattr(file, "name", "<stdin>")))
+    if common_file is not None:
+        given["common"] = read_value(common_file.read(), _name_of(common_file))
+    tasks = read_tasks(file, _name_of(file))
     session, description = _submit(app, worker, tasks, token or str(uuid.uuid4()), given)
     if not as_json:
         click.echo(session.id, err=results_path == STDOUT)
@@ -97,6 +107,10 @@ def submit(
     description = session.status()
     _print_outcome(description, session_summary(description, app.now()), as_json)
     return session_exit_code(description.state, unsuccessful(description.counts))
+
+
+def _name_of(file: BinaryIO) -> str:
+    return str(getattr(file, "name", "<stdin>"))
 
 
 def _print_outcome(description: SessionDescription, summary: str, as_json: bool) -> None:

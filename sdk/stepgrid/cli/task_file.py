@@ -31,20 +31,37 @@ def read_tasks(lines: Iterable[bytes], name: str) -> Iterator[Any]:
         raise InvalidRequest(f"{name} holds no task; write one JSON value on each line")
 
 
+def read_value(text: bytes, name: str) -> Any:
+    """The one JSON value of a whole file. Raises InvalidRequest that names the file."""
+    try:
+        return _parse(text.removeprefix(codecs.BOM_UTF8))
+    except ValueError as error:
+        raise InvalidRequest(f"{name} {error}; nothing was submitted") from error
+
+
 def _parse_task(line: bytes, number: int, name: str) -> Any:
     if number == 1:
         line = line.removeprefix(codecs.BOM_UTF8)  # editors on Windows write it
     try:
-        return json.loads(line.rstrip(b"\r\n").decode("utf-8"), parse_constant=_refuse_constant)
+        return _parse(line.rstrip(b"\r\n"))
+    except ValueError as error:
+        raise InvalidRequest(_refusal(name, number, str(error))) from error
+
+
+def _parse(text: bytes) -> Any:
+    """Raises ValueError that says what is wrong with the text."""
+    try:
+        return json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start + 1})"
     except json.JSONDecodeError as error:
-        problem = f"is not JSON: {error.msg} (column {error.colno})"
+        where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}"
+        problem = f"is not JSON: {error.msg} ({where})"
     except RecursionError:
         problem = "is nested too deeply"
     except ValueError as error:
         problem = f"is not JSON: {error}"
-    raise InvalidRequest(_refusal(name, number, problem))
+    raise ValueError(problem)
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -7,12 +7,12 @@ that are not JSON, timeouts (by the clock that the function itself moves). It ca
 import json
 import traceback
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepgrid_core.data_plane import TaskFault, encode
 from stepgrid_core.memory import VirtualClock
-from stepgrid_core.ports import TaskInput, TaskOutcome
+from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
 
 Handler = Callable[[Any, Any], Any]
 
@@ -29,6 +29,8 @@ class TaskContext:
     attempt: int
     function_name: str
     aws_request_id: str
+    #: the session's common input; the same object for all of its tasks: only read it
+    common: Any = field(default=None, repr=False)
     memory_limit_in_mb: int = 1769
 
     def get_remaining_time_in_millis(self) -> int:
@@ -46,17 +48,21 @@ class InlineRunner:
         self._permit_until = self._clock.monotonic() + seconds
 
     def run(
-        self, tasks: Sequence[TaskInput], timeout_seconds: float
+        self,
+        tasks: Sequence[TaskInput],
+        timeout_seconds: float,
+        common: CommonInput | None = None,
     ) -> Generator[TaskOutcome | None, None, None]:
+        shared = json.loads(common.text) if common else None
         for task in tasks:
             while self._clock.monotonic() > self._permit_until:
                 yield None
                 self._clock.advance(0.05)
-            yield self._call(task, timeout_seconds)
+            yield self._call(task, timeout_seconds, shared)
 
-    def _call(self, task: TaskInput, timeout_seconds: float) -> TaskOutcome:
+    def _call(self, task: TaskInput, timeout_seconds: float, common: Any) -> TaskOutcome:
         started = self._clock.monotonic()
-        context = TaskContext(task.task_id, task.attempt, self._name, task.task_id)
+        context = TaskContext(task.task_id, task.attempt, self._name, task.task_id, common)
         result, fault = self._outcome(task, context)
         seconds = self._clock.monotonic() - started
         if seconds > timeout_seconds:

@@ -6,10 +6,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ..errors import InvalidRequest, NotFound, Unavailable
-from ..ports import StoredObject
+from ..ports import URL_SECONDS, StoredObject
 from .translate import code_of, make_client, translated
 
-URL_SECONDS = 3600
 #: Presigned URLs name the bucket's region: the global host redirects for buckets younger than a
 #: day or so, and a redirect breaks the signature (S3 user guide, "Request redirection").
 REGIONAL = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}

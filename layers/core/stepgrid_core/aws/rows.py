@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..listing import sort_key
-from ..records import Chunk, InputRef, Output, Session, Shard
+from ..records import Chunk, CommonRef, InputRef, Output, Session, Shard
 from ..states import ChunkState, SessionState, TaskState
 
 Item = dict[str, Any]
@@ -72,9 +72,11 @@ def write_session(session: Session, due_at: float) -> Item:
 def read_session(item: Item) -> Session:
     fixed = json.loads(item["data"])
     fixed["input"] = InputRef(**fixed["input"])
+    common = fixed.pop("common", None)
     verdict, counts, closed_at = (item.get(name) for name in ("verdict", "counts", "closed_at"))
     return Session(
         **fixed,
+        common=CommonRef(**common) if common else None,
         dispatches=int(item["dispatches"]),
         dispatched_at=float(item["dispatched_at"]),
         cancelling=bool(item.get("cancelling", False)),
