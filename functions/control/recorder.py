@@ -1,9 +1,14 @@
-"""Called by the state machines: a worker was lost, or a Map is over. See stepgrid_core.loss."""
+"""What control has to do between the sweeps.
+
+state machines: a worker was lost, or a Map is over      see stepgrid_core.loss
+whoever freed slots of a worker that others wait for     see stepgrid_core.admission
+"""
 
 import os
 from functools import cache
 from typing import Any
 
+from stepgrid_core.admission import admit_waiting
 from stepgrid_core.invocation import Invocation
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.telemetry import count, logger
@@ -11,7 +16,13 @@ from stepgrid_core.wiring import Grid, aws_grid
 
 
 def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
-    """{"action": "lost", session, chunk, token, error} or {"action": "settle", session}."""
+    """{"action": "lost", session, chunk, token, error}, {"action": "settle", session} or
+    {"action": "admit", worker}.
+    """
+    if event["action"] == "admit":
+        started = admit_waiting(grid, event["worker"])
+        logger.info("queue looked at", worker=event["worker"], started=started)
+        return {"started": started}
     if event["action"] == "lost":
         invocation = Invocation.read(event)
         error = str(event.get("error", {}).get("Error", ""))

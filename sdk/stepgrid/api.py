@@ -15,9 +15,11 @@ from stepgrid_core.contract import (
     DeleteResponse,
     Health,
     LoginDescription,
+    QuotaDescription,
     ResultPage,
     SessionDescription,
     SessionList,
+    SessionUpdate,
     TaskPage,
     Upload,
     UploadRequest,
@@ -66,6 +68,12 @@ class Api:
         return self._call(
             SessionDescription, "GET", _path(session_id), query, timeout_seconds=timeout_seconds
         )
+
+    def update(self, session_id: str, update: SessionUpdate) -> SessionDescription:
+        return self._call(SessionDescription, "PATCH", _path(session_id), body=_encode(update))
+
+    def read_quota(self) -> QuotaDescription:
+        return self._call(QuotaDescription, "GET", "/v1/quota")
 
     def read_results(
         self, session_id: str, cursor: str | None, timeout_seconds: float | None = None

@@ -10,7 +10,13 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from stepgrid_core.contract import CancelCounts, Health, SessionSummary, WorkerDescription
+from stepgrid_core.contract import (
+    CancelCounts,
+    Health,
+    QuotaDescription,
+    SessionSummary,
+    WorkerDescription,
+)
 from stepgrid_core.data_plane import encode_lines
 from stepgrid_core.errors import ConfigurationError, InvalidRequest
 from stepgrid_core.states import SessionState
@@ -109,8 +115,8 @@ class Grid:
 
         Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named), a
         common input that is none, or no tasks at all, before anything is sent; NotFound for an
-        unknown worker; Conflict for a token that was used with other tasks; RequestTooLarge over a
-        quota.
+        unknown worker; Conflict for a token that was used with other tasks; RequestTooLarge for
+        more than a session may hold; QuotaExceeded for more than you may have at work at once.
         """
         order = make_order(worker, client_token, options, encode_common(common))
         if isinstance(tasks, str | bytes | dict) or not isinstance(tasks, Iterable):
@@ -185,6 +191,10 @@ class Grid:
     def workers(self) -> list[WorkerDescription]:
         """The workers that tasks can be submitted to, with their limits."""
         return self.connection.api.list_workers().workers
+
+    def quota(self) -> QuotaDescription:
+        """What your open sessions hold, and what they may hold; None where there is no limit."""
+        return self.connection.api.read_quota()
 
     def health(self) -> Health:
         """Ask whether the grid answers, and which version it is."""

@@ -11,10 +11,13 @@ another process attaches to the same one by `grid.session(id)`.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from stepgrid_core.contract import (
     MAX_WAIT_SECONDS,
     CancelCounts,
     SessionDescription,
+    SessionUpdate,
     TaskDescription,
 )
 from stepgrid_core.errors import DeadlineExceeded, InvalidRequest, TaskError
@@ -203,6 +206,32 @@ class Session:
         Answers how many tasks this call cancelled; repeating it is no error.
         """
         return self._connection.api.cancel([self.id]).sessions.get(self.id, CancelCounts())
+
+    def pause(self) -> SessionDescription:
+        """Start nothing more of it until `resume`; chunks that run are finished.
+
+        It gives its place on the worker to others. Its deadline goes on. Raises Conflict once it
+        has ended; repeating it is no error.
+        """
+        return self._update(paused=True)
+
+    def resume(self) -> SessionDescription:
+        """Let a paused session go on: it waits for its turn by priority and age. See `pause`."""
+        return self._update(paused=False)
+
+    def set_priority(self, priority: int) -> SessionDescription:
+        """Move it in the queue of its worker: 0 to 9, of which 9 is the most urgent.
+
+        Of use while it waits; one that runs is not interrupted. Raises Conflict once it has ended.
+        """
+        return self._update(priority=priority)
+
+    def _update(self, **changes: int | bool) -> SessionDescription:
+        try:
+            update = SessionUpdate.model_validate(changes)
+        except ValidationError as error:
+            raise InvalidRequest(f"priority: {error.errors()[0]['msg']}") from error
+        return self._connection.api.update(self.id, update)
 
     def delete(self) -> None:
         """Delete its state and results for good. Raises Conflict while it is open."""

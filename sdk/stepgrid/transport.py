@@ -155,6 +155,8 @@ def read_answer(status: int, content: bytes, what: str, retry_after: str = "") -
     what: the request, for messages. retry_after: the header, if there was one.
     """
     answer = _json_object(content)
+    if _is_quota(answer):  # waiting may help, but how long is the caller's choice
+        raise _refusal(status, answer, what)
     if status == 429 or status >= 500:
         raise Transient(_busy(status, answer, what), _seconds(retry_after))
     if status >= 400:
@@ -174,10 +176,12 @@ def _json_object(content: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _busy(status: int, answer: dict[str, Any] | None, what: str) -> StepgridError:
+def _is_quota(answer: dict[str, Any] | None) -> bool:
     error = _grid_error(answer)
-    if error is not None and error.get("code") == QuotaExceeded.code:
-        return QuotaExceeded(_message(error, answer), error.get("details"))
+    return error is not None and error.get("code") == QuotaExceeded.code
+
+
+def _busy(status: int, answer: dict[str, Any] | None, what: str) -> StepgridError:
     return Unavailable(f"{what}: HTTP {status}, {_reason(answer)}; send it again later")
 
 

@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
+from stepgrid_core.budgets import Limits
 from stepgrid_core.names import session_id
-from stepgrid_core.ports import Swap, Worker
+from stepgrid_core.ports import StateTable, Swap, Worker
 from stepgrid_core.records import Chunk, InputRef, Output, Session, Shard
 from stepgrid_core.sharding import make_shards
 from stepgrid_core.states import ChunkState, TaskState
@@ -91,3 +92,10 @@ def won(swap: Swap) -> Shard:
     """The shard that a swap left behind, which must have been ours."""
     assert swap.won
     return swap.shard
+
+
+def store_session(table: StateTable, session: Session, blob: bytes = b"") -> Session:
+    """Store a session where nothing is limited; answers what is stored."""
+    stored = table.create_session(session, blob, Limits())
+    assert isinstance(stored, Session)
+    return stored

@@ -7,7 +7,7 @@ from stepgrid_core.ports import Page, StateTable
 from stepgrid_core.records import Session
 from stepgrid_core.states import SessionState
 
-from .samples import NOW, OTHER_OWNER, OWNER, ended_counts, make_session
+from .samples import NOW, OTHER_OWNER, OWNER, ended_counts, make_session, store_session
 
 #: How each session of `mixed` stands, oldest first; None: it is open.
 VERDICTS = (
@@ -23,7 +23,7 @@ VERDICTS = (
 
 def create(table: StateTable, token: str, created_at: float, owner: str = OWNER) -> Session:
     session = make_session(token, owner=owner, created_at=created_at)
-    return table.create_session(session, b"")
+    return store_session(table, session)
 
 
 def create_some(table: StateTable, number: int, owner: str = OWNER) -> list[Session]:
@@ -143,7 +143,7 @@ def test_more_sessions_than_a_query_page_are_paged(table: StateTable) -> None:
     """DynamoDB answers at most 1 MB at a time, wherever that is in a page of ours."""
     heavy = {"note": "x" * 150_000}
     sessions = [
-        table.create_session(make_session(f"token {n}", created_at=NOW + n, tags=heavy), b"")
+        store_session(table, make_session(f"token {n}", created_at=NOW + n, tags=heavy))
         for n in range(9)
     ]
     for limit in range(4, 10):

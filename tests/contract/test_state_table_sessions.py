@@ -17,6 +17,7 @@ from .samples import (
     ended_counts,
     make_all_shards,
     make_session,
+    store_session,
 )
 
 FAR = NOW + 10_000_000
@@ -25,7 +26,7 @@ FAR = NOW + 10_000_000
 @pytest.fixture
 def session(table: StateTable) -> Session:
     """A session that was just created."""
-    return table.create_session(make_session(), b"blob")
+    return store_session(table, make_session(), b"blob")
 
 
 def close(table: StateTable, session: Session, now: float = NOW + 60) -> Session | None:
@@ -55,8 +56,8 @@ def read(table: StateTable, session: Session) -> Session:
     ],
 )
 def test_a_session_is_read_as_it_was_created(table: StateTable, session: Session) -> None:
-    """`create_session` answers what is stored, and that is every field as it was given."""
-    assert table.create_session(session, b"blob") == session
+    """A created session what is stored, and that is every field as it was given."""
+    assert store_session(table, session, b"blob") == session
     assert table.read_session(session.session_id) == session
 
 
@@ -69,7 +70,7 @@ def test_creating_again_answers_the_stored_session(table: StateTable, session: S
     """A repeated submit gets the session as it is by now, and changes nothing."""
     table.mark_dispatched(session.session_id, 2, NOW + 5, FAR)
     as_it_is = read(table, session)
-    assert table.create_session(session, b"blob") == as_it_is
+    assert store_session(table, session, b"blob") == as_it_is
     assert read(table, session) == as_it_is
 
 
@@ -78,7 +79,7 @@ def test_another_session_under_the_same_id_answers_the_first(
 ) -> None:
     """Store both unless the id is taken: the digest tells the caller that it was."""
     other = replace(session, digest="f" * 64, tasks=7, created_at=NOW + 5)
-    assert table.create_session(other, b"other") == session
+    assert store_session(table, other, b"other") == session
     assert read(table, session) == session
     assert table.read_blob(session.session_id, session.blob_id) == b"blob"
 
@@ -89,7 +90,7 @@ def test_another_session_under_the_same_id_answers_the_first(
 def test_a_blob_is_read_as_it_was_stored(table: StateTable) -> None:
     """Every byte of the tasks or boundaries comes back."""
     blob = bytes(range(256)) * 100
-    session = table.create_session(make_session(), blob)
+    session = store_session(table, make_session(), blob)
     assert table.read_blob(session.session_id, session.blob_id) == blob
 
 
@@ -102,18 +103,17 @@ def test_a_missing_blob_is_not_found(table: StateTable, session: Session, blob_i
 
 def test_a_stored_blob_is_never_replaced(table: StateTable, session: Session) -> None:
     """The shards are made from it again: it must stay what it was."""
-    table.create_session(session, b"changed")
+    store_session(table, session, b"changed")
     assert table.read_blob(session.session_id, session.blob_id) == b"blob"
 
 
-def test_submits_that_planned_differently_keep_their_own_blobs(
-    table: StateTable, session: Session
-) -> None:
-    """Whichever of two submits at once stored the session, its blob is there."""
+def test_the_blob_of_the_stored_session_is_there(table: StateTable, session: Session) -> None:
+    """Whichever of two submits at once stored the session: the blob came with it."""
     other = replace(session, chunk_size=50)
-    table.create_session(other, b"cut otherwise")
+    assert store_session(table, other, b"cut otherwise") == session
     assert table.read_blob(session.session_id, session.blob_id) == b"blob"
-    assert table.read_blob(session.session_id, other.blob_id) == b"cut otherwise"
+    with pytest.raises(NotFound):
+        table.read_blob(session.session_id, other.blob_id)
 
 
 # --- mark_dispatched ------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_writes_to_an_unknown_session_create_nothing(table: StateTable) -> None:
 def test_a_new_session_comes_due(table: StateTable, session: Session, due_at: float) -> None:
     """The sweeper's first look: when a submit should be long over, or at the deadline."""
     assert first_due(session) == due_at
-    table.create_session(session, b"")
+    store_session(table, session, b"")
     assert table.due_sessions(due_at - 0.001, 10) == []
     assert table.due_sessions(due_at, 10) == [session.session_id]
 
@@ -277,7 +277,7 @@ def test_postponed_to_never_is_final(table: StateTable, session: Session) -> Non
 
 def test_the_longest_due_come_first(table: StateTable) -> None:
     """A sweep that can't look at all takes those that have waited longest."""
-    sessions = [table.create_session(make_session(f"token {n}"), b"") for n in range(12)]
+    sessions = [store_session(table, make_session(f"token {n}"), b"") for n in range(12)]
     for n, session in enumerate(sessions):
         table.postpone(session.session_id, NOW - (n * 7 % 12))
     longest = sorted(range(12), key=lambda n: n * 7 % 12, reverse=True)
@@ -292,9 +292,7 @@ def test_the_longest_due_come_first(table: StateTable) -> None:
 def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
     """Blobs, shards, latch, list entry and due time go; what stays says that it is deleted."""
     session = make_session(tasks=1_000)
-    table.create_session(session, b"blob")
-    other_plan = replace(session, chunk_size=50)
-    table.create_session(other_plan, b"cut otherwise")
+    store_session(table, session, b"blob")
     table.create_shards(session, make_all_shards(session))
     assert table.latch(session.session_id, 7, int(FAR)) == 1
 
@@ -303,9 +301,8 @@ def test_nothing_of_a_deleted_session_is_left(table: StateTable) -> None:
     assert table.read_session(session.session_id) == replace(session, deleted=True)
     assert table.read_shards(session.session_id) == []
     assert table.read_shard(session.session_id, 0) is None
-    for blob_id in (session.blob_id, other_plan.blob_id):
-        with pytest.raises(NotFound):
-            table.read_blob(session.session_id, blob_id)
+    with pytest.raises(NotFound):
+        table.read_blob(session.session_id, session.blob_id)
     assert table.due_sessions(FAR, 10) == []
     assert table.list_sessions(OWNER, None, None, 10).items == ()
     assert table.latch(session.session_id, 8, int(FAR)) == 1
@@ -320,7 +317,7 @@ def test_deleting_again_is_no_error(table: StateTable, session: Session) -> None
 
 def test_other_sessions_survive_a_delete(table: StateTable, session: Session) -> None:
     """A delete touches one session."""
-    other = table.create_session(make_session("other"), b"other")
+    other = store_session(table, make_session("other"), b"other")
     table.create_shards(other, make_all_shards(other))
     table.delete_session(session)
     assert table.read_session(other.session_id) == other
@@ -332,31 +329,36 @@ def test_a_deleted_session_is_not_created_again(table: StateTable, session: Sess
     """Its executions may still be at work: they must not find the chunks of another session."""
     table.delete_session(session)
     again = replace(session, created_at=NOW + 5)
-    assert table.create_session(again, b"again").deleted
+    assert store_session(table, again, b"again").deleted
 
 
 # --- task seconds ---------------------------------------------------------------------------------
 
 
+def measure(table: StateTable, seconds: float) -> None:
+    """What a closer does after a session."""
+    table.record_task_seconds("pricing", table.read_lane("pricing").task_seconds, seconds)
+
+
 def test_an_unmeasured_worker_has_no_mean(table: StateTable) -> None:
     """Nothing is known of a worker that has run nothing."""
-    assert table.read_task_seconds("pricing") is None
+    assert table.read_lane("pricing").task_seconds is None
 
 
 def test_the_first_measurement_is_the_mean(table: StateTable) -> None:
     """The mean of one value is that value, and workers don't mix."""
-    table.record_task_seconds("pricing", 0.012345)
-    assert table.read_task_seconds("pricing") == pytest.approx(0.012345)
-    assert table.read_task_seconds("mock-compute") is None
+    measure(table, 0.012345)
+    assert table.read_lane("pricing").task_seconds == pytest.approx(0.012345)
+    assert table.read_lane("mock-compute").task_seconds is None
 
 
 def test_the_mean_runs_after_what_is_measured(table: StateTable) -> None:
     """Each session moves the mean towards its own value, by three tenths of the way."""
-    table.record_task_seconds("pricing", 1.0)
-    table.record_task_seconds("pricing", 2.0)
-    assert table.read_task_seconds("pricing") == pytest.approx(1.3)
-    table.record_task_seconds("pricing", 0.3)
-    assert table.read_task_seconds("pricing") == pytest.approx(1.0)
+    measure(table, 1.0)
+    measure(table, 2.0)
+    assert table.read_lane("pricing").task_seconds == pytest.approx(1.3)
+    measure(table, 0.3)
+    assert table.read_lane("pricing").task_seconds == pytest.approx(1.0)
 
 
 def test_the_mean_settles(table: StateTable) -> None:
@@ -365,7 +367,7 @@ def test_the_mean_settles(table: StateTable) -> None:
     Not nearer: a table may save writes that would hardly move the mean.
     """
     for _ in range(30):
-        table.record_task_seconds("pricing", 10.0)
+        measure(table, 10.0)
     for _ in range(30):
-        table.record_task_seconds("pricing", 1.0)
-    assert table.read_task_seconds("pricing") == pytest.approx(1.0, rel=0.5)
+        measure(table, 1.0)
+    assert table.read_lane("pricing").task_seconds == pytest.approx(1.0, rel=0.5)

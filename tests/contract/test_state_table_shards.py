@@ -14,7 +14,15 @@ from stepgrid_core.ports import StateTable
 from stepgrid_core.records import Session, Shard
 from stepgrid_core.states import ChunkState
 
-from .samples import claimed, ended, make_all_shards, make_session, with_rows, won
+from .samples import (
+    claimed,
+    ended,
+    make_all_shards,
+    make_session,
+    store_session,
+    with_rows,
+    won,
+)
 
 FAR = 2_000_000_000
 
@@ -22,7 +30,7 @@ FAR = 2_000_000_000
 @pytest.fixture
 def session(table: StateTable) -> Session:
     """A session of 50 chunks, so of four shards, the last with two; nothing is claimed."""
-    session = table.create_session(make_session(), b"blob")
+    session = store_session(table, make_session(), b"blob")
     table.create_shards(session, make_all_shards(session))
     return session
 
@@ -303,7 +311,7 @@ def test_latching_again_changes_nothing(table: StateTable, session: Session) -> 
 
 def test_sessions_have_latches_of_their_own(table: StateTable, session: Session) -> None:
     """What another session latched does not count."""
-    other = table.create_session(make_session("other"), b"")
+    other = store_session(table, make_session("other"), b"")
     table.latch(other.session_id, 0, FAR)
     assert table.latch(session.session_id, 1, FAR) == 1
 

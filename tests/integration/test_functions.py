@@ -118,10 +118,11 @@ def test_the_sweeper_takes_its_schedule(memory: InMemoryGrid) -> None:
     assert sweeper.handle(memory.wiring) == {"sessions": 0}
 
 
-def test_the_recorder_takes_both_events(memory: InMemoryGrid) -> None:
+def test_the_recorder_takes_all_its_events(memory: InMemoryGrid) -> None:
     """A loss of a session that is gone ends its child; a Map of one leaves nothing to run."""
     assert recorder.handle(load("recorder/lost.json"), memory.wiring) == {"outcome": "ended"}
     assert recorder.handle(load("recorder/settle.json"), memory.wiring) == {"chunks": []}
+    assert recorder.handle(load("recorder/admit.json"), memory.wiring) == {"started": 0}
 
 
 IDENTITIES = {
@@ -194,7 +195,7 @@ def test_a_grid_without_users_says_so(memory: InMemoryGrid) -> None:
     assert "AWS credentials" in json.loads(answer["body"])["error"]["message"]
 
 
-FOREIGN = ("GET", ""), ("GET", "/results"), ("GET", "/tasks"), ("DELETE", "")
+FOREIGN = ("GET", ""), ("GET", "/results"), ("GET", "/tasks"), ("PATCH", ""), ("DELETE", "")
 
 
 @pytest.mark.parametrize(("method", "tail"), FOREIGN)
@@ -206,7 +207,10 @@ def test_foreign_and_unknown_sessions_answer_alike(
     real = json.loads(submitted["body"])["session_id"]
     invented = "f" + real[1:]
     answers = [
-        routes.handle(request(method, f"/v1/sessions/{session}{tail}", user="rival"), memory.wiring)
+        routes.handle(
+            request(method, f"/v1/sessions/{session}{tail}", user="rival", body=b'{"priority": 1}'),
+            memory.wiring,
+        )
         for session in (real, invented)
     ]
     assert answers[0]["statusCode"] == answers[1]["statusCode"] == 404

@@ -17,6 +17,7 @@ BODIES: dict[str, Any] = {
     "/v1/uploads": {},
     "/v1/sessions": {"client_token": "x", "worker": "mock-compute", "tasks": [{}]},
     "/v1/sessions/cancel": {"session_ids": ["0"]},
+    "/v1/sessions/{session_id}": {"priority": 9},
 }
 
 
@@ -95,7 +96,10 @@ def test_foreign_and_unknown_sessions_answer_alike(
     real = grid.submit("mock-compute", [{}], client_token="mine").id
     invented = ("0" if real[0] != "0" else "1") + real[1:]
     rival = make_caller("rival")
-    answers = [rival.send(route.method, path_of(route, session)) for session in (real, invented)]
+    answers = [
+        rival.send(route.method, path_of(route, session), body_of(route))
+        for session in (real, invented)
+    ]
     assert [answer.status_code for answer in answers] == [404, 404]
     errors = [answer.json()["error"] for answer in answers]
     assert errors[0]["message"].replace(real, invented) == errors[1]["message"]

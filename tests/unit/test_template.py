@@ -170,14 +170,14 @@ def test_every_worker_folder_is_deployed() -> None:
 
 
 def test_only_those_who_start_sessions_know_the_machines(translated: dict[str, Any]) -> None:
-    """The state machines' ARNs are in the environment of the API and of the sweeper alone."""
+    """No worker, whose code is the user's, has the state machines' ARNs in its environment."""
     names = {"STEPGRID_SESSION_MACHINE_ARN", "STEPGRID_BURST_MACHINE_ARN"}
     told = {
         name
         for name in FUNCTIONS
         if names & set(properties(translated, name)["Environment"]["Variables"])
     }
-    assert told == {"ApiFunction", "SweeperFunction"}
+    assert told == set(CONTROL_FUNCTIONS)
 
 
 def test_variables_are_settings(translated: dict[str, Any]) -> None:
@@ -268,9 +268,11 @@ def test_a_failed_sweep_leaves_a_letter(translated: dict[str, Any]) -> None:
     (rule,) = resources_of_type(translated, "AWS::Events::Rule").values()
     assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
     assert rule["Properties"]["Targets"][0]["DeadLetterConfig"] == {"Arn": letters}
-    (invoked,) = resources_of_type(translated, "AWS::Lambda::EventInvokeConfig").values()
-    failed = invoked["Properties"]["DestinationConfig"]["OnFailure"]
-    assert failed["Destination"] == letters
+    invoked = resources_of_type(translated, "AWS::Lambda::EventInvokeConfig")
+    assert len(invoked) == 2, "the sweeper, and the recorder as waker of the queue"
+    for config in invoked.values():
+        failed = config["Properties"]["DestinationConfig"]["OnFailure"]
+        assert failed["Destination"] == letters
     statements = properties(translated, "SweeperDeadLettersPolicy")["PolicyDocument"]["Statement"]
     (writer,) = (each for each in statements if each["Effect"] == "Allow")
     assert writer["Principal"] == {"Service": "events.amazonaws.com"}

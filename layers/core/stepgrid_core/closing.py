@@ -1,6 +1,7 @@
 """The latch: the commit that completes the last shard closes the session and tells the world.
 
     last chunk of a shard --> latch(shard) --> set is full --> close --> publish --> postpone(None)
+                                                                 `--> wake whoever waits
 
 Any step may be repeated, and every crash in between is healed by whoever comes next: another
 commit, the end of the Map, or the sweeper. Does not wait for the workflow: a distributed Map
@@ -10,7 +11,8 @@ reports its end seconds after its last child.
 from collections.abc import Sequence
 
 from .announcement import announce_if_possible
-from .ports import StateTable
+from .budgets import Lane
+from .errors import Unavailable
 from .records import Session, Shard, count, verdict
 from .states import TaskState
 from .telemetry import logger
@@ -46,12 +48,25 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
     if session is not None:
         logger.info("session closed", session_id=session.session_id, state=session.verdict)
         announce_if_possible(grid, session)
-        _learn(grid.table, session, sum(chunk.milliseconds for chunk in chunks))
+        lane = grid.table.read_lane(session.worker)
+        _learn(grid, session, lane, sum(chunk.milliseconds for chunk in chunks))
+        wake_if_waiting(grid, lane, session.worker)
     return session
 
 
-def _learn(table: StateTable, session: Session, milliseconds: int) -> None:
+def wake_if_waiting(grid: Grid, lane: Lane, worker: str) -> None:
+    """Slots of a worker became free. Without the wake-up, the sweeper admits a minute later."""
+    if not lane.waiting:
+        return
+    try:
+        grid.dispatcher.wake(worker)
+    except Unavailable as error:
+        logger.warning("queue not woken, the sweeper will", worker=worker, reason=str(error))
+
+
+def _learn(grid: Grid, session: Session, lane: Lane, milliseconds: int) -> None:
     counts = session.counts or {}
     settled = counts.get(TaskState.FINISHED, 0)
     if settled and not counts.get(TaskState.FAILED, 0):
-        table.record_task_seconds(session.worker, milliseconds / 1000 / settled)
+        seconds = milliseconds / 1000 / settled
+        grid.table.record_task_seconds(session.worker, lane.task_seconds, seconds)

@@ -196,6 +196,22 @@ class CancelRequest(Request):
     )
 
 
+class SessionUpdate(Request):
+    """PATCH /v1/sessions/{id}: what may be changed of an open session."""
+
+    priority: int | None = Field(None, ge=0, le=9, description="moves it in its worker's queue")
+    paused: bool | None = Field(
+        None,
+        description="true: nothing more of it starts, what runs is finished; false: it goes on",
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.priority is None and self.paused is None:
+            raise ValueError("give priority or paused")
+        return self
+
+
 class Upload(Response):
     upload_id: str
     multipart_id: str | None = None
@@ -234,6 +250,9 @@ class SessionDescription(Response):
     chunks: int
     route: str
     priority: int
+    waiting: bool = Field(False, description="for room on its worker, in order of priority and age")
+    paused: bool = False
+    slots: Count = Field(0, description="chunks of it that may run at once, once it was started")
     max_attempts: int
     task_timeout_seconds: float
     execution: str | None = Field(None, description="ARN of its newest state machine execution")
@@ -339,6 +358,16 @@ class CancelCounts(Response):
 
 class CancelResponse(Response):
     sessions: dict[str, CancelCounts]
+
+
+class QuotaDescription(Response):
+    """What the caller's open sessions hold, and what they may hold (null: no limit)."""
+
+    sessions: Count
+    max_sessions: int | None = None
+    tasks: Count
+    max_tasks: int | None = None
+    max_concurrency: int | None = Field(None, description="chunks at once on one worker")
 
 
 class DeleteResponse(Response):

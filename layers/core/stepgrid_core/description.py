@@ -43,7 +43,8 @@ def describe(
         grid.clock.sleep(min(pause, left))
         pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
         session = own_session(grid, owner, session_id)
-    return show(session, _counts(grid, session), grid.dispatcher.locate(session))
+    execution = grid.dispatcher.locate(session) if session.dispatches else None
+    return show(session, _counts(grid, session), execution)
 
 
 def _counts(grid: Grid, session: Session) -> dict[TaskState, int]:
@@ -76,6 +77,9 @@ def show(
         chunks=session.chunks,
         route=session.route,
         priority=session.priority,
+        waiting=session.waiting,
+        paused=session.paused,
+        slots=session.slots,
         max_attempts=session.max_attempts,
         task_timeout_seconds=session.task_timeout_seconds,
         execution=execution,
@@ -127,7 +131,7 @@ def list_workers(grid: Grid) -> WorkerList:
                 timeout_seconds=worker.timeout_seconds,
                 memory_mib=worker.memory_mib,
                 max_task_timeout_seconds=max_task_timeout(worker),
-                task_seconds=grid.table.read_task_seconds(worker.name),
+                task_seconds=grid.table.read_lane(worker.name).task_seconds,
             )
             for worker in grid.dispatcher.list_workers()
         ]

@@ -15,10 +15,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from . import __version__, contract
+from .admission import show_quota
 from .cancellation import cancel
 from .description import describe, describe_login, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .outputs import delete_session, list_tasks, read_results
+from .steering import update_session
 from .submission import create_upload, submit
 from .telemetry import logger
 from .wiring import Grid
@@ -76,6 +78,11 @@ def _cancel(call: Call) -> BaseModel:
     return contract.CancelResponse(sessions=counts)
 
 
+def _update(call: Call) -> BaseModel:
+    update_session(call.grid, call.owner, call.session_id, call.body)
+    return describe(call.grid, call.owner, call.session_id)
+
+
 def _delete(call: Call) -> BaseModel:
     delete_session(call.grid, call.owner, call.session_id)
     return contract.DeleteResponse(session_id=call.session_id)
@@ -100,6 +107,8 @@ ROUTES = (
     Route("GET", "/v1/sessions/{session_id}", "State, counts, timings; can wait for the end",
           lambda call: describe(call.grid, call.owner, call.session_id, call.query.wait),
           contract.SessionDescription, query=contract.WaitQuery),
+    Route("PATCH", "/v1/sessions/{session_id}", "Change the priority, pause or resume",
+          _update, contract.SessionDescription, contract.SessionUpdate),
     Route("GET", "/v1/sessions/{session_id}/results", "Chunk outputs in order",
           lambda call: read_results(call.grid, call.owner, call.session_id, call.query.cursor),
           contract.ResultPage, query=contract.CursorQuery),
@@ -109,6 +118,8 @@ ROUTES = (
           contract.TaskPage, query=contract.TasksQuery),
     Route("DELETE", "/v1/sessions/{session_id}", "Forget a closed session and its results",
           _delete, contract.DeleteResponse),
+    Route("GET", "/v1/quota", "What the caller's open sessions hold, and may hold",
+          lambda call: show_quota(call.grid, call.owner), contract.QuotaDescription),
     Route("GET", "/v1/workers", "Workers that tasks can be sent to",
           lambda call: list_workers(call.grid), contract.WorkerList),
     Route("GET", "/v1/health", "Version of the grid; no signature needed",

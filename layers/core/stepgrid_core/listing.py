@@ -1,16 +1,19 @@
 """Pure rules that every state table shares: how sessions sort, page, filter and come due."""
 
+from .budgets import rank
 from .errors import InvalidRequest
 from .records import Session
 from .states import SessionState
 
 #: How much one session moves the running mean of its worker.
 MEAN_WEIGHT = 0.3
+#: The sweeper looks at an open session this often.
+LOOK_AGAIN_SECONDS = 60.0
 
 
 def first_due(session: Session) -> float:
     """The sweeper's first look: when a submit should be long over, or at the deadline."""
-    return min(session.created_at + 60.0, session.deadline_at)
+    return min(session.created_at + LOOK_AGAIN_SECONDS, session.deadline_at)
 
 
 def running_mean(before: float | None, seconds: float) -> float:
@@ -20,6 +23,22 @@ def running_mean(before: float | None, seconds: float) -> float:
 def sort_key(session: Session) -> str:
     """Sorts by time, then id. As a cursor it leads only to sessions of the owner who asks."""
     return f"{session.created_at:017.6f}#{session.session_id}"
+
+
+def queue_place(session: Session) -> str:
+    """Sorts by rank, then id."""
+    return f"{rank(session):017.6f}#{session.session_id}"
+
+
+def steered(session: Session) -> tuple[bool, bool, int, int, int]:
+    """What a session must still be like when its place, slots or priority are changed."""
+    return (
+        session.waiting,
+        session.paused,
+        session.slots,
+        session.priority,
+        session.dispatches,
+    )
 
 
 def check_cursor(cursor: str) -> str:

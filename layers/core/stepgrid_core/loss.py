@@ -8,9 +8,9 @@ from .closing import close, shard_changed
 from .ending import end_all
 from .invocation import Invocation, SessionFacts
 from .names import shard_of
-from .records import Chunk
+from .records import Chunk, pending_chunks
 from .records import lose as lose_claim
-from .recovery import pending_chunks, release_expired
+from .recovery import release_expired
 from .states import ChunkState
 from .wiring import Grid
 

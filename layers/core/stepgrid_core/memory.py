@@ -8,12 +8,32 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
+from typing import Any
 
+from .budgets import Lane, Limits, Quota, Usage, exceeded
 from .errors import InvalidRequest, NotFound, PayloadCorrupted
-from .listing import check_cursor, first_due, is_in, running_mean, sort_key
+from .listing import (
+    check_cursor,
+    first_due,
+    is_in,
+    queue_place,
+    running_mean,
+    sort_key,
+    steered,
+)
 from .names import execution_name
 from .names import session_id as make_session_id
-from .ports import Dispatch, ExecutionState, Page, StoredObject, Swap, Worker
+from .ports import (
+    Dispatch,
+    ExecutionState,
+    Page,
+    Refusal,
+    StoredObject,
+    Swap,
+    Waiting,
+    Worker,
+)
 from .records import Chunk, Session, Shard
 from .session_events import SessionEvent
 from .states import SessionState, TaskState
@@ -50,14 +70,140 @@ class MemoryStateTable:
         self._latched: dict[str, set[int]] = {}
         self._task_seconds: dict[str, float] = {}
         self._progress: dict[str, int] = {}
+        self._queues: dict[str, dict[str, str]] = {}
+        self._stamps: dict[str, str] = {}
+        #: what an administrator set: by owner, and by worker
+        self.quotas: dict[str, Quota] = {}
+        self.concurrency: dict[str, int] = {}
 
-    def create_session(self, session: Session, blob: bytes) -> Session:
+    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
         with self._lock:
-            self._blobs.setdefault((session.session_id, session.blob_id), blob)
-            if session.session_id not in self._sessions:
-                self._sessions[session.session_id] = session
-                self._due[session.session_id] = first_due(session)
-            return self._sessions[session.session_id]
+            stored = self._sessions.get(session.session_id)
+            if stored is not None:
+                return stored
+            usage = self.read_usage(session.owner, session.worker)
+            if exceeded(session.tasks, limits, usage):
+                return Refusal.QUOTA
+            if session.slots and not self._has_room(session, session.slots, limits, queued=False):
+                return Refusal.NO_ROOM
+            self._blobs[session.session_id, session.blob_id] = blob
+            self._sessions[session.session_id] = session
+            self._due[session.session_id] = first_due(session)
+            if session.waiting:
+                self._queue(session)
+            return session
+
+    def _has_room(self, session: Session, slots: int, limits: Limits, queued: bool) -> bool:
+        lane = self.read_lane(session.worker)
+        usage = self.read_usage(session.owner, session.worker)
+        return (
+            (queued or not lane.waiting)
+            and (limits.worker_slots is None or lane.used + slots <= limits.worker_slots)
+            and (limits.owner_slots is None or usage.slots + slots <= limits.owner_slots)
+        )
+
+    def _queue(self, session: Session) -> None:
+        self._queues.setdefault(session.worker, {})[queue_place(session)] = session.session_id
+        self._stamps[session.worker] = token_hex(8)
+
+    def _leave_queue(self, session: Session) -> None:
+        self._queues.get(session.worker, {}).pop(queue_place(session), None)
+
+    def _open_sessions(self) -> list[Session]:
+        return [session for session in self._sessions.values() if session.verdict is None]
+
+    def read_lane(self, worker: str) -> Lane:
+        with self._lock:
+            return Lane(
+                used=sum(s.slots for s in self._open_sessions() if s.worker == worker),
+                waiting=self._stamps.get(worker, ""),
+                concurrency=self.concurrency.get(worker),
+                task_seconds=self._task_seconds.get(worker),
+            )
+
+    def read_usage(self, owner: str, worker: str) -> Usage:
+        with self._lock:
+            own = [session for session in self._open_sessions() if session.owner == owner]
+            return Usage(
+                sessions=len(own),
+                tasks=sum(session.tasks for session in own),
+                slots=sum(session.slots for session in own if session.worker == worker),
+            )
+
+    def read_quota(self, owner: str) -> Quota:
+        return self.quotas.get(owner, Quota())
+
+    def list_waiting(self, worker: str, after: str | None, limit: int) -> list[Waiting]:
+        with self._lock:
+            queue = sorted(self._queues.get(worker, {}).items())
+            behind = [entry for entry in queue if after is None or entry[0] > after]
+            return [Waiting(place, session_id) for place, session_id in behind[:limit]]
+
+    def drop_waiting(self, worker: str, entry: Waiting) -> None:
+        with self._lock:
+            self._queues.get(worker, {}).pop(entry.place, None)
+
+    def clear_waiting(self, worker: str, stamp: str) -> None:
+        with self._lock:
+            if self._stamps.get(worker) == stamp:
+                del self._stamps[worker]
+
+    def admit(
+        self, session: Session, slots: int, limits: Limits, now: float, due_at: float
+    ) -> Session | Refusal:
+        with self._lock:
+            if not self._is_as_read(session):
+                return Refusal.CHANGED
+            if not self._has_room(session, slots, limits, queued=True):
+                return Refusal.NO_ROOM
+            self._leave_queue(session)
+            number = session.dispatches + 1
+            return self._steer(
+                session,
+                due_at,
+                waiting=False,
+                slots=slots,
+                dispatches=number,
+                dispatched_at=now,
+            )
+
+    def pause(self, session: Session, due_at: float) -> bool:
+        with self._lock:
+            if not self._is_as_read(session):
+                return False
+            self._leave_queue(session)
+            self._steer(session, due_at, paused=True, waiting=False, slots=0)
+            return True
+
+    def enqueue(self, session: Session, due_at: float) -> bool:
+        with self._lock:
+            if not self._is_as_read(session):
+                return False
+            self._queue(self._steer(session, due_at, paused=False, waiting=True))
+            return True
+
+    def set_priority(self, session: Session, priority: int) -> bool:
+        with self._lock:
+            if not self._is_as_read(session):
+                return False
+            self._leave_queue(session)
+            changed = self._steer(session, None, priority=priority)
+            if changed.waiting:
+                self._queue(changed)
+            return True
+
+    def _is_as_read(self, session: Session) -> bool:
+        stored = self._sessions.get(session.session_id)
+        if stored is None or stored.verdict is not None:
+            return False
+        return steered(stored) == steered(session)
+
+    def _steer(self, session: Session, due_at: float | None, **changes: Any) -> Session:
+        changed = replace(self._sessions[session.session_id], **changes)
+        self._sessions[session.session_id] = changed
+        if due_at is not None:
+            self._due[session.session_id] = due_at
+        return changed
 
     def read_blob(self, session_id: str, blob_id: str) -> bytes:
         with self._lock:
@@ -189,12 +335,8 @@ class MemoryStateTable:
             if session.session_id in self._sessions:
                 self._sessions[session.session_id] = replace(session, deleted=True)
 
-    def read_task_seconds(self, worker: str) -> float | None:
-        return self._task_seconds.get(worker)
-
-    def record_task_seconds(self, worker: str, seconds: float) -> None:
+    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
         with self._lock:
-            before = self._task_seconds.get(worker)
             self._task_seconds[worker] = running_mean(before, seconds)
 
 
@@ -281,6 +423,10 @@ class MemoryDispatcher:
     workers: dict[str, Worker] = field(default_factory=dict)
     started: list[Dispatch] = field(default_factory=list)
     states: dict[tuple[str, int], ExecutionState] = field(default_factory=dict)
+    woken: list[str] = field(default_factory=list)
+
+    def wake(self, worker: str) -> None:
+        self.woken.append(worker)
 
     def start(self, dispatch: Dispatch) -> None:
         name = (dispatch.session.session_id, dispatch.number)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
+from .budgets import Lane, Limits, Quota, Usage
 from .data_plane import TaskFault
 from .records import Chunk, Session, Shard
 from .session_events import SessionEvent
@@ -43,14 +44,35 @@ class Worker:
     memory_mib: int
 
 
-class StateTable(Protocol):
-    """Sessions and shards. Reads are strongly consistent unless said otherwise."""
+class Refusal(StrEnum):
+    """Why a session was not stored or not started: nothing was changed."""
 
-    def create_session(self, session: Session, blob: bytes) -> Session:
+    QUOTA = "quota"  #: of its owner: open sessions, or tasks in them
+    NO_ROOM = "no room"  #: too few slots are left, or others wait for them already
+    CHANGED = "changed"  #: the session is no longer as it was read
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry in the queue of a worker."""
+
+    place: str  #: sorts by rank; as a cursor it leads to those behind
+    session_id: str
+
+
+class StateTable(Protocol):
+    """Sessions and shards. Reads are strongly consistent unless said otherwise.
+
+    Whatever changes what a session holds of a budget changes the session in the same transaction:
+    budgets are the sums over open sessions at any moment, whoever dies.
+    """
+
+    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
         """Store both unless the id is taken; answer what is stored.
 
         The blob is what the shards can be made from again: the tasks themselves where the table
-        keeps them, otherwise the chunk boundaries.
+        keeps them, otherwise the chunk boundaries. The session holds its `slots` from then on, or
+        if it is `waiting` gets its place in the queue.
         """
 
     def read_blob(self, session_id: str, blob_id: str) -> bytes:
@@ -85,6 +107,36 @@ class StateTable(Protocol):
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
         """Raise `dispatches` from `dispatch` - 1 to `dispatch`; False if somebody else did."""
 
+    def read_lane(self, worker: str) -> Lane: ...
+
+    def read_usage(self, owner: str, worker: str) -> Usage: ...
+
+    def read_quota(self, owner: str) -> Quota:
+        """What an administrator allowed this owner; may be a minute old."""
+
+    def list_waiting(self, worker: str, after: str | None, limit: int) -> list[Waiting]:
+        """The queue of a worker in order of rank, from behind the place `after`."""
+
+    def drop_waiting(self, worker: str, entry: Waiting) -> None:
+        """Remove an entry whose session waits no longer."""
+
+    def clear_waiting(self, worker: str, stamp: str) -> None:
+        """Note that nobody waits, unless somebody began to since `stamp` was read (see Lane)."""
+
+    def admit(
+        self, session: Session, slots: int, limits: Limits, now: float, due_at: float
+    ) -> Session | Refusal:
+        """Take a waiting session out of the queue and give it slots, as its next dispatch."""
+
+    def pause(self, session: Session, due_at: float) -> bool:
+        """Give back its slots, or its place in the queue; False if it is not as it was read."""
+
+    def enqueue(self, session: Session, due_at: float) -> bool:
+        """A paused session waits again; False if it is not as it was read."""
+
+    def set_priority(self, session: Session, priority: int) -> bool:
+        """Also moves it in the queue; False if it is not as it was read."""
+
     def mark_cancelling(self, session_id: str, due_at: float) -> None:
         """So that a cancel which dies half-way is finished by the sweeper."""
 
@@ -94,7 +146,10 @@ class StateTable(Protocol):
     def close_session(
         self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
     ) -> Session | None:
-        """Only the first closes: it gets the session, everybody after it None."""
+        """Only the first closes: it gets the session, everybody after it None.
+
+        What the session held of budgets is free from then on.
+        """
 
     def postpone(self, session_id: str, due_at: float | None) -> None:
         """When the sweeper is to look again; None: never."""
@@ -113,10 +168,8 @@ class StateTable(Protocol):
         An old execution of it may still claim chunks: a new session of the same id would get them.
         """
 
-    def read_task_seconds(self, worker: str) -> float | None:
-        """The running mean of one task's time on a worker."""
-
-    def record_task_seconds(self, worker: str, seconds: float) -> None: ...
+    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
+        """Move the running mean of one task's time on a worker, which was `before` (see Lane)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +241,9 @@ class Dispatcher(Protocol):
 
     def stop(self, session: Session) -> None:
         """Best effort: keeps chunks that were not started from being dispatched."""
+
+    def wake(self, worker: str) -> None:
+        """Have `admission.admit_waiting` run soon, elsewhere. Best effort: the sweeper does too."""
 
     def find_worker(self, name: str) -> Worker | None: ...
 

@@ -9,6 +9,8 @@ other only if nothing changed in between. All rules live here, the table knows n
        |                  |`--mark--------> running (the task about to start is written ahead)
        `---lose, hand back'              pending or running --end--> cancelled, expired
 
+    pending --hold--> held --unhold--> pending      (a held chunk can't be claimed, but be ended)
+
 This module knows no I/O, no clock and no wire format.
 """
 
@@ -76,7 +78,7 @@ def claim(chunk: Chunk, token: str, nonce: str, now: float, lease_until: float) 
     out by the attempt number, and counted as lost. The nonce tells the two apart if they claim at
     the same moment.
     """
-    if chunk.terminal:
+    if chunk.terminal or chunk.state is ChunkState.HELD:
         return None
     if chunk.state is ChunkState.RUNNING:
         if not _claimed_with(chunk, token) and chunk.lease_until > now:
@@ -158,7 +160,9 @@ def lose(chunk: Chunk, token: str, blame: bool = True) -> Chunk | None:
     the grid's fault, and is not held against the chunk.
     """
     mine = _claimed_with(chunk, token)
-    if chunk.terminal or mine is not (chunk.state is ChunkState.RUNNING):
+    if chunk.terminal or chunk.state is ChunkState.HELD:
+        return None
+    if mine is not (chunk.state is ChunkState.RUNNING):
         return None
     given_back = idle(chunk) if blame else release(chunk, ChunkState.PENDING)
     return replace(given_back, losses=chunk.losses + mine, token=token[:TOKEN_LENGTH])
@@ -179,6 +183,16 @@ def end(chunk: Chunk, state: ChunkState, nonce: str = "") -> Chunk | None:
     if chunk.terminal:
         return None
     return replace(release(chunk, state), token=nonce)
+
+
+def hold(chunk: Chunk) -> Chunk | None:
+    """Keep a chunk from being claimed; None if it runs, is held or is over."""
+    return replace(chunk, state=ChunkState.HELD) if chunk.state is ChunkState.PENDING else None
+
+
+def unhold(chunk: Chunk) -> Chunk | None:
+    """Let it be claimed again; None if it is not held."""
+    return replace(chunk, state=ChunkState.PENDING) if chunk.state is ChunkState.HELD else None
 
 
 def _lost(chunk: Chunk) -> Chunk:
@@ -240,6 +254,16 @@ class Shard:
         return replace(self, chunks=chunks, inline=kept)
 
 
+def pending_chunks(shards: Iterable[Shard]) -> list[int]:
+    """Numbers of the chunks that may be claimed."""
+    return [
+        shard.number_of(slot)
+        for shard in shards
+        for slot, chunk in enumerate(shard.chunks)
+        if chunk.state is ChunkState.PENDING
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class InputRef:
     """Where a session's tasks are: an object of the payload store, or an item of the table."""
@@ -287,6 +311,9 @@ class Session:
     common: CommonRef | None = None
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
+    slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
+    waiting: bool = False  #: in the queue of its worker
+    paused: bool = False  #: by its owner: holds no slots, and no chunk of it starts
     cancelling: bool = False
     deleted: bool = False  #: kept until it expires, so that its token makes no other session
     verdict: SessionState | None = None
@@ -300,6 +327,11 @@ class Session:
     @property
     def shards(self) -> int:
         return -(-self.chunks // CHUNKS_PER_SHARD)
+
+    @property
+    def concurrency(self) -> int:
+        """Chunks of it that may run at once."""
+        return self.slots or self.max_concurrency
 
     @property
     def blob_id(self) -> str:

@@ -1,6 +1,6 @@
 """Healing: whatever is past its time is retried, failed or closed.
 
-    sweeper (every minute) --> due sessions --> close | expire | finish the cancel | revive
+    sweeper (every minute) --> due sessions --> close | expire | finish the cancel | admit | revive
     end of the Map         --> settle       --> chunk numbers that are still to run
 
 A session is looked at again and again until it is closed and its closing was published. Deciding
@@ -9,18 +9,20 @@ is pure (`next_dispatch`); the rest carries out what was decided.
 
 from collections.abc import Sequence
 
+from .admission import admit_waiting
 from .announcement import announce, tell
 from .closing import close
 from .ending import complete_shards, end_all
+from .holding import hold_chunks, unhold_chunks
+from .listing import LOOK_AGAIN_SECONDS
 from .planning import EXPRESS_LIFE_SECONDS
 from .ports import Dispatch, ExecutionState
-from .records import Chunk, Session, Shard, expire_lease
+from .records import Chunk, Session, Shard, expire_lease, pending_chunks
 from .session_events import started
 from .states import ChunkState
 from .telemetry import logger
 from .wiring import Grid
 
-LOOK_AGAIN_SECONDS = 60.0
 SWEEP_LIMIT = 200
 
 
@@ -70,6 +72,13 @@ def revive(grid: Grid, session: Session) -> None:
     shards = [release_expired(grid, shard, now) for shard in shards]
     if close(grid, shards) is not None:
         return
+    if session.paused:
+        hold_chunks(grid, shards)
+        return
+    if session.waiting:
+        admit_waiting(grid, session.worker)
+        return
+    shards = unhold_chunks(grid, shards)
     number = next_dispatch(session, shards, grid.dispatcher.look(session), now)
     if number is not None:
         _dispatch(grid, session, number, pending_chunks(shards), now)
@@ -93,15 +102,6 @@ def next_dispatch(
     if execution is ExecutionState.RUNNING:
         return None
     return session.dispatches + (execution is ExecutionState.ENDED)
-
-
-def pending_chunks(shards: Sequence[Shard]) -> list[int]:
-    return [
-        shard.number_of(slot)
-        for shard in shards
-        for slot, chunk in enumerate(shard.chunks)
-        if chunk.state is ChunkState.PENDING
-    ]
 
 
 def _dispatch(grid: Grid, session: Session, number: int, chunks: list[int], now: float) -> None:

@@ -30,7 +30,15 @@ class Settings(BaseModel):
     #: quota: tasks in one session
     max_tasks: int = Field(1_000_000, ge=1)
     #: chunks of one session that run at once, unless it asks for another number
-    default_concurrency: int = Field(800, ge=1, le=10_000)
+    default_concurrency: int = Field(400, ge=1, le=10_000)
+    #: chunks that run at once on one worker, over all sessions; 0: no budget
+    worker_concurrency: int = Field(800, ge=0)
+    #: quotas of one owner: open sessions, tasks in them, chunks at once on one worker; 0: none
+    owner_sessions: int = Field(0, ge=0)
+    owner_tasks: int = Field(0, ge=0)
+    owner_concurrency: int = Field(0, ge=0)
+    #: the function that admits waiting sessions
+    recorder_function: str = ""
     #: quota: bytes of one session's input
     max_input_mib: int = Field(5_120, ge=1)
 

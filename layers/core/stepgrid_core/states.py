@@ -59,6 +59,7 @@ class ChunkState(StrEnum):
     """Where the chunk row stands; the letters are what the state table stores."""
 
     PENDING = "P"  #: may be claimed
+    HELD = "H"  #: its session is paused: nobody may claim it until the owner resumes it
     RUNNING = "R"  #: claimed by the attempt in the row, until its lease ends
     ENDED = "E"  #: every task settled by commits
     CANCELLED = "C"  #: ended by the owner
@@ -67,7 +68,8 @@ class ChunkState(StrEnum):
     LOST = "L"  #: its workers died again and again without any progress
 
 
-TERMINAL_CHUNKS = frozenset(ChunkState) - {ChunkState.PENDING, ChunkState.RUNNING}
+OPEN_CHUNKS = frozenset({ChunkState.PENDING, ChunkState.HELD, ChunkState.RUNNING})
+TERMINAL_CHUNKS = frozenset(ChunkState) - OPEN_CHUNKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Accepting a session.
 
-    validate -> plan -> create_session (conditional) -> create_shards -> start the execution -> 202
+    validate -> quota -> plan -> accept (slots, or a place in the queue) -> create_shards
+             -> start the execution, or see whether it is this one's turn -> 202
 
 Every step can be repeated, and the sweeper finishes any prefix of them. Never looks into a task:
 tasks in the request are packed into lines and carried, files stay in the payload store.
@@ -13,6 +14,7 @@ import uuid
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from .admission import accept, admit_waiting, check_quota, limits_of
 from .announcement import tell
 from .common_input import create_common_upload, keep_common
 from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, UploadRequest
@@ -66,18 +68,47 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     """Accept a session, or answer the one that the same token and tasks made before.
 
     Raises NotFound for an unknown worker, Conflict for a token used with other tasks,
-    RequestTooLarge over a quota, InvalidRequest for options or input that can't be.
+    RequestTooLarge for more than one session may hold, QuotaExceeded over the owner's quota,
+    InvalidRequest for options or input that can't be.
     """
     worker = grid.dispatcher.find_worker(request.worker)
     if worker is None:
         raise NotFound(
             f"there is no worker {request.worker!r} in this grid; GET /v1/workers lists them"
         )
+    lane = grid.table.read_lane(worker.name)
+    limits = limits_of(grid, owner, lane)
+    tasks = request.input.tasks if request.input else len(request.tasks or ())
+    check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
     material = replace(_gather(grid, owner, request), common=keep_common(grid, owner, request))
-    session = _new_session(grid, owner, request, worker, material)
+    session = _new_session(grid, owner, request, worker, material, task_seconds=lane.task_seconds)
     boundaries = _boundaries(session, material.packed)
-    stored = grid.table.create_session(session, make_blob(boundaries, material.lines))
+    blob = make_blob(boundaries, material.lines)
+    stored = accept(grid, session, blob, lane, limits)
     logger.info("session accepted", session_id=stored.session_id, tasks=stored.tasks)
+    _refuse_other(request, session, stored)
+    if not _is_new(session, stored):
+        revive(grid, stored)
+        return stored
+    grid.table.create_shards(stored, make_shards(stored, boundaries))
+    if stored.waiting:
+        tell(grid, accepted(stored))
+        admit_waiting(grid, stored.worker)
+        return stored
+    lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
+    grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
+    tell(grid, accepted(stored), started(stored))
+    return stored
+
+
+def _is_new(session: Session, stored: Session) -> bool:
+    """Did this very submit store it? Only where it was placed was decided on the way."""
+    placed = ("slots", "waiting", "dispatches", "dispatched_at")
+    return replace(session, **{name: getattr(stored, name) for name in placed}) == stored
+
+
+def _refuse_other(request: SubmitRequest, session: Session, stored: Session) -> None:
+    """Raises Conflict for a token that means another session."""
     if stored.deleted:
         raise Conflict(
             f"client_token {request.client_token!r} made a session that was deleted; "
@@ -88,14 +119,6 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
             f"client_token {request.client_token!r} was used for session {stored.session_id} with "
             "other tasks, worker or options; use a new token"
         )
-    if stored != session:
-        revive(grid, stored)
-        return stored
-    grid.table.create_shards(stored, make_shards(stored, boundaries))
-    lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
-    grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
-    tell(grid, accepted(stored), started(stored))
-    return stored
 
 
 def _gather(grid: Grid, owner: str, request: SubmitRequest) -> _Material:
@@ -156,7 +179,13 @@ def _check_gaps(upload: UploadedInput) -> None:
 
 
 def _new_session(
-    grid: Grid, owner: str, request: SubmitRequest, worker: Worker, material: _Material
+    grid: Grid,
+    owner: str,
+    request: SubmitRequest,
+    worker: Worker,
+    material: _Material,
+    *,
+    task_seconds: float | None,
 ) -> Session:
     options = request.options
     packed = material.packed
@@ -166,7 +195,7 @@ def _new_session(
         Workload(
             tasks=packed.tasks,
             size=packed.size,
-            task_seconds=options.task_seconds or grid.table.read_task_seconds(worker.name),
+            task_seconds=options.task_seconds or task_seconds,
             task_timeout_seconds=timeout_seconds,
             chunk_size=options.chunk_size,
             max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
@@ -196,8 +225,6 @@ def _new_session(
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
-        dispatches=1,
-        dispatched_at=now,
     )
 
 

@@ -13,6 +13,7 @@ import click
 
 from stepgrid_core.contract import (
     CancelCounts,
+    QuotaDescription,
     SessionDescription,
     SessionSummary,
     TaskCounts,
@@ -127,6 +128,29 @@ def task_counts(counts: TaskCounts) -> str:
     return ", ".join(f"{number(count)} {state}" for count, state in present if count) or "none"
 
 
+def standing(description: SessionDescription) -> str:
+    """What becomes of it next, in a word or two, and its priority."""
+    if description.paused:
+        word = "paused"
+    elif description.waiting:
+        word = "waiting for room"
+    else:
+        word = description.state.value
+    return f"{word}, priority {description.priority}"
+
+
+def quota_fields(quota: QuotaDescription) -> list[tuple[str, str]]:
+    def used_of(used: int, most: int | None) -> str:
+        return f"{number(used)} of {number(most)}" if most is not None else f"{number(used)}"
+
+    at_once = quota.max_concurrency
+    return [
+        ("open sessions", used_of(quota.sessions, quota.max_sessions)),
+        ("tasks in them", used_of(quota.tasks, quota.max_tasks)),
+        ("chunks at once", f"{number(at_once)} on each worker" if at_once else "no limit"),
+    ]
+
+
 def unsuccessful(counts: TaskCounts) -> int:
     """Tasks that ended without a result."""
     return counts.failed + counts.cancelled
@@ -152,6 +176,8 @@ def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[st
         yield "tags", ", ".join(f"{key}={value}" for key, value in session.tags.items())
     yield "worker", session.worker
     yield "state", session.state.value
+    if session.waiting or session.paused:
+        yield "standing", standing(session)
     yield "tasks", f"{number(session.tasks)} ({task_counts(counts)})"
     yield "ended", f"{_percent(ended, session.tasks)} %"
     yield "chunks", f"{number(session.chunks)} of up to {plural(session.chunk_size, 'task')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,7 @@ from stepgrid_core.states import TERMINAL_SESSIONS, SessionState, TaskState
 
 if TYPE_CHECKING:
     from stepgrid.session import Session
+    from stepgrid_core.contract import SessionDescription
 
 Item = TypeVar("Item")
 
@@ -128,6 +129,65 @@ def cancel(app: App, session_ids: tuple[str, ...], as_json: bool) -> int:
             print_model(counts, session_id=session_id)
         else:
             click.echo(f"{session_id}  {rendering.cancelled(counts)}")
+    return ExitCode.OK
+
+
+@click.command(short_help="Start nothing more of sessions.")
+@click.argument("session_ids", metavar="SESSION...", nargs=-1, required=True)
+@json_option
+@pass_app
+def pause(app: App, session_ids: tuple[str, ...], as_json: bool) -> int:
+    """Start nothing more of SESSION until it is resumed; what runs is finished.
+
+    \b
+    Example:
+      stepgrid pause $SESSION && stepgrid resume $SESSION
+    """
+    return _show_each(app, session_ids, lambda session: session.pause(), as_json)
+
+
+@click.command(short_help="Let paused sessions go on.")
+@click.argument("session_ids", metavar="SESSION...", nargs=-1, required=True)
+@json_option
+@pass_app
+def resume(app: App, session_ids: tuple[str, ...], as_json: bool) -> int:
+    """Let a paused SESSION go on; it waits for its turn by priority and age.
+
+    \b
+    Example:
+      stepgrid resume $SESSION && stepgrid status $SESSION --wait 600
+    """
+    return _show_each(app, session_ids, lambda session: session.resume(), as_json)
+
+
+@click.command(short_help="Change how urgent a session is.")
+@click.argument("session_id", metavar="SESSION")
+@click.argument("level", metavar="0-9", type=click.IntRange(0, 9))
+@json_option
+@pass_app
+def priority(app: App, session_id: str, level: int, as_json: bool) -> int:
+    """Move SESSION in the queue of its worker: 9 is the most urgent.
+
+    \b
+    Example:
+      stepgrid priority $SESSION 9
+    """
+    return _show_each(app, [session_id], lambda session: session.set_priority(level), as_json)
+
+
+def _show_each(
+    app: App,
+    session_ids: Iterable[str],
+    change: Callable[[Session], SessionDescription],
+    as_json: bool,
+) -> int:
+    grid = open_grid(app)
+    for session_id in session_ids:
+        description = change(grid.session(session_id))
+        if as_json:
+            print_model(description)
+        else:
+            click.echo(f"{session_id}  {rendering.standing(description)}")
     return ExitCode.OK
 
 

@@ -43,11 +43,13 @@ def deployment_parameters(project_dir: Path) -> dict[str, str]:
     The functions run in this very interpreter, on this processor: packages must be made for them.
     A parameter that the template does not have is ignored by the SAM CLI.
     """
+    at_once = max(4, os.cpu_count() or 1)
     return _configured_parameters(project_dir) | {
         "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
         "Architecture": machine_architecture(platform.machine()),
         # Each running chunk is a process of this machine.
-        "DefaultConcurrency": str(max(4, os.cpu_count() or 1)),
+        "DefaultConcurrency": str(at_once),
+        "WorkerConcurrency": str(2 * at_once),
     }
 
 

@@ -10,6 +10,7 @@ The order of the steps is the test's: `step` does one, `run` all that there are.
 import itertools
 from collections.abc import Mapping
 
+from stepgrid_core.admission import admit_waiting
 from stepgrid_core.compute_plane import run_chunk
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
@@ -45,8 +46,11 @@ class Executions:
             return
         self._running = True
         try:
-            while self._dispatcher.started:
-                self._execute(self._dispatcher.started.pop(0))
+            while self._dispatcher.started or self._dispatcher.woken:
+                if self._dispatcher.woken:
+                    admit_waiting(self._grid, self._dispatcher.woken.pop(0))
+                else:
+                    self._execute(self._dispatcher.started.pop(0))
         finally:
             self._running = False
 

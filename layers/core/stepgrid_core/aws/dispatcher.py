@@ -84,6 +84,15 @@ class AwsDispatcher:
         kind = ":express:" if self._is_burst(session) else ":execution:"
         return f"{machine.replace(':stateMachine:', kind)}:{name}"
 
+    def wake(self, worker: str) -> None:
+        """An asynchronous call: Lambda queues it, repeats it, and answers at once."""
+        with translated(f"queue of worker {worker}"):
+            self._lambda.invoke(
+                FunctionName=self._settings.recorder_function,
+                InvocationType="Event",
+                Payload=json.dumps({"action": "admit", "worker": worker}),
+            )
+
     def find_worker(self, name: str) -> Worker | None:
         known = self._known.get(name)
         if known is not None and time.monotonic() < known[0]:
@@ -128,5 +137,5 @@ def _execution_input(dispatch: Dispatch) -> dict[str, Any]:
     return {
         "session": facts_of(dispatch.session).as_dict(),
         "chunks": chunks,
-        "max_concurrency": dispatch.session.max_concurrency,
+        "max_concurrency": dispatch.session.concurrency,
     }

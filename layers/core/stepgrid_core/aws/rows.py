@@ -4,7 +4,11 @@ S#<session> / SESSION      the session; what never changes is one JSON text, the
 S#<session> / BLOB#<id>    its tasks or chunk boundaries
 S#<session> / SHARD#<k>    chunk rows c0 .. c15; under 1 KB, so that a swap is one write unit
 S#<session> / LATCH        the set of terminal shards (apart: no index copies it)
-W#<worker>  / WORKER       measured task time
+W#<worker>  / WORKER       measured task time, slots in use, whether anybody waits
+W#<worker>  / WAIT#<place> one for each session in its queue, in order of rank
+O#<owner>   / USAGE        open sessions and their tasks
+O#<owner>   / LANE#<name>  slots that the owner holds on one worker
+O#<owner>   / QUOTA        what an administrator allowed this owner
 """
 
 import json
@@ -12,6 +16,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from ..budgets import Lane, Quota
 from ..listing import sort_key
 from ..records import Chunk, CommonRef, InputRef, Output, Session, Shard
 from ..states import ChunkState, SessionState, TaskState
@@ -20,8 +25,12 @@ Item = dict[str, Any]
 
 #: Attributes of a session that change after it was created.
 MUTABLE = (
+    "priority",
     "dispatches",
     "dispatched_at",
+    "slots",
+    "waiting",
+    "paused",
     "cancelling",
     "deleted",
     "verdict",
@@ -45,6 +54,38 @@ def worker_key(name: str) -> Item:
     return {"pk": f"W#{name}", "sk": "WORKER"}
 
 
+def waiting_key(worker: str, place: str) -> Item:
+    return {"pk": f"W#{worker}", "sk": f"WAIT#{place}"}
+
+
+def owner_key(owner: str, sort: str) -> Item:
+    return {"pk": f"O#{owner}", "sk": sort}
+
+
+def usage_key(owner: str) -> Item:
+    return owner_key(owner, "USAGE")
+
+
+def owner_lane_key(owner: str, worker: str) -> Item:
+    return owner_key(owner, f"LANE#{worker}")
+
+
+def read_lane(item: Item | None) -> Lane:
+    item = item or {}
+    concurrency, seconds = item.get("concurrency"), item.get("task_seconds")
+    return Lane(
+        used=int(item.get("used_slots", 0)),
+        waiting=item.get("waiting_stamp", ""),
+        concurrency=None if concurrency is None else int(concurrency),
+        task_seconds=None if seconds is None else float(seconds),
+    )
+
+
+def read_quota(item: Item | None) -> Quota:
+    found = {name: (item or {}).get(name) for name in ("sessions", "tasks", "slots")}
+    return Quota(**{name: None if value is None else int(value) for name, value in found.items()})
+
+
 def due_key(session_id: str) -> str:
     """Open sessions are spread over a few index partitions."""
     return f"DUE#{int(session_id[:2], 16) % DUE_PARTITIONS}"
@@ -65,6 +106,10 @@ def write_session(session: Session, due_at: float) -> Item:
         "data": json.dumps(fixed, separators=(",", ":")),
         "dispatches": session.dispatches,
         "dispatched_at": decimal(session.dispatched_at),
+        "priority": session.priority,
+        "slots": session.slots,
+        "waiting": session.waiting,
+        "paused": session.paused,
         "expires_at": session.expires_at,
     }
 
@@ -79,6 +124,10 @@ def read_session(item: Item) -> Session:
         common=CommonRef(**common) if common else None,
         dispatches=int(item["dispatches"]),
         dispatched_at=float(item["dispatched_at"]),
+        priority=int(item["priority"]),
+        slots=int(item.get("slots", 0)),
+        waiting=bool(item.get("waiting", False)),
+        paused=bool(item.get("paused", False)),
         cancelling=bool(item.get("cancelling", False)),
         deleted=bool(item.get("deleted", False)),
         verdict=SessionState(verdict) if verdict else None,

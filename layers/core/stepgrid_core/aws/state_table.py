@@ -11,48 +11,29 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from ..errors import NotFound
-from ..listing import check_cursor, first_due, running_mean, sort_key
+from ..listing import check_cursor, running_mean, sort_key
 from ..ports import Page, Swap
 from ..records import Chunk, Session, Shard
-from ..states import SessionState, TaskState
+from ..states import SessionState
 from . import rows
 from .rows import Item, decimal, session_key, shard_key
-from .translate import CLIENT_CONFIG, code_of, translated
+from .session_table import OPEN, SessionTable
+from .translate import code_of, translated
 
 WRITERS = 16
 #: Of 1 MB each; a list that finds less in them answers what it has, and where to go on.
 LIST_QUERIES = 8
 #: The mean is written again only when a session moved it by more than this share.
 MEAN_TOLERANCE = 0.1
-_OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
 
 
-class AwsStateTable:
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(name)
-
-    def create_session(self, session: Session, blob: bytes) -> Session:
-        sort = f"BLOB#{session.blob_id}"
-        self._create(
-            {
-                **session_key(session.session_id, sort),
-                "blob": blob,
-                "expires_at": session.expires_at,
-            }
-        )
-        if self._create(rows.write_session(session, first_due(session))):
-            return session
-        stored = self.read_session(session.session_id)
-        if stored is None:
-            raise NotFound(f"session {session.session_id} expired while it was submitted again")
-        return stored
+class AwsStateTable(SessionTable):
+    """Sessions and their budgets by SessionTable; blobs, shards, latch and lists here."""
 
     def _create(self, item: Item) -> bool:
         """Put unless the key is taken."""
@@ -79,17 +60,9 @@ class AwsStateTable:
         with ThreadPoolExecutor(min(WRITERS, len(items))) as pool:
             list(pool.map(self._create, items))
 
-    def read_session(self, session_id: str) -> Session | None:
-        item = self._get(session_key(session_id))
-        return None if item is None else rows.read_session(item)
-
     def read_shard(self, session_id: str, number: int) -> Shard | None:
         item = self._get(shard_key(session_id, number))
         return None if item is None else rows.read_shard(item)
-
-    def _get(self, key: Item) -> Item | None:
-        with translated(f"table {self._name}"):
-            return self._table.get_item(Key=key, ConsistentRead=True).get("Item")
 
     def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
         last = 99_999 if limit is None else first + limit - 1
@@ -174,29 +147,17 @@ class AwsStateTable:
 
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
         values = {"dispatches": dispatch, "dispatched_at": decimal(now), "due_at": decimal(due_at)}
-        condition = _OPEN & Attr("dispatches").eq(dispatch - 1)
+        condition = OPEN & Attr("dispatches").eq(dispatch - 1)
         item = self._update(session_key(session_id), values, condition)
         return not isinstance(item, _Refused)
 
     def mark_cancelling(self, session_id: str, due_at: float) -> None:
         values = {"cancelling": True, "due_at": decimal(due_at)}
-        self._update(session_key(session_id), values, _OPEN)
+        self._update(session_key(session_id), values, OPEN)
 
     def raise_progress(self, session_id: str, percent: int) -> Session | None:
         lower = Attr("progress").not_exists() | Attr("progress").lt(percent)
-        item = self._update(session_key(session_id), {"progress": percent}, _OPEN & lower)
-        return None if isinstance(item, _Refused) else rows.read_session(item)
-
-    def close_session(
-        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
-    ) -> Session | None:
-        values = {
-            "verdict": verdict.value,
-            "counts": {state.value: n for state, n in counts.items()},
-            "closed_at": decimal(now),
-            "due_at": decimal(now),
-        }
-        item = self._update(session_key(session_id), values, _OPEN)
+        item = self._update(session_key(session_id), {"progress": percent}, OPEN & lower)
         return None if isinstance(item, _Refused) else rows.read_session(item)
 
     def postpone(self, session_id: str, due_at: float | None) -> None:
@@ -276,12 +237,7 @@ class AwsStateTable:
             remove="owner_key, owner_sort, due_key, due_at",
         )
 
-    def read_task_seconds(self, worker: str) -> float | None:
-        item = self._get(rows.worker_key(worker))
-        return None if item is None else float(item["task_seconds"])
-
-    def record_task_seconds(self, worker: str, seconds: float) -> None:
-        before = self.read_task_seconds(worker)
+    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
         mean = running_mean(before, seconds)
         if before is None or abs(mean - before) > MEAN_TOLERANCE * before:
             self._update(rows.worker_key(worker), {"task_seconds": decimal(mean)}, None)

@@ -1,0 +1,275 @@
+"""The session items of the state table, and the budgets that they hold a part of.
+
+Each change of a session's slots, place or end is one transaction with the items that count them:
+
+    O#<owner> / USAGE, LANE#<worker>     W#<worker> / WORKER, WAIT#<place>
+
+so what is counted is at every moment what open sessions hold. Knows no rule about who may start.
+"""
+
+import time
+from dataclasses import replace
+from secrets import token_hex
+from typing import Any
+
+import boto3
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+
+from ..budgets import Lane, Limits, Quota, Usage
+from ..errors import NotFound
+from ..listing import first_due, queue_place
+from ..ports import Refusal, Waiting
+from ..records import Session
+from ..states import SessionState, TaskState
+from . import rows
+from .rows import Item, decimal, owner_lane_key, session_key, usage_key, waiting_key, worker_key
+from .transactions import Write, delete, put, transact, update
+from .translate import CLIENT_CONFIG, translated
+
+#: An owner's quota is read again after so many seconds.
+QUOTA_SECONDS = 60.0
+OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
+NEW = Attr("pk").not_exists()
+
+
+class SessionTable:
+    """The part of AwsStateTable that knows sessions and budgets."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(name)
+        self._quotas: dict[str, tuple[float, Quota]] = {}
+
+    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
+        refused = self._transact(self._creation(session, blob, limits), session.session_id)
+        if not refused:
+            return session
+        if "session" in refused:
+            stored = self.read_session(session.session_id)
+            if stored is None:
+                raise NotFound(f"session {session.session_id} expired while it was sent again")
+            return stored
+        return Refusal.QUOTA if "usage" in refused else Refusal.NO_ROOM
+
+    def _creation(self, session: Session, blob: bytes, limits: Limits) -> dict[str, Write]:
+        blob_key = session_key(session.session_id, f"BLOB#{session.blob_id}")
+        stored = {**blob_key, "blob": blob, "expires_at": session.expires_at}
+        writes = {
+            "session": put(self._name, rows.write_session(session, first_due(session)), NEW),
+            "blob": put(self._name, stored),
+            "usage": self._change_usage(session, 1, _within_quota(session, limits)),
+        }
+        if session.waiting:
+            return {**writes, **self._join_queue(session)}
+        if session.slots:
+            nobody_waits = Attr("waiting_stamp").not_exists()
+            writes |= self._take_slots(session, session.slots, limits, nobody_waits)
+        return writes
+
+    def _change_usage(
+        self, session: Session, sign: int, condition: ConditionBase | None = None
+    ) -> Write:
+        counted = {"open_sessions": sign, "open_tasks": sign * session.tasks}
+        return update(self._name, usage_key(session.owner), add=counted, condition=condition)
+
+    def _take_slots(
+        self, session: Session, slots: int, limits: Limits, more: ConditionBase | None = None
+    ) -> dict[str, Write]:
+        room = _room("used_slots", slots, limits.worker_slots)
+        whose = owner_lane_key(session.owner, session.worker)
+        return {
+            "lane": update(
+                self._name,
+                worker_key(session.worker),
+                add={"used_slots": slots},
+                condition=_both(room, more),
+            ),
+            "owner lane": update(
+                self._name,
+                whose,
+                add={"used_slots": slots},
+                condition=_room("used_slots", slots, limits.owner_slots),
+            ),
+        }
+
+    def _give_slots(self, session: Session) -> dict[str, Write]:
+        return self._take_slots(session, -session.slots, Limits()) if session.slots else {}
+
+    def _join_queue(self, session: Session) -> dict[str, Write]:
+        entry = {
+            **waiting_key(session.worker, queue_place(session)),
+            "session_id": session.session_id,
+            "expires_at": session.expires_at,
+        }
+        stamp = {"waiting_stamp": token_hex(8)}
+        return {
+            "entry": put(self._name, entry),
+            "lane": update(self._name, worker_key(session.worker), change=stamp),
+        }
+
+    def _leave_queue(self, session: Session) -> dict[str, Write]:
+        if not session.waiting:
+            return {}
+        return {"left": delete(self._name, waiting_key(session.worker, queue_place(session)))}
+
+    def _transact(self, writes: dict[str, Write], session_id: str) -> frozenset[str]:
+        return transact(self._table.meta.client, writes, f"session {session_id}")
+
+    def read_session(self, session_id: str) -> Session | None:
+        item = self._get(session_key(session_id))
+        return None if item is None else rows.read_session(item)
+
+    def _get(self, key: Item) -> Item | None:
+        with translated(f"table {self._name}"):
+            return self._table.get_item(Key=key, ConsistentRead=True).get("Item")
+
+    def read_lane(self, worker: str) -> Lane:
+        return rows.read_lane(self._get(worker_key(worker)))
+
+    def read_usage(self, owner: str, worker: str) -> Usage:
+        usage = self._get(usage_key(owner)) or {}
+        lane = (self._get(owner_lane_key(owner, worker)) or {}) if worker else {}
+        return Usage(
+            sessions=int(usage.get("open_sessions", 0)),
+            tasks=int(usage.get("open_tasks", 0)),
+            slots=int(lane.get("used_slots", 0)),
+        )
+
+    def read_quota(self, owner: str) -> Quota:
+        known = self._quotas.get(owner)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        quota = rows.read_quota(self._get(rows.owner_key(owner, "QUOTA")))
+        self._quotas[owner] = (time.monotonic() + QUOTA_SECONDS, quota)
+        return quota
+
+    def list_waiting(self, worker: str, after: str | None, limit: int) -> list[Waiting]:
+        first = f"WAIT#{after}\0" if after is not None else "WAIT#"
+        with translated(f"table {self._name}"):
+            page = self._table.query(
+                KeyConditionExpression=Key("pk").eq(worker_key(worker)["pk"])
+                & Key("sk").between(first, "WAIT#~"),
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [
+            Waiting(str(item["sk"]).removeprefix("WAIT#"), str(item["session_id"]))
+            for item in page["Items"]
+        ]
+
+    def drop_waiting(self, worker: str, entry: Waiting) -> None:
+        with translated(f"table {self._name}"):
+            self._table.delete_item(Key=waiting_key(worker, entry.place))
+
+    def clear_waiting(self, worker: str, stamp: str) -> None:
+        client = self._table.meta.client
+        with translated(f"table {self._name}"):
+            try:
+                self._table.update_item(
+                    Key=worker_key(worker),
+                    UpdateExpression="REMOVE waiting_stamp",
+                    ConditionExpression=Attr("waiting_stamp").eq(stamp),
+                )
+            except client.exceptions.ConditionalCheckFailedException:
+                return
+
+    def admit(
+        self, session: Session, slots: int, limits: Limits, now: float, due_at: float
+    ) -> Session | Refusal:
+        number = session.dispatches + 1
+        change = {
+            "waiting": False,
+            "slots": slots,
+            "dispatches": number,
+            "dispatched_at": decimal(now),
+            "due_at": decimal(due_at),
+        }
+        writes = {
+            "session": self._change(session, change),
+            **self._leave_queue(session),
+            **self._take_slots(session, slots, limits),
+        }
+        refused = self._transact(writes, session.session_id)
+        if not refused:
+            return replace(
+                session, waiting=False, slots=slots, dispatches=number, dispatched_at=now
+            )
+        return Refusal.CHANGED if "session" in refused else Refusal.NO_ROOM
+
+    def _change(self, session: Session, change: dict[str, Any]) -> Write:
+        """Only if it is open and steered as it was read, see listing.steered."""
+        as_read = (
+            OPEN
+            & Attr("waiting").eq(session.waiting)
+            & Attr("paused").eq(session.paused)
+            & Attr("slots").eq(session.slots)
+            & Attr("priority").eq(session.priority)
+            & Attr("dispatches").eq(session.dispatches)
+        )
+        key = session_key(session.session_id)
+        return update(self._name, key, change=change, condition=as_read)
+
+    def pause(self, session: Session, due_at: float) -> bool:
+        change = {"paused": True, "waiting": False, "slots": 0, "due_at": decimal(due_at)}
+        writes = {
+            "session": self._change(session, change),
+            **self._leave_queue(session),
+            **self._give_slots(session),
+        }
+        return not self._transact(writes, session.session_id)
+
+    def enqueue(self, session: Session, due_at: float) -> bool:
+        change = {"paused": False, "waiting": True, "due_at": decimal(due_at)}
+        waiting = replace(session, paused=False, waiting=True)
+        writes = {"session": self._change(session, change), **self._join_queue(waiting)}
+        return not self._transact(writes, session.session_id)
+
+    def set_priority(self, session: Session, priority: int) -> bool:
+        writes = {
+            "session": self._change(session, {"priority": priority}),
+            **self._leave_queue(session),
+        }
+        if session.waiting:
+            writes |= self._join_queue(replace(session, priority=priority))
+        return not self._transact(writes, session.session_id)
+
+    def close_session(
+        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+    ) -> Session | None:
+        """What it holds is read first; whoever changes that in between makes it read again."""
+        change = {
+            "verdict": verdict.value,
+            "counts": {state.value: n for state, n in counts.items()},
+            "closed_at": decimal(now),
+            "due_at": decimal(now),
+        }
+        while True:
+            session = self.read_session(session_id)
+            if session is None or session.verdict is not None:
+                return None
+            writes = {
+                "session": self._change(session, change),
+                "usage": self._change_usage(session, -1),
+                **self._give_slots(session),
+            }
+            if not self._transact(writes, session_id):
+                return replace(session, verdict=verdict, counts=dict(counts), closed_at=now)
+
+
+def _within_quota(session: Session, limits: Limits) -> ConditionBase | None:
+    sessions = _room("open_sessions", 1, limits.sessions)
+    return _both(sessions, _room("open_tasks", session.tasks, limits.tasks))
+
+
+def _room(name: str, amount: int, limit: int | None) -> ConditionBase | None:
+    """So much more fits under the limit; what was never counted is 0."""
+    if limit is None:
+        return None
+    fits: ConditionBase = Attr(name).lte(limit - amount)
+    return fits | Attr(name).not_exists() if amount <= limit else fits
+
+
+def _both(one: ConditionBase | None, other: ConditionBase | None) -> ConditionBase | None:
+    if one is None or other is None:
+        return one or other
+    return one & other

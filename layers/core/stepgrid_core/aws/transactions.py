@@ -1,0 +1,102 @@
+"""Several items of the state table changed together or not at all (DynamoDB TransactWriteItems).
+
+A transaction is a dictionary of named writes; what refused it is told by those names. Knows no rule
+of the grid.
+"""
+
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+from botocore.exceptions import ClientError
+
+from ..errors import Unavailable
+from .translate import code_of, translated
+
+Item = dict[str, Any]
+Write = dict[str, Any]
+
+#: Two transactions on one item at the same moment: DynamoDB refuses one of them, and botocore does
+#: not repeat it (developer guide, "Transaction conflict handling").
+CONFLICTS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+CONFLICT_TRIES = 12
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.01, 0.5
+
+
+def put(table: str, item: Item, condition: ConditionBase | None = None) -> Write:
+    return {"Put": {"TableName": table, "Item": item, **_condition(condition)}}
+
+
+def delete(table: str, key: Item) -> Write:
+    return {"Delete": {"TableName": table, "Key": key}}
+
+
+def update(
+    table: str,
+    key: Item,
+    *,
+    change: Mapping[str, Any] | None = None,
+    add: Mapping[str, int] | None = None,
+    condition: ConditionBase | None = None,
+) -> Write:
+    """Set attributes to values, and add numbers to attributes (0 where there is none yet)."""
+    write: Write = {"TableName": table, "Key": key, **_condition(condition)}
+    names = write.setdefault("ExpressionAttributeNames", {})
+    values = write.setdefault("ExpressionAttributeValues", {})
+    clauses = []
+    for verb, sign, numbers in (("SET", " = ", change), ("ADD", " ", add)):
+        pairs = []
+        for number, (name, value) in enumerate((numbers or {}).items()):
+            place = f"{verb.lower()}{number}"
+            names[f"#{place}"], values[f":{place}"] = name, value
+            pairs.append(f"#{place}{sign}:{place}")
+        if pairs:
+            clauses.append(f"{verb} {', '.join(pairs)}")
+    write["UpdateExpression"] = " ".join(clauses)
+    return {"Update": write}
+
+
+def _condition(condition: ConditionBase | None) -> dict[str, Any]:
+    """A builder of its own each time: the one that boto3 keeps is not made for threads."""
+    if condition is None:
+        return {}
+    built = ConditionExpressionBuilder().build_expression(condition)
+    expression: dict[str, Any] = {"ConditionExpression": built.condition_expression}
+    if built.attribute_name_placeholders:
+        expression["ExpressionAttributeNames"] = dict(built.attribute_name_placeholders)
+    if built.attribute_value_placeholders:
+        expression["ExpressionAttributeValues"] = dict(built.attribute_value_placeholders)
+    return expression
+
+
+def transact(client: Any, writes: Mapping[str, Write], what: str) -> frozenset[str]:
+    """Carry all writes out, or none; answers the names of those whose condition did not hold.
+
+    `client` is that of a boto3 resource, which converts values. A lost answer is no danger:
+    botocore repeats the request under the same token. Raises Unavailable.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    for _ in range(CONFLICT_TRIES):
+        try:
+            with translated(what):
+                client.transact_write_items(TransactItems=list(writes.values()))
+        except ClientError as error:
+            if code_of(error) != "TransactionCanceledException":
+                raise
+            reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
+            refused = {
+                name
+                for name, reason in zip(writes, reasons, strict=True)
+                if reason == "ConditionalCheckFailed"
+            }
+            if refused:
+                return frozenset(refused)
+            if not CONFLICTS & set(reasons):
+                raise
+        else:
+            return frozenset()
+        time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, no secret
+        pause = min(2 * pause, LAST_PAUSE_SECONDS)
+    raise Unavailable(f"{what}: others changed it at the same moment, {CONFLICT_TRIES} times")

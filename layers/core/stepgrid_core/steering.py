@@ -1,0 +1,69 @@
+"""Changing an open session: its priority, pause and resume.
+
+    pause  --> mark, give slots or place back --> hold its chunks --> stop the execution --> wake
+    resume --> queue --> admit_waiting --> let its chunks go, start a new execution
+
+Paused means: no further chunk starts; what runs is finished. Every step can be repeated, and the
+sweeper finishes what was begun.
+"""
+
+from .admission import admit_waiting
+from .closing import wake_if_waiting
+from .contract import SessionUpdate
+from .description import own_session
+from .ending import complete_shards
+from .errors import Conflict
+from .holding import hold_chunks
+from .listing import LOOK_AGAIN_SECONDS
+from .records import Session
+from .telemetry import logger
+from .wiring import Grid
+
+
+def update_session(grid: Grid, owner: str, session_id: str, update: SessionUpdate) -> None:
+    """Raises NotFound as for every session, Conflict for one that is over."""
+    session = _open_session(grid, owner, session_id)
+    if update.priority is not None:
+        _set_priority(grid, owner, session, update.priority)
+    if update.paused is True:
+        _pause(grid, owner, session_id)
+    if update.paused is False:
+        _resume(grid, owner, session_id)
+
+
+def _open_session(grid: Grid, owner: str, session_id: str) -> Session:
+    session = own_session(grid, owner, session_id)
+    if session.verdict is not None:
+        raise Conflict(f"session {session_id} is {session.verdict}; only an open one can change")
+    return session
+
+
+def _set_priority(grid: Grid, owner: str, session: Session, priority: int) -> None:
+    """Others change the session at the same time, finitely often: so the loop ends."""
+    while session.priority != priority and not grid.table.set_priority(session, priority):
+        session = _open_session(grid, owner, session.session_id)
+    if session.waiting:
+        admit_waiting(grid, session.worker)
+
+
+def _pause(grid: Grid, owner: str, session_id: str) -> None:
+    session = _open_session(grid, owner, session_id)
+    while not session.paused:
+        if grid.table.pause(session, grid.clock.now() + LOOK_AGAIN_SECONDS):
+            break
+        session = _open_session(grid, owner, session_id)
+    hold_chunks(grid, complete_shards(grid, session))
+    if session.dispatches:
+        grid.dispatcher.stop(session)
+    wake_if_waiting(grid, grid.table.read_lane(session.worker), session.worker)
+    logger.info("session paused", session_id=session_id)
+
+
+def _resume(grid: Grid, owner: str, session_id: str) -> None:
+    session = _open_session(grid, owner, session_id)
+    while session.paused:
+        if grid.table.enqueue(session, grid.clock.now() + LOOK_AGAIN_SECONDS):
+            break
+        session = _open_session(grid, owner, session_id)
+    logger.info("session resumed", session_id=session_id)
+    admit_waiting(grid, session.worker)
