@@ -7,6 +7,7 @@ import pytest
 
 from stepgrid import ConfigurationError, InvalidRequest, NotFound, Unavailable
 from stepgrid.htcgrid import AWSConnector
+from stepgrid.testing import InMemoryGrid
 from stepgrid_core.invocation import Invocation, facts_of
 from tests.unit.sdk_fakes import Sent, World
 
@@ -467,7 +468,7 @@ def test_nothing_works_without_a_configuration() -> None:
 
 
 def test_the_worker_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the configuration, else by the environment, else the only one there is."""
+    """By the configuration, else by the environment; nobody is asked then."""
     world = ConnectedWorld(config={"stepgrid_worker": "nobody"})
     with pytest.raises(NotFound, match="nobody"):
         world.connector.send([1])
@@ -476,3 +477,17 @@ def test_the_worker_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
         ConnectedWorld().connector.send([1])
     monkeypatch.setenv("STEPGRID_WORKER", "")
     assert ConnectedWorld().connector.send([1])["task_ids"]
+
+
+@pytest.mark.parametrize("default", ["", "gone"])
+def test_a_grid_may_have_a_default_worker(default: str) -> None:
+    """HTC-Grid's clients name none: the grid's default runs their tasks, if it is there."""
+    workers = {"negate": lambda event, context: -event, "square": lambda event, context: event**2}
+    memory = InMemoryGrid(workers, settings={"default_worker": "negate"})
+    with memory.client() as grid:
+        connector = AWSConnector(grid=grid)
+        assert connector.get_results(connector.send([3]))["finished_OUTPUT"] == ["-3"]
+    grid = InMemoryGrid(workers, settings={"default_worker": default}).client()
+    message = "has these: negate, square; name one as"
+    with grid, pytest.raises(ConfigurationError, match=message):
+        AWSConnector(grid=grid).send([3])

@@ -180,6 +180,15 @@ def test_only_those_who_start_sessions_know_the_machines(translated: dict[str, A
     assert told == set(CONTROL_FUNCTIONS)
 
 
+def test_the_default_worker_is_deployed(translated: dict[str, Any]) -> None:
+    """Clients that name no worker get one that is there, and the api function knows which."""
+    default = TEMPLATE["Parameters"]["DefaultWorker"]["Default"]
+    names = {properties(TEMPLATE, name)["FunctionName"]["Fn::Sub"] for name in WORKERS}
+    assert f"${{AWS::StackName}}-worker-{default}" in names
+    variables = properties(translated, "ApiFunction")["Environment"]["Variables"]
+    assert "STEPGRID_DEFAULT_WORKER" in variables
+
+
 def test_variables_are_settings(translated: dict[str, Any]) -> None:
     """Every STEPGRID_ variable of the template is one that the core reads."""
     settings = importlib.import_module("stepgrid_core.settings")

@@ -386,6 +386,7 @@ class WorkerDescription(Response):
 
 class WorkerList(Response):
     workers: list[WorkerDescription]
+    default: str | None = Field(None, description="for clients that name none, as HTC-Grid's")
 
 
 class Health(Response):

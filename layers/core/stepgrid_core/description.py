@@ -123,7 +123,10 @@ def _summarise(session: Session) -> SessionSummary:
 
 
 def list_workers(grid: Grid) -> WorkerList:
+    workers = grid.dispatcher.list_workers()
+    default = grid.settings.default_worker
     return WorkerList(
+        default=default if any(worker.name == default for worker in workers) else None,
         workers=[
             WorkerDescription(
                 name=worker.name,
@@ -133,8 +136,8 @@ def list_workers(grid: Grid) -> WorkerList:
                 max_task_timeout_seconds=max_task_timeout(worker),
                 task_seconds=grid.table.read_lane(worker.name).task_seconds,
             )
-            for worker in grid.dispatcher.list_workers()
-        ]
+            for worker in workers
+        ],
     )
 
 

@@ -17,6 +17,8 @@ class Settings(BaseModel):
     session_machine_arn: str = ""
     burst_machine_arn: str = ""
     stage: str = "local"
+    #: worker of clients that name none; empty where they have to, if there are several
+    default_worker: str = ""
     #: which events go to the bus: "terminal" leaves out accepted, started and progressed
     session_events: Literal["all", "terminal"] = "all"
     #: what users log in with; empty where a grid has no login

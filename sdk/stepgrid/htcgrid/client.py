@@ -21,6 +21,7 @@ from stepgrid_core.states import TERMINAL_SESSIONS
 from ..client import Grid
 from .access import Access
 from .agent_config import AgentConfig, load_agent_config
+from .default_worker import default_worker
 from .grid_tasks import check_memory, pick_worker, read_options, read_tasks
 from .responses import cancellation
 from .results import ended_tasks
@@ -81,8 +82,9 @@ class HTCGridClient:
         wishes |= {"retry_count": retry_count, "priority": priority}
         batch = read_tasks(tasks, wishes)
         with self._reaching_grid() as grid:
-            workers = grid.workers()
-            worker = pick_worker(batch.settings.get("runtime"), workers, self._default(workers))
+            listed = grid.connection.api.list_workers()
+            default = default_worker(self._config, listed)
+            worker = pick_worker(batch.settings.get("runtime"), listed.workers, default)
             check_memory(batch.settings.get("memory"), worker)
             options = read_options(batch.settings)
             options["name"] = name
@@ -136,11 +138,6 @@ class HTCGridClient:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _default(self, workers: Iterable[Any]) -> str | None:
-        names = [worker.name for worker in workers]
-        chosen = self._config.worker or os.environ.get("STEPGRID_WORKER")
-        return chosen or (names[0] if len(names) == 1 else None)
 
     @contextmanager
     def _reaching_grid(self) -> Iterator[Grid]:

@@ -9,7 +9,6 @@ are in jobs.py and responses.py, and what was read before is in results.py.
 """
 
 import logging
-import os
 import threading
 import uuid
 from collections import OrderedDict
@@ -27,6 +26,7 @@ from ..submission import make_order
 from ..submission import submit as submit_lines
 from .access import Access
 from .agent_config import AgentConfig
+from .default_worker import find_default_worker
 from .jobs import Job, encode_tasks, make_job, note_submission, read_job, read_scheduler
 from .responses import Response, cancellation, submission
 from .results import ResultStore, SessionResults, ended_tasks
@@ -251,7 +251,7 @@ class AWSConnector:
     def _find_worker(self, grid: Grid) -> str:
         with self._lock:
             if self._worker is None:
-                self._worker = choose_worker(grid, self._configured())
+                self._worker = find_default_worker(self._configured(), grid)
             return self._worker
 
     def _store(self) -> ResultStore:
@@ -276,24 +276,6 @@ class AWSConnector:
                 "AWSConnector(client_config_data=...)"
             )
         return self._config
-
-
-def choose_worker(grid: Grid, config: AgentConfig) -> str:
-    """The worker that runs the tasks: HTC-Grid has one for each grid, stepgrid any number.
-
-    stepgrid_worker of the configuration, else STEPGRID_WORKER of the environment, else the only one
-    there is. Raises ConfigurationError, which lists them.
-    """
-    chosen = config.worker or os.environ.get("STEPGRID_WORKER")
-    if chosen:
-        return chosen
-    names = sorted(worker.name for worker in grid.workers())
-    if len(names) == 1:
-        return names[0]
-    raise ConfigurationError(
-        f"the grid has {len(names)} workers ({', '.join(names)}), and none is chosen; name one as "
-        "stepgrid_worker in the configuration, or in the environment as STEPGRID_WORKER"
-    )
 
 
 def _session_id(answer: Any) -> str:
