@@ -15,6 +15,7 @@ from stepgrid_core.contract import (
     DeleteResponse,
     Health,
     LoginDescription,
+    LogPage,
     QuotaDescription,
     ResultPage,
     SessionDescription,
@@ -85,6 +86,23 @@ class Api:
     def list_tasks(self, session_id: str, state: TaskState | None, cursor: str | None) -> TaskPage:
         query = _given(state=state, cursor=cursor)
         return self._call(TaskPage, "GET", _path(session_id, "/tasks"), query)
+
+    def read_logs(
+        self,
+        session_id: str,
+        task: int | None,
+        *,
+        every: bool = False,
+        since: float | None = None,
+        cursor: str | None = None,
+    ) -> LogPage:
+        query = _given(
+            task=None if task is None else str(task),
+            all="true" if every else None,
+            since=None if since is None else f"{since:.3f}",
+            cursor=cursor,
+        )
+        return self._call(LogPage, "GET", _path(session_id, "/logs"), query)
 
     def cancel(self, session_ids: Sequence[str]) -> CancelResponse:
         body = _encode(CancelRequest(session_ids=list(session_ids)))

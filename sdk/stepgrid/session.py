@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from stepgrid_core.contract import (
     MAX_WAIT_SECONDS,
     CancelCounts,
+    LogLine,
     SessionDescription,
     SessionUpdate,
     TaskDescription,
@@ -26,6 +27,7 @@ from stepgrid_core.states import TERMINAL_SESSIONS, TaskState
 
 from .collector import ResultCollector
 from .connection import Connection
+from .logs import read_lines
 from .outcomes import Outcome, error_of, result_of
 from .progress import Progress, open_report
 from .retry import Deadline
@@ -199,6 +201,17 @@ class Session:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    def logs(
+        self, task: int | None = None, *, every: bool = False, follow: bool = False
+    ) -> Iterator[LogLine]:
+        """What its tasks printed, oldest first; a line is there some seconds after it was printed.
+
+        task: only what the task of that index printed. every: also what the grid itself wrote
+        about the session. follow: go on until the session has ended. Raises InvalidRequest if it
+        has no such task. Workers that are plain Lambda functions log elsewhere: nothing is found.
+        """
+        return read_lines(self._connection, self.id, task, every=every, follow=follow)
 
     def cancel(self) -> CancelCounts:
         """End it: nothing starts once this has answered, and what has finished keeps its result.

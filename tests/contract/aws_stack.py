@@ -6,12 +6,14 @@ What moto can't show of AWS, and where it is proved instead:
 - reads and indexes are always consistent at once: nothing here relies on it but the reads after
   writes that AWS also promises (ConsistentRead)
 - it runs no execution, so none ends by itself: tests/system sees sessions through
+- it takes any cursor of a log search: tests/system
 - completing a multipart upload that never existed raises KeyError inside moto: tests/system
 """
 
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,22 @@ class AwsStack:
             Targets=[{"Id": "consumer", "Arn": attributes["Attributes"]["QueueArn"]}],
         )
         return str(queue_url)
+
+    def create_worker_log_group(self) -> str:
+        name = str(self._properties("WorkerLogGroup")["LogGroupName"])
+        boto3.client("logs").create_log_group(logGroupName=name)
+        return name
+
+    def write_log(self, environment: str, lines: Sequence[tuple[float, str]]) -> None:
+        """What an environment of a worker writes: a stream of its own in the group."""
+        logs = boto3.client("logs")
+        stream = {
+            "logGroupName": str(self._properties("WorkerLogGroup")["LogGroupName"]),
+            "logStreamName": environment,
+        }
+        logs.create_log_stream(**stream)
+        events = [{"timestamp": int(at * 1000), "message": text} for at, text in lines]
+        logs.put_log_events(**stream, logEvents=events)
 
     def deploy_function(self, name: str, timeout_seconds: int, memory_mib: int) -> None:
         boto3.client("lambda").create_function(

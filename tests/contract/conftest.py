@@ -17,16 +17,18 @@ from moto import mock_aws
 
 from stepgrid_core.aws.dispatcher import AwsDispatcher
 from stepgrid_core.aws.event_bus import AwsEventBus
+from stepgrid_core.aws.log_reader import AwsLogReader
 from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.aws.state_table import AwsStateTable
 from stepgrid_core.memory import (
     MemoryDispatcher,
     MemoryEventBus,
+    MemoryLogReader,
     MemoryPayloadStore,
     MemoryStateTable,
 )
 from stepgrid_core.names import execution_name
-from stepgrid_core.ports import Dispatcher, EventBus, PayloadStore, StateTable, Worker
+from stepgrid_core.ports import Dispatcher, EventBus, LogReader, PayloadStore, StateTable, Worker
 
 from .aws_stack import REGION, AwsStack
 
@@ -146,6 +148,36 @@ def _memory_dispatch() -> DispatchBench:
 def list_executions(machine_arn: str) -> list[dict[str, Any]]:
     answer = boto3.client("stepfunctions").list_executions(stateMachineArn=machine_arn)
     return list(answer["executions"])
+
+
+Written = Sequence[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogBench:
+    """A log reader, and environments of workers that write: (environment, [(time, line)])."""
+
+    reader: LogReader
+    write: Callable[[str, Written], None]
+
+
+@pytest.fixture(params=ADAPTERS)
+def logs(request: pytest.FixtureRequest) -> LogBench:
+    if request.param == "memory":
+        return _memory_logs()
+    stack: AwsStack = request.getfixturevalue("stack")
+    group = stack.create_worker_log_group()
+    return LogBench(AwsLogReader(group), stack.write_log)
+
+
+def _memory_logs() -> LogBench:
+    memory = MemoryLogReader()
+
+    def write(environment: str, lines: Written) -> None:
+        for at, text in lines:
+            memory.add(at, text)
+
+    return LogBench(memory, write)
 
 
 @dataclass(frozen=True, slots=True)

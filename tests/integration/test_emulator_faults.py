@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import boto3
@@ -106,6 +107,22 @@ def test_a_map_takes_its_concurrency_from_its_input(kind: str, cloud: Cloud) -> 
     run = states.list_map_runs(executionArn=arn)["mapRuns"][0]["mapRunArn"]
     most = states.describe_map_run(mapRunArn=run)["maxConcurrency"]
     assert most == (0 if kind == "ministack" else 2)
+
+
+def test_a_search_of_logs_goes_on_behind_its_first_page(kind: str, cloud: Cloud) -> None:
+    """AWS answers a nextToken while there is more; the emulator forgets what is left."""
+    logs = cloud.client("logs")
+    stream = {"logGroupName": "group", "logStreamName": "stream"}
+    logs.create_log_group(logGroupName="group")
+    logs.create_log_stream(**stream)
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now + n // 3, "message": f"{n}"} for n in range(10)]
+    logs.put_log_events(**stream, logEvents=events)
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName="group", PaginationConfig={"PageSize": 4}
+    )
+    found = [event["message"] for page in pages for event in page["events"]]
+    assert found == [f"{n}" for n in range(4 if kind == "ministack" else 10)]
 
 
 TLS_ONLY = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stepgrid import Grid, GridExecutor
+from stepgrid import Grid, GridExecutor, InvalidRequest, Session
 from stepgrid.config import write_profile
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
@@ -86,3 +86,28 @@ def test_an_executor_runs_futures(grid: Grid) -> None:
         bad = executor.submit({"raise": "as asked"})
         assert {len(future.result()) for future in as_completed(good)} == set(range(20))
         assert "as asked" in str(bad.exception())
+
+
+def test_logs_show_what_a_task_printed(shell: Shell, grid: Grid) -> None:
+    """By any way, each line with its task, on the deployed grid; a bad cursor is refused."""
+    below_python = {"write_fd_1": "from C", "worker_arguments": ["5", "1", "1"]}
+    tasks = [{"return_bytes": 1}, {"print": "from Python"}, below_python]
+    session = grid.submit("mock-compute", tasks, chunk_size=3)
+    session.wait()
+    await_line(session, "chunk run")  # the last one of the chunk
+    shown = [json.loads(line) for line in shell("logs", session.id, "--json").stdout.splitlines()]
+    assert [(line["task"], line["message"]) for line in shown] == [
+        (1, "from Python"),
+        (2, "from C"),
+    ]
+    one = shell("logs", session.id, "1")
+    assert one.stdout.endswith("  task 1  from Python\n")
+    assert "  grid  chunk run\n" in shell("logs", session.id, "--all").stdout
+    with pytest.raises(InvalidRequest, match="cursor"):
+        grid.session(session.id)._connection.api.read_logs(session.id, None, cursor="none")
+
+
+def await_line(session: Session, message: str) -> None:
+    """A log is behind what it tells of; return when the line is there."""
+    while message not in {line.message for line in session.logs(every=True)}:
+        assert session.status().state == "finished"

@@ -16,6 +16,7 @@ from stepgrid.submission import make_order
 from stepgrid_core.contract import (
     CancelCounts,
     Health,
+    LogLine,
     SessionDescription,
     SessionSummary,
     TaskCounts,
@@ -40,6 +41,7 @@ class FakeSession:
     interrupt: bool = False
     deleted: bool = False
     waited: list[float | None] = field(default_factory=list)
+    asked_logs: list[tuple[int | None, bool, bool]] = field(default_factory=list)
 
     def status(self) -> SessionDescription:
         failed = sum(isinstance(outcome, TaskError) for outcome in self.outcomes)
@@ -85,6 +87,16 @@ class FakeSession:
             task = _describe_task(index, outcome)
             if state is None or task.state == state:
                 yield task
+
+    def logs(
+        self, task: int | None = None, *, every: bool = False, follow: bool = False
+    ) -> Iterator[LogLine]:
+        self.asked_logs.append((task, every, follow))
+        yield LogLine(at=CREATED + 1.5, message="half\tway", task=1, attempt=1, printed="stdout")
+        yield LogLine(at=CREATED + 2, message="done", task=1, attempt=2, printed="stderr")
+        if every:
+            yield LogLine(at=CREATED + 3, message="chunk run", chunk=0)
+        self._interrupt_if_asked()
 
     def delete(self) -> None:
         self.deleted = True

@@ -280,3 +280,34 @@ class TestGrid:
         assert json_lines(run(grid, "health", "--json").stdout) == [
             {"status": "ok", "version": "0.1.0", "contract_version": "1.0"}
         ]
+
+
+class TestLogs:
+    def test_a_line_says_when_whose_and_what(self, grid: FakeGrid) -> None:
+        """Times in UTC; control characters give no orders to the terminal."""
+        result = run(grid, "logs", SESSION_ID, "--all")
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [
+            "14:13:21.500  task 1  half way",
+            "14:13:22.000  task 1 attempt 2  done",
+            "14:13:23.000  grid  chunk run",
+        ]
+
+    def test_options_reach_the_session(self, grid: FakeGrid) -> None:
+        """One task, all lines, until the end."""
+        run(grid, "logs", SESSION_ID)
+        run(grid, "logs", SESSION_ID, "17", "--all", "--follow")
+        assert grid.known.asked_logs == [(None, False, False), (17, True, True)]
+
+    def test_json_is_the_line_of_the_contract(self, grid: FakeGrid) -> None:
+        """Untouched text, for scripts."""
+        lines = json_lines(run(grid, "logs", SESSION_ID, "--json").stdout)
+        assert [line["message"] for line in lines] == ["half\tway", "done"]
+        assert lines[1]["printed"] == "stderr"
+
+    def test_interrupting_ends_the_command_only(self, grid: FakeGrid) -> None:
+        """Ctrl-C while following says that the session goes on."""
+        grid.known.interrupt = True
+        result = run(grid, "logs", SESSION_ID, "--follow")
+        assert result.exit_code == 130
+        assert "the session itself goes on" in result.stderr

@@ -48,6 +48,7 @@ ROLE_ACTIONS = {
         "lambda:GetFunctionConfiguration",
         "lambda:InvokeFunction",
         "lambda:ListFunctions",
+        "logs:FilterLogEvents",
         "s3:DeleteObject",
         "s3:GetObject",
         "s3:ListBucket",

@@ -19,6 +19,7 @@ from .admission import show_quota
 from .cancellation import cancel
 from .description import describe, describe_login, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
+from .logs import read_logs
 from .outputs import delete_session, list_tasks, read_results
 from .steering import update_session
 from .submission import create_upload, submit
@@ -116,6 +117,9 @@ ROUTES = (
           lambda call: list_tasks(
               call.grid, call.owner, call.session_id, call.query.state, call.query.cursor),
           contract.TaskPage, query=contract.TasksQuery),
+    Route("GET", "/v1/sessions/{session_id}/logs", "What its tasks printed, oldest first",
+          lambda call: read_logs(call.grid, call.owner, call.session_id, call.query),
+          contract.LogPage, query=contract.LogsQuery),
     Route("DELETE", "/v1/sessions/{session_id}", "Forget a closed session and its results",
           _delete, contract.DeleteResponse),
     Route("GET", "/v1/quota", "What the caller's open sessions hold, and may hold",

@@ -14,6 +14,8 @@ class Settings(BaseModel):
     bucket: str
     event_bus: str
     worker_prefix: str
+    #: only the api function reads it
+    worker_log_group: str = ""
     session_machine_arn: str = ""
     burst_machine_arn: str = ""
     stage: str = "local"

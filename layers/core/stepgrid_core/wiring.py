@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from .common_cache import CommonCache
-from .ports import Clock, Dispatcher, EventBus, PayloadStore, StateTable
+from .ports import Clock, Dispatcher, EventBus, LogReader, PayloadStore, StateTable
 from .settings import Settings
 
 Item = TypeVar("Item")
@@ -21,6 +21,7 @@ class Grid:
     payloads: PayloadStore
     dispatcher: Dispatcher
     events: EventBus
+    logs: LogReader
     clock: Clock
     settings: Settings
     threads: int = 1  #: requests to the table and the store that may be under way at once
@@ -42,6 +43,7 @@ def aws_grid(environment: dict[str, str]) -> Grid:
     from .aws.clock import SystemClock  # noqa: PLC0415
     from .aws.dispatcher import AwsDispatcher  # noqa: PLC0415
     from .aws.event_bus import AwsEventBus  # noqa: PLC0415
+    from .aws.log_reader import AwsLogReader  # noqa: PLC0415
     from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
     from .aws.state_table import AwsStateTable  # noqa: PLC0415
 
@@ -51,6 +53,7 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         payloads=AwsPayloadStore(settings.bucket),
         dispatcher=AwsDispatcher(settings),
         events=AwsEventBus(settings.event_bus),
+        logs=AwsLogReader(settings.worker_log_group),
         clock=SystemClock(),
         settings=settings,
         threads=16,

@@ -13,6 +13,7 @@ import click
 
 from stepgrid_core.contract import (
     CancelCounts,
+    LogLine,
     QuotaDescription,
     SessionDescription,
     SessionSummary,
@@ -244,6 +245,14 @@ def _error_text(error: dict[str, str]) -> str:
     """Type and message on one line; the traceback is for --json."""
     text = " ".join(f"{error.get('type', 'error')}: {error.get('message', '')}".split())
     return text if len(text) <= _MESSAGE_WIDTH else text[: _MESSAGE_WIDTH - 3] + "..."
+
+
+def log_line(line: LogLine) -> str:
+    """Time in UTC, whose line it is, and the text."""
+    time = datetime.fromtimestamp(line.at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    whose = "grid" if line.task is None else f"task {line.task}"
+    again = f" attempt {line.attempt}" if line.attempt and line.attempt > 1 else ""
+    return f"{time}  {whose}{again}  {printable(line.message)}".rstrip()
 
 
 WORKER_COLUMNS = (

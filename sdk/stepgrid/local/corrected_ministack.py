@@ -7,10 +7,11 @@ tests/integration/test_local_corrections.py tells when a fault has been mended u
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ministack import app
-from ministack.services import stepfunctions
+from ministack.services import cloudwatch_logs, stepfunctions
 
 
 def take_loopback_for_secure() -> None:
@@ -46,9 +47,43 @@ def follow_max_concurrency_path() -> None:
     stepfunctions._run_map_items = run_with_path
 
 
+def page_filtered_log_events() -> None:
+    """Let a search of logs go on behind its first page.
+
+    AWS: FilterLogEvents answers a nextToken while there is more.
+    ministack 1.5.33: answers at most `limit` events and never says that there are others; it takes
+    any token.
+    """
+    filter_log_events = cloudwatch_logs._filter_log_events
+
+    def filter_a_page(data: dict[str, Any]) -> Any:
+        token = str(data.get("nextToken", "0:0"))
+        since, _, skipped = token.partition(":")
+        if not (since.isdecimal() and skipped.isdecimal()):
+            message = "The specified nextToken is invalid."
+            return cloudwatch_logs.error_response_json("InvalidParameterException", message, 400)
+        skip, limit = int(skipped), min(data.get("limit", 10_000), 10_000)
+        asked = {**data, "limit": skip + limit + 1}
+        asked["startTime"] = max(int(since), data.get("startTime", 0))
+        status, headers, body = filter_log_events(asked)
+        if status != 200:
+            return status, headers, body
+        answer = json.loads(body)
+        events = answer["events"]
+        answer["events"] = events[skip : skip + limit]
+        if len(events) > skip + limit:
+            last = events[skip + limit - 1]["timestamp"]
+            same = sum(event["timestamp"] == last for event in events[: skip + limit])
+            answer["nextToken"] = f"{last}:{same}"
+        return status, headers, json.dumps(answer).encode()
+
+    cloudwatch_logs._filter_log_events = filter_a_page
+
+
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
+    page_filtered_log_events()
     app.main()
 
 

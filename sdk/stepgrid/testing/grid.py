@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from stepgrid_core.memory import (
     MemoryDispatcher,
     MemoryEventBus,
+    MemoryLogReader,
     MemoryPayloadStore,
     MemoryStateTable,
     VirtualClock,
@@ -47,6 +48,7 @@ class InMemoryGrid:
         self.table = MemoryStateTable()
         self.payloads = MemoryPayloadStore()
         self.events = MemoryEventBus()
+        self.logs = MemoryLogReader()
         self.dispatcher = MemoryDispatcher(
             {name: Worker(name, name, timeout_seconds=900, memory_mib=1769) for name in workers}
         )
@@ -55,6 +57,7 @@ class InMemoryGrid:
             payloads=self.payloads,
             dispatcher=self.dispatcher,
             events=self.events,
+            logs=self.logs,
             clock=self.clock,
             settings=Settings.model_validate(
                 {
