@@ -4,7 +4,7 @@ Submit, run, commit, close and cancel are cut off at every call that they make, 
 then the client repeats itself, or only the sweeper is left. Either way the promises hold.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,50 +22,9 @@ from stepgrid_core.records import Session
 from stepgrid_core.session_events import SessionEvent, ended
 from stepgrid_core.states import EventKind, SessionState, TaskState
 from stepgrid_core.submission import submit
-from stepgrid_core.wiring import Grid
+from tests.faults.fuse import POINTS, Fuse, fused
 
 OWNER = "owner"
-MOST_CALLS = 40
-
-
-class Fuse:
-    """Counts calls to the world, and blows at one of them."""
-
-    def __init__(self, call: int | None, moment: str) -> None:
-        self._call = call
-        self._moment = moment
-        self.calls = 0
-
-    def through(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        number, self.calls = self.calls, self.calls + 1
-        if (number, "before") == (self._call, self._moment):
-            raise EnvironmentDied
-        answer = function(*args, **kwargs)
-        if (number, "after") == (self._call, self._moment):
-            raise EnvironmentDied
-        return answer
-
-
-class Fused:
-    """A port whose every call goes through the fuse."""
-
-    def __init__(self, port: Any, fuse: Fuse) -> None:
-        self._port = port
-        self._fuse = fuse
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        function = getattr(self._port, name)
-        return lambda *args, **kwargs: self._fuse.through(function, *args, **kwargs)
-
-
-def fused(grid: Grid, fuse: Fuse) -> Grid:
-    return replace(
-        grid,
-        table=Fused(grid.table, fuse),
-        payloads=Fused(grid.payloads, fuse),
-        dispatcher=Fused(grid.dispatcher, fuse),
-        events=Fused(grid.events, fuse),
-    )
 
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -113,9 +72,6 @@ def check_finished(memory: InMemoryGrid, kind: str) -> None:
     assert results(memory, session) == KINDS[kind]["tasks"]
     assert ended(session).event_id in {event.event_id for event in memory.events.published}
     assert memory.table.due_sessions(memory.clock.now() + 1e9, 10) == []
-
-
-POINTS = [(call, moment) for call in range(MOST_CALLS) for moment in ("before", "after")]
 
 
 @pytest.mark.parametrize("kind", KINDS)

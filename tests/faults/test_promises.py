@@ -4,6 +4,7 @@ The machine drives the real control and compute planes over the in-memory ports.
 something that may happen at any time; after each of them every promise is checked.
 """
 
+import contextlib
 import json
 from collections import Counter
 
@@ -20,18 +21,22 @@ from hypothesis.stateful import (
 
 from stepgrid.testing import EnvironmentDied, InMemoryGrid
 from stepgrid_core.cancellation import cancel
-from stepgrid_core.contract import SubmitRequest
+from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.data_plane import read_outcomes
 from stepgrid_core.description import describe
+from stepgrid_core.errors import Conflict
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.outputs import read_output
 from stepgrid_core.records import count
 from stepgrid_core.states import TERMINAL_EVENTS, TERMINAL_SESSIONS, TaskState
+from stepgrid_core.steering import update_session
 from stepgrid_core.submission import submit
 
 OWNER, STRANGER = "owner", "stranger"
 TASK_SECONDS = 0.4
+#: Of the one worker; a session wants as many as it has chunks.
+SLOTS = 12
 KINDS = ("ok", "ok", "ok", "ok", "raise", "poison", "slow")
 
 
@@ -42,7 +47,9 @@ class Grid(RuleBasedStateMachine):
 
     @initialize()
     def build(self) -> None:
-        self.memory = InMemoryGrid({"work": self.work}, autorun=False)
+        self.memory = InMemoryGrid(
+            {"work": self.work}, autorun=False, settings={"worker_concurrency": SLOTS}
+        )
         self.grid = self.memory.wiring
         self.starts: Counter[str] = Counter()
         self.kinds: dict[str, str] = {}
@@ -159,6 +166,25 @@ class Grid(RuleBasedStateMachine):
         assert stored.verdict in TERMINAL_SESSIONS
         self.answered.add(session)
 
+    @rule(session=sessions, paused=st.booleans())
+    def pause_or_resume(self, session: str, paused: bool) -> None:
+        """Nothing that was settled is lost by it, and one that is over stays as it is."""
+        before = self._counts(session)
+        self._update(session, paused=paused)
+        after = self._counts(session)
+        assert after[TaskState.FINISHED] >= before[TaskState.FINISHED]
+        stored = self.grid.table.read_session(session)
+        assert stored is not None
+        assert stored.verdict is not None or stored.paused is paused
+
+    @rule(session=sessions, priority=st.integers(0, 9))
+    def set_priority(self, session: str, priority: int) -> None:
+        self._update(session, priority=priority)
+
+    def _update(self, session: str, **changes: int | bool) -> None:
+        with contextlib.suppress(Conflict):  # it is over already
+            update_session(self.grid, OWNER, session, SessionUpdate.model_validate(changes))
+
     @rule(session=sessions)
     def cancel_by_stranger(self, session: str) -> None:
         before = self._counts(session)
@@ -184,6 +210,15 @@ class Grid(RuleBasedStateMachine):
             assert sum(self._counts(session.session_id).values()) == session.tasks
             if session.counts is not None:
                 assert session.counts == self._counts(session.session_id)
+
+    @invariant()
+    def budgets_are_kept(self) -> None:
+        """Open sessions hold no more slots than there are; paused, waiting and closed ones none."""
+        held = [session.slots for session in self._all() if session.verdict is None]
+        assert sum(held) <= SLOTS
+        for session in self._all():
+            if session.verdict is None and (session.paused or session.waiting):
+                assert session.slots == 0
 
     @invariant()
     def visible_results_never_change(self) -> None:
@@ -227,6 +262,8 @@ class Grid(RuleBasedStateMachine):
         """Left alone with the sweeper, every accepted session ends, and is announced."""
         if not hasattr(self, "grid"):
             return
+        for session in self._all():
+            self._update(session.session_id, paused=False)
         for _ in range(40):
             self.memory.run()
             self.memory.clock.advance(400)
@@ -240,6 +277,7 @@ class Grid(RuleBasedStateMachine):
             self._everything_has_its_outcome(session)
         self.poison_is_started_at_most_max_attempts_times()
         assert self.grid.table.due_sessions(self.memory.clock.now() + 1e9, 10) == []
+        assert self.grid.table.list_waiting("work", None, 10) == []
 
     def _everything_has_its_outcome(self, session) -> None:  # type: ignore[no-untyped-def]
         """Where nothing was cancelled and no deadline passed, innocent tasks have their results."""

@@ -361,6 +361,11 @@ class MemoryPayloadStore:
             self._parts[multipart_id][number] = body
         return _etag(body)
 
+    def list_keys(self) -> list[str]:
+        """What there is; for tests of what must leave no trace."""
+        with self._lock:
+            return sorted(self._objects)
+
     def get(self, key: str) -> bytes:
         with self._lock:
             body = self._objects.get(key)
