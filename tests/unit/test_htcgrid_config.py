@@ -9,7 +9,7 @@ import pytest
 
 from stepgrid import ConfigurationError
 from stepgrid.htcgrid import AgentConfig, AWSConnector, load_agent_config
-from stepgrid.htcgrid.access import find_endpoint
+from stepgrid.htcgrid.access import find_endpoint, find_user
 from stepgrid.testing import InMemoryGrid
 
 SECRET = "correct horse"
@@ -35,7 +35,6 @@ DOCUMENTED = {
 def test_documented_keys_are_read() -> None:
     """Both constructions take the documented dictionary as it is."""
     config = AgentConfig.read(DOCUMENTED)
-    assert (config.user_pool_id, config.user_pool_client_id) == ("eu-west-1_pool", "client")
     assert (config.region, config.username, config.password) == ("eu-west-1", "alice", SECRET)
     assert config.pull_interval_seconds == 0.5
     AWSConnector(client_config_data=DOCUMENTED)
@@ -53,8 +52,6 @@ def test_unknown_and_missing_keys_are_no_error() -> None:
     [
         ("REGION", "eu-west-1"),
         ("api_gateway_url", "https://abc.example/prod"),
-        ("cognito_user_pool_id", "pool"),
-        ("cognito_client_id", "client"),
     ],
 )
 def test_other_documents_have_other_keys(key: str, value: str) -> None:
@@ -156,3 +153,30 @@ def test_no_password_is_shown(caplog: pytest.LogCaptureFixture) -> None:
         shown = [repr(connector), repr(AgentConfig.read(DOCUMENTED)), caplog.text]
     assert "execute-api.eu-west-1" in shown[0]
     assert not any(SECRET in text for text in shown)
+
+
+# --- who calls
+
+
+def test_name_and_password_are_found_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument wins over the configuration, and that over the environment; each by itself."""
+    monkeypatch.setenv("USERNAME", "environment")
+    monkeypatch.setenv("PASSWORD", "environment's")
+    configured = AgentConfig(username="configured", password="configured's")
+    assert find_user(configured, "argument", "argument's") == ("argument", "argument's")
+    assert find_user(configured, "", "") == ("configured", "configured's")
+    assert find_user(AgentConfig(), "", "") == ("environment", "environment's")
+    assert find_user(AgentConfig(), "argument", "") == ("argument", "environment's")
+
+
+@pytest.mark.parametrize(("username", "missing"), [("", "username"), ("alice", "password")])
+def test_a_missing_name_or_password_is_named(
+    username: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all the places where it may be."""
+    for variable in ("USERNAME", "PASSWORD", "INTRA_VPC"):
+        monkeypatch.delenv(variable, raising=False)
+    connector = AWSConnector()
+    connector.init({"public_api_gateway_url": "https://nobody.example"}, username=username)
+    with pytest.raises(ConfigurationError, match=rf"the {missing} is missing.*{missing.upper()}"):
+        connector.authenticate()

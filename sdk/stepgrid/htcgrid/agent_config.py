@@ -25,9 +25,6 @@ _TEXT_KEYS = {
     "public_url": ("public_api_gateway_url", "api_gateway_url"),
     "private_url": ("private_api_gateway_url",),
     "region": ("region", "REGION"),
-    "user_pool_id": ("user_pool_id", "cognito_user_pool_id"),
-    "user_pool_client_id": ("cognito_userpool_client_id", "cognito_client_id"),
-    "identity_pool_id": ("identity_pool_id", "cognito_identity_pool_id"),
     "username": ("username",),
     "password": ("password",),
     "storage_service": ("grid_storage_service",),
@@ -49,9 +46,6 @@ class AgentConfig:
     #: the same inside a VPC; where it is missing, the public one counts
     private_url: str | None = None
     region: str | None = None
-    user_pool_id: str | None = None
-    user_pool_client_id: str | None = None
-    identity_pool_id: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     storage_service: str | None = None

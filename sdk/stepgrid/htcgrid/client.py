@@ -54,7 +54,7 @@ class HTCGridClient:
         data = load_agent_config(config_file) if config is None else config
         self._config = AgentConfig.read(data)
         self._given_grid = grid
-        self._access = Access(self._config, username, password, None)
+        self._access = Access(self._config, username, password)
         _set_log_level(os.environ.get("HTC_LOG_LEVEL"))
 
     def submit_session(

@@ -43,7 +43,7 @@ class AWSConnector:
     """HTC-Grid's `api.connector.AWSConnector`. Safe for several threads.
 
     Either AWSConnector(client_config_data=...), or AWSConnector() and `init`. Errors are those of
-    stepgrid: AccessDenied for a wrong password, InvalidRequest for what can't be submitted,
+    stepgrid: LoginRefused for a wrong password, InvalidRequest for what can't be submitted,
     ConfigurationError for what is missing, Unavailable when the grid can't be reached.
     """
 
@@ -87,13 +87,13 @@ class AWSConnector:
         with self._lock:
             self.close()
             self._config = config
-            self._access = Access(config, username, password, cognitoidp_client)
+            self._access = Access(config, username, password)
             self._results, self._worker = None, None
 
     def authenticate(self) -> None:
         """Log in, unless INTRA_VPC is set: then calls bear the ambient AWS credentials.
 
-        Without it, the first call logs in. Raises AccessDenied, ConfigurationError.
+        Without it, the first call logs in. Raises LoginRefused, ConfigurationError.
         """
         if self._given_grid is None:
             self._open_access().grid()
