@@ -4,10 +4,8 @@
                  refresh token ─▶ Tokens: the next id token
                       id token ─▶ identity id ─▶ AwsKeys
 
-SRP proves the password without sending it (pycognito). The requests bear no signature, and are sent
-without boto3: its debug log shows whole requests, and these hold tokens. Errors name what Cognito
-called the refusal, never its text, which may quote what was sent. When anything is renewed is
-decided elsewhere (login).
+SRP proves the password without sending it (pycognito); the requests bear no signature. When
+anything is renewed is decided elsewhere (login).
 """
 
 import base64
@@ -17,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import requests
-
 from stepgrid_core.errors import (
     ConfigurationError,
     LoginError,
@@ -26,18 +22,12 @@ from stepgrid_core.errors import (
     LoginRefused,
     NewPasswordRequired,
     StepgridError,
-    Unavailable,
 )
 
-from .http_client import describe_failure, is_loopback, open_client, time_limits
-from .retry import Clock, SystemClock, Transient, persist
+from .cognito_wire import IDENTITIES, USERS, Refusal, Wire
+from .http_client import is_loopback
+from .retry import Clock, SystemClock
 
-#: Of one call with all its repetitions.
-CALL_SECONDS = 20.0
-USERS = "AWSCognitoIdentityProviderService"
-IDENTITIES = "AWSCognitoIdentityService"
-
-_THROTTLED = ("TooManyRequestsException", "LimitExceededException", "ThrottlingException")
 _WRONG_PASSWORD = ("NotAuthorizedException", "UserNotFoundException")
 #: What is done about a user whom Cognito lets in under no password.
 _ADMINISTER = ("PasswordResetRequiredException", "UserNotConfirmedException")
@@ -116,15 +106,6 @@ class Cognito(Protocol):
         """End a refresh token, and what came from it. One that has ended is no error."""
 
 
-class Refusal(Exception):
-    """Cognito refused a call. code: its name for the reason."""
-
-    def __init__(self, operation: str, code: str, advice: str = "") -> None:
-        super().__init__(f"Cognito {operation}: {code}")
-        self.code = code
-        self.advice = advice
-
-
 class HttpCognito:
     """The port, on AWS's Cognito or a local cloud's."""
 
@@ -135,9 +116,10 @@ class HttpCognito:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._pool = pool
-        self._clock = clock or SystemClock()
-        self._jitter = jitter
-        self._client = open_client(pool.address("cognito-idp"), connections=2)
+        clock = clock or SystemClock()
+        users, identities = pool.address("cognito-idp"), pool.address("cognito-identity")
+        self._users = Wire(USERS, users, clock=clock, jitter=jitter)
+        self._identities = Wire(IDENTITIES, identities, clock=clock, jitter=jitter)
 
     def authenticate(self, username: str, password: str, new_password: str | None) -> Tokens:
         """See Cognito.authenticate."""
@@ -168,13 +150,13 @@ class HttpCognito:
         # It only computes here; without a client it would make one of boto3.
         srp = AWSSRP(username, password, pool.user_pool_id, pool.client_id, client=self)
         parameters = srp.get_auth_params()
-        begun = self._users(
+        begun = self._call_users(
             "InitiateAuth", AuthFlow="USER_SRP_AUTH", AuthParameters=parameters,
         )  # fmt: skip
         if begun.get("ChallengeName") != "PASSWORD_VERIFIER":
             raise Refusal("InitiateAuth", str(begun.get("ChallengeName")))
         proof = srp.process_challenge(begun["ChallengeParameters"], parameters)
-        return self._users(
+        return self._call_users(
             "RespondToAuthChallenge", ChallengeName="PASSWORD_VERIFIER", ChallengeResponses=proof
         )
 
@@ -182,7 +164,7 @@ class HttpCognito:
         self, username: str, new_password: str, asked: dict[str, Any]
     ) -> dict[str, Any]:
         user_id = asked.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", username)
-        return self._users(
+        return self._call_users(
             "RespondToAuthChallenge",
             ChallengeName="NEW_PASSWORD_REQUIRED",
             Session=asked["Session"],
@@ -193,7 +175,7 @@ class HttpCognito:
         """See Cognito.refresh."""
         parameters = {"REFRESH_TOKEN": refresh_token}
         try:
-            answer = self._users(
+            answer = self._call_users(
                 "InitiateAuth", AuthFlow="REFRESH_TOKEN_AUTH", AuthParameters=parameters
             )
         except Refusal as refusal:
@@ -204,13 +186,11 @@ class HttpCognito:
         """See Cognito.exchange."""
         logins = {self._pool.provider: id_token}
         try:
-            found = self._call(
-                IDENTITIES,
+            found = self._identities.call(
                 "GetId",
                 {"IdentityPoolId": self._pool.identity_pool_id, "Logins": logins},
             )
-            answer = self._call(
-                IDENTITIES,
+            answer = self._identities.call(
                 "GetCredentialsForIdentity",
                 {"IdentityId": found["IdentityId"], "Logins": logins},
             )
@@ -228,7 +208,7 @@ class HttpCognito:
     def revoke(self, refresh_token: str) -> None:
         """See Cognito.revoke."""
         try:
-            self._users("RevokeToken", Token=refresh_token)
+            self._call_users("RevokeToken", Token=refresh_token)
         except Refusal as refusal:
             # A token that is no token any more is revoked.
             if refusal.code not in ("NotAuthorizedException", "InvalidParameterException"):
@@ -236,51 +216,11 @@ class HttpCognito:
 
     def close(self) -> None:
         """Close idle connections."""
-        self._client.close()
+        self._users.close()
+        self._identities.close()
 
-    def _users(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        return self._call(USERS, operation, {"ClientId": self._pool.client_id, **parameters})
-
-    def _call(self, service: str, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        url = self._pool.address("cognito-idp" if service == USERS else "cognito-identity")
-        headers = {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"{service}.{operation}",
-        }
-
-        def attempt(left_seconds: float) -> dict[str, Any]:
-            try:
-                response = self._client.post(
-                    f"{url}/",
-                    data=json.dumps(body),
-                    headers=headers,
-                    timeout=time_limits(left_seconds),
-                    allow_redirects=False,
-                )
-            except requests.RequestException as error:
-                raise describe_failure(error, f"Cognito {operation}", f"is {url} up?") from None
-            return _read_answer(operation, response.status_code, response.content)
-
-        return persist(attempt, self._clock, CALL_SECONDS, self._jitter)
-
-
-def _read_answer(operation: str, status: int, content: bytes) -> dict[str, Any]:
-    """Raises Refusal, or Transient where another attempt may help."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict) or status >= 500:
-        raise Transient(Unavailable(f"Cognito {operation}: HTTP {status}; try again later"))
-    if status < 300:
-        # RevokeToken answers with an empty object.
-        return answer
-    code = str(answer.get("__type", "")).rpartition("#")[2] or f"HTTP {status}"
-    if code in _THROTTLED:
-        raise Transient(Unavailable(f"Cognito {operation}: {code}; try again later"))
-    # The one text that a person needs, and which quotes nothing: the password policy.
-    advice = str(answer.get("message", "")) if code == "InvalidPasswordException" else ""
-    raise Refusal(operation, code, advice)
+    def _call_users(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        return self._users.call(operation, {"ClientId": self._pool.client_id, **parameters})
 
 
 def _login_error(username: str, refusal: Refusal) -> StepgridError:

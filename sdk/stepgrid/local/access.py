@@ -1,4 +1,5 @@
-"""Who may do what in the local cloud: IAM users that may call the API, and the SDK's profile.
+"""Who may do what in the local cloud: IAM users that may call the API, a user who can log in, and
+the files that hold them: the SDK's profile, and HTC-Grid's agent_config.json.
 
 The root key deploys and nothing else: with it no permission would ever be tested.
 """
@@ -11,15 +12,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from stepgrid.agent_config import make_agent_config, write_agent_config
+from stepgrid.cognito import UserPool
 from stepgrid.local.errors import LocalCloudError
 from stepgrid.local.sam import STACK_NAME, AwsAccess
-from stepgrid.local.storage import LocalPaths, write_private_json
+from stepgrid.local.storage import LocalPaths, read_json, write_private_json
+from stepgrid.users import local_users, make_password
+from stepgrid_core.errors import Conflict
 
 #: The user whose keys are in the profile.
 SDK_USER = "stepgrid-user"
 #: The stack output that the SDK connects to.
 API_OUTPUT = "ApiUrl"
 POLICY_NAME = "call-the-api"
+#: The user of the grid whose name and password are in agent_config.json.
+LOGIN_USER = "local"
 
 _API_URL = re.compile(r"https?://(?P<id>[a-z0-9]+)\.execute-api\.[^/]+(?P<path>/.*)")
 
@@ -72,7 +79,11 @@ def create_api_user(iam: Any, name: str, api_arn: str) -> UserCredentials:
 
 
 def write_profile(
-    paths: LocalPaths, endpoint: str, access: AwsAccess, user: UserCredentials
+    paths: LocalPaths,
+    endpoint: str,
+    access: AwsAccess,
+    user: UserCredentials,
+    outputs: dict[str, str],
 ) -> None:
     """Write where and as whom the SDK connects (0600)."""
     profile = {
@@ -83,4 +94,44 @@ def write_profile(
         "aws_endpoint_url": access.endpoint_url,
         "stack_name": STACK_NAME,
     }
+    if "UserPoolId" in outputs:
+        profile |= {
+            "user_pool_id": outputs["UserPoolId"],
+            "user_pool_client_id": outputs["UserPoolClientId"],
+            "identity_pool_id": outputs["IdentityPoolId"],
+        }
     write_private_json(paths.profile, profile)
+
+
+def agent_config_is_ours(paths: LocalPaths, outputs: dict[str, str]) -> bool:
+    """Whether agent_config.json is the one that `up` wrote for these pools."""
+    values = read_json(paths.agent_config) or {}
+    return "UserPoolId" in outputs and values.get("user_pool_id") == outputs["UserPoolId"]
+
+
+def ensure_agent_config(
+    paths: LocalPaths, outputs: dict[str, str], endpoint: str, access: AwsAccess
+) -> None:
+    """Write agent_config.json with a user who can log in, unless it is there.
+
+    A stack without users needs none. A user that is there already gets a new password.
+    """
+    values = read_json(paths.agent_config) or {}
+    ours = agent_config_is_ours(paths, outputs)
+    if "UserPoolId" not in outputs or (ours and values.get("public_api_gateway_url") == endpoint):
+        return
+    pool = UserPool(
+        region=access.region,
+        user_pool_id=outputs["UserPoolId"],
+        client_id=outputs["UserPoolClientId"],
+        identity_pool_id=outputs["IdentityPoolId"],
+        endpoint_url=access.endpoint_url,
+    )
+    password = make_password()
+    users = local_users(pool)
+    with suppress(Conflict):
+        users.add(LOGIN_USER)
+    users.set_password(LOGIN_USER, password)
+    users.close()
+    values = make_agent_config(outputs, endpoint=endpoint, username=LOGIN_USER, password=password)
+    write_agent_config(values, paths.agent_config)

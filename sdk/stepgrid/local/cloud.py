@@ -91,6 +91,7 @@ class LocalCloud:
             state = self._usable_state(progress) or self._start(progress)
             state = self._deploy_changes(state, progress, lock)
             self._ensure_profile(state, progress)
+            self._ensure_agent_config(state)
         return self.status()
 
     def down(self) -> bool:
@@ -100,6 +101,8 @@ class LocalCloud:
             stopped = stop_emulator(self.paths, state.emulator.identity if state else None)
             if state is not None and self._profile_is_ours(state):
                 self.paths.profile.unlink(missing_ok=True)
+            if state is not None and access.agent_config_is_ours(self.paths, _outputs(state)):
+                self.paths.agent_config.unlink(missing_ok=True)
             self.paths.state.unlink(missing_ok=True)
         return stopped
 
@@ -234,8 +237,13 @@ class LocalCloud:
             return
         user = self._create_user(state, access.SDK_USER)
         save_state(self.paths, replace(state, profile_access_key_id=user.access_key_id))
-        access.write_profile(self.paths, endpoint, root, user)
+        access.write_profile(self.paths, endpoint, root, user, outputs)
         progress(f"the API is at {endpoint}; profile: {self.paths.profile}")
+
+    def _ensure_agent_config(self, state: LocalState) -> None:
+        root, outputs = _root_access(state.emulator), _outputs(state)
+        endpoint = access.loopback_endpoint(outputs, root.endpoint_url)
+        access.ensure_agent_config(self.paths, outputs, endpoint, root)
 
     def _create_user(self, state: LocalState, name: str) -> access.UserCredentials:
         root = _root_access(state.emulator)

@@ -34,6 +34,11 @@ class LocalPaths:
         return self.root / "profile.json"
 
     @property
+    def agent_config(self) -> Path:
+        """The same for HTC-Grid's clients, with a user's name and password."""
+        return self.root / "agent_config.json"
+
+    @property
     def build_dir(self) -> Path:
         return self.root / "build"
 
