@@ -40,6 +40,7 @@ def make_cases() -> list[Malformed]:
         *_input_fields(),
         *_uploads(),
         *_cancels(),
+        *_subscriptions(),
         *_queries(),
         *_routes(),
     ]
@@ -218,6 +219,41 @@ def _cancels() -> Iterator[Malformed]:
     }
     for name, body in bodies.items():
         yield _post(f"cancel: {name}", "/v1/sessions/cancel", body)
+
+
+def _subscriptions() -> Iterator[Malformed]:
+    bodies: dict[str, Any] = {
+        "no token": {},
+        "token with a space": {"client_token": "a b"},
+        "no sessions": {"client_token": "t", "session_ids": []},
+        "sessions a string": {"client_token": "t", "session_ids": SESSION},
+        "21 sessions": {"client_token": "t", "session_ids": [SESSION] * 21},
+        "a very long id": {"client_token": "t", "session_ids": ["x" * 129]},
+        "no kinds": {"client_token": "t", "kinds": []},
+        "unknown kind": {"client_token": "t", "kinds": ["exploded"]},
+        "kinds a string": {"client_token": "t", "kinds": "finished"},
+        "owner in the body": {"client_token": "t", "owner": "somebody"},
+    }
+    for name, body in bodies.items():
+        yield _post(f"subscribe: {name}", "/v1/subscriptions", body)
+    receives: dict[str, Any] = {
+        "unknown subscription": {},
+        "wait negative": {"wait_seconds": -1},
+        "wait too long": {"wait_seconds": 21},
+        "wait a string": {"wait_seconds": "5"},
+        "ack a string": {"ack": "receipt"},
+        "ack of nothing": {"ack": [""]},
+        "11 receipts": {"ack": ["r"] * 11},
+        "a very long receipt": {"ack": ["r" * 2049]},
+        "unknown field": {"limit": 3},
+    }
+    for name, body in receives.items():
+        yield _post(f"receive: {name}", f"/v1/subscriptions/{'0' * 24}/events", body)
+    for strange in ("x", "0" * 23, "0" * 25, "A" * 24, SESSION, "a" * 2000, "%00", "é"):
+        path = f"/v1/subscriptions/{strange}"
+        yield Malformed(f"DELETE {path:.43}", "DELETE", path)
+        yield _post(f"{path:.43} events", f"{path}/events", {})
+    yield Malformed("GET /v1/subscriptions", "GET", "/v1/subscriptions")
 
 
 def _queries() -> Iterator[Malformed]:

@@ -154,14 +154,24 @@ class AwsStack:
     def deploy_worker(self, worker: Worker) -> None:
         self.deploy_function(worker.function, worker.timeout_seconds, worker.memory_mib)
 
-    def dispatcher_settings(self) -> Settings:
+    def settings(self) -> Settings:
         return Settings(
             table=TABLE,
             bucket=BUCKET,
             event_bus=STACK_NAME,
             worker_prefix=self.worker_prefix,
-            session_machine_arn=self.create_machine("SessionMachine"),
-            burst_machine_arn=self.create_machine("BurstMachine"),
+            subscription_prefix=self._variable("ApiFunction", "STEPGRID_SUBSCRIPTION_PREFIX"),
+        )
+
+    def _variable(self, function: str, name: str) -> str:
+        return str(self._properties(function)["Environment"]["Variables"][name])
+
+    def dispatcher_settings(self) -> Settings:
+        return self.settings().model_copy(
+            update={
+                "session_machine_arn": self.create_machine("SessionMachine"),
+                "burst_machine_arn": self.create_machine("BurstMachine"),
+            }
         )
 
 

@@ -20,15 +20,25 @@ from stepgrid_core.aws.event_bus import AwsEventBus
 from stepgrid_core.aws.log_reader import AwsLogReader
 from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.aws.state_table import AwsStateTable
+from stepgrid_core.aws.subscriptions import AwsSubscriptions
 from stepgrid_core.memory import (
     MemoryDispatcher,
-    MemoryEventBus,
     MemoryLogReader,
     MemoryPayloadStore,
     MemoryStateTable,
+    VirtualClock,
 )
+from stepgrid_core.memory_events import MemoryEventBus, MemorySubscriptions
 from stepgrid_core.names import execution_name
-from stepgrid_core.ports import Dispatcher, EventBus, LogReader, PayloadStore, StateTable, Worker
+from stepgrid_core.ports import (
+    Dispatcher,
+    EventBus,
+    LogReader,
+    PayloadStore,
+    StateTable,
+    Subscriptions,
+    Worker,
+)
 
 from .aws_stack import REGION, AwsStack
 
@@ -199,6 +209,25 @@ def events(request: pytest.FixtureRequest) -> EventBench:
     bus = AwsEventBus(stack.create_bus())
     queue_url = stack.create_queue_of_events()
     return EventBench(bus, lambda: [_brief(event) for event in receive_events(queue_url)])
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionBench:
+    """Subscriptions to a bus, and the bus."""
+
+    subscriptions: Subscriptions
+    bus: EventBus
+
+
+@pytest.fixture(params=ADAPTERS)
+def subscribing(request: pytest.FixtureRequest) -> SubscriptionBench:
+    if request.param == "memory":
+        memory = MemoryEventBus()
+        return SubscriptionBench(MemorySubscriptions(memory, VirtualClock()), memory)
+    stack: AwsStack = request.getfixturevalue("stack")
+    stack.create_table()
+    bus = AwsEventBus(stack.create_bus())
+    return SubscriptionBench(AwsSubscriptions(stack.settings()), bus)
 
 
 def receive_events(queue_url: str) -> list[dict[str, Any]]:

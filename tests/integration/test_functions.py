@@ -115,7 +115,7 @@ def test_binary_bodies_are_decoded(memory: InMemoryGrid) -> None:
 def test_the_sweeper_takes_its_schedule(memory: InMemoryGrid) -> None:
     """events/sweeper/schedule.json: nothing is due on an empty grid."""
     assert load("sweeper/schedule.json")["detail-type"] == "Scheduled Event"
-    assert sweeper.handle(memory.wiring) == {"sessions": 0}
+    assert sweeper.handle(memory.wiring) == {"sessions": 0, "subscriptions": 0}
 
 
 def test_the_recorder_takes_all_its_events(memory: InMemoryGrid) -> None:

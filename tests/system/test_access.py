@@ -1,6 +1,7 @@
 """Who gets in: unsigned, wrongly signed, foreign and malformed requests against the real API."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ BODIES: dict[str, Any] = {
     "/v1/sessions": {"client_token": "x", "worker": "mock-compute", "tasks": [{}]},
     "/v1/sessions/cancel": {"session_ids": ["0"]},
     "/v1/sessions/{session_id}": {"priority": 9},
+    "/v1/subscriptions": {"client_token": "x"},
+    "/v1/subscriptions/{subscription_id}/events": {},
 }
 
 
@@ -50,7 +53,8 @@ def make_caller(make_grid: Callable[[str], Grid]) -> Callable[..., Caller]:
 
 
 def path_of(route: Any, session_id: str) -> str:
-    return str(route.path).replace("{session_id}", session_id)
+    """Also of other things that have an id in their path."""
+    return re.sub(r"\{\w+\}", session_id, str(route.path))
 
 
 def body_of(route: Any) -> bytes:

@@ -44,7 +44,11 @@ ROLE_ACTIONS = {
         "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
+        "events:DeleteRule",
         "events:PutEvents",
+        "events:PutRule",
+        "events:PutTargets",
+        "events:RemoveTargets",
         "lambda:GetFunctionConfiguration",
         "lambda:InvokeFunction",
         "lambda:ListFunctions",
@@ -53,6 +57,11 @@ ROLE_ACTIONS = {
         "s3:GetObject",
         "s3:ListBucket",
         "s3:PutObject",
+        "sqs:CreateQueue",
+        "sqs:DeleteMessage",
+        "sqs:DeleteQueue",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
         "states:DescribeExecution",
         "states:StartExecution",
         "states:StopExecution",
@@ -63,8 +72,12 @@ ROLE_ACTIONS = {
         "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
+        "events:DeleteRule",
         "events:PutEvents",
         "lambda:InvokeFunction",
+        "events:RemoveTargets",
+        "sqs:DeleteQueue",
+        "sqs:GetQueueUrl",
         "sqs:SendMessage",
         "states:DescribeExecution",
         "states:StartExecution",
@@ -143,6 +156,18 @@ def test_resources_are_named(translated: dict[str, Any]) -> None:
         if "*" in listed(statement["Resource"])
     }
     assert unbound == UNBOUND_STATEMENTS
+
+
+@pytest.mark.parametrize("role", ["ApiFunctionRole", "SweeperFunctionRole"])
+def test_queues_and_rules_are_those_of_subscriptions(translated: dict[str, Any], role: str) -> None:
+    """Other queues of the account, and other rules of the bus, are out of reach."""
+    found = {
+        statement["Sid"]: statement["Resource"]["Fn::Sub"]
+        for statement in statements_of(translated, role)
+        if statement.get("Sid", "").startswith("Subscription")
+    }
+    assert found["SubscriptionQueues"].endswith(":${AWS::StackName}-events-*")
+    assert found["SubscriptionRules"].endswith(":rule/${EventBus}/${AWS::StackName}-events-*")
 
 
 def test_workers_write_results_only(translated: dict[str, Any]) -> None:

@@ -22,6 +22,11 @@ MAX_ATTEMPTS = 10
 MAX_OFFSETS = 10_000
 #: of a session's common input, as JSON text: a worker holds it beside its tasks
 MAX_COMMON_BYTES = 64 * 1024 * 1024
+#: sessions that one subscription may name: an event pattern has at most 2,048 characters
+#: (EventBridge quotas), and an id with its quotes takes 39 of them
+MAX_SUBSCRIBED_SESSIONS = 20
+#: events in one answer; an SQS batch has no more
+MAX_BATCH = 10
 
 Count = Annotated[int, Field(ge=0)]
 Tag = Annotated[str, StringConstraints(max_length=256)]
@@ -283,6 +288,45 @@ class BusEvent(SessionEvent):
     """
 
     owner: str = Field(description="the verified identity that the session belongs to")
+
+
+class SubscribeRequest(Request):
+    """POST /v1/subscriptions: which of the caller's own events to keep for it from now on."""
+
+    client_token: str = Field(
+        pattern=CLIENT_TOKEN, description="the same token and filters give the same subscription"
+    )
+    session_ids: list[Annotated[str, StringConstraints(max_length=128)]] | None = Field(
+        None, min_length=1, max_length=MAX_SUBSCRIBED_SESSIONS, description="left out: all sessions"
+    )
+    kinds: list[EventKind] | None = Field(None, min_length=1, description="left out: all kinds")
+
+
+class Subscription(Response):
+    subscription_id: str
+    idle_seconds: int = Field(description="it is removed if nobody asks for events for so long")
+
+
+class ReceiveRequest(Request):
+    """POST /v1/subscriptions/{subscription_id}/events: the next events, once there are any.
+
+    Events that are not acknowledged come again.
+    """
+
+    wait_seconds: float = Field(0.0, ge=0, le=MAX_WAIT_SECONDS)
+    ack: list[Annotated[str, StringConstraints(min_length=1, max_length=2048)]] = Field(
+        default_factory=list, max_length=MAX_BATCH, description="of an earlier answer"
+    )
+
+
+class EventBatch(Response):
+    events: list[SessionEvent]
+    ack: list[str] = Field(description="send it with the next request, when these are done")
+
+
+class UnsubscribeResponse(Response):
+    subscription_id: str
+    deleted: Literal[True] = True
 
 
 class SessionSummary(Response):

@@ -23,6 +23,7 @@ from .logs import read_logs
 from .outputs import delete_session, list_tasks, read_results
 from .steering import update_session
 from .submission import create_upload, submit
+from .subscriptions import receive, subscribe, unsubscribe
 from .telemetry import logger
 from .wiring import Grid
 
@@ -48,9 +49,17 @@ class Call:
 
     grid: Grid
     owner: str
-    session_id: str
+    ids: Mapping[str, str]  #: from the path, by their names in the route
     body: Any
     query: Any
+
+    @property
+    def session_id(self) -> str:
+        return self.ids["session_id"]
+
+    @property
+    def subscription_id(self) -> str:
+        return self.ids["subscription_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,15 @@ ROUTES = (
           _delete, contract.DeleteResponse),
     Route("GET", "/v1/quota", "What the caller's open sessions hold, and may hold",
           lambda call: show_quota(call.grid, call.owner), contract.QuotaDescription),
+    Route("POST", "/v1/subscriptions", "Keep own events from now on; idempotent by client_token",
+          lambda call: subscribe(call.grid, call.owner, call.body),
+          contract.Subscription, contract.SubscribeRequest, status=HTTPStatus.CREATED),
+    Route("POST", "/v1/subscriptions/{subscription_id}/events", "The next events; can wait for one",
+          lambda call: receive(call.grid, call.owner, call.subscription_id, call.body),
+          contract.EventBatch, contract.ReceiveRequest),
+    Route("DELETE", "/v1/subscriptions/{subscription_id}", "Keep no more events",
+          lambda call: unsubscribe(call.grid, call.owner, call.subscription_id),
+          contract.UnsubscribeResponse),
     Route("GET", "/v1/workers", "Workers that tasks can be sent to",
           lambda call: list_workers(call.grid), contract.WorkerList),
     Route("GET", "/v1/health", "Version of the grid; no signature needed",
@@ -136,11 +154,11 @@ ROUTES = (
 def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> HttpAnswer:
     """Carry a request out; `identify` gives the verified owner, or raises AccessDenied."""
     try:
-        route, session_id = _find(request)
+        route, ids = _find(request)
         owner = identify() if route.signed else ""
         query = _read_query(route, request)
         body = None if route.body is None else route.body.model_validate_json(request.body)
-        model = route.use(Call(grid, owner, session_id, body, query))
+        model = route.use(Call(grid, owner, ids, body, query))
         return HttpAnswer(route.status, model.model_dump_json())
     except RequestError as error:
         return _refuse(request, error.status, error.code, error.message, error.details)
@@ -152,13 +170,13 @@ def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> Htt
         return _refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message)
 
 
-def _find(request: HttpRequest) -> tuple[Route, str]:
+def _find(request: HttpRequest) -> tuple[Route, Mapping[str, str]]:
     matches = [(route, match) for route in ROUTES if (match := route.match(request.path))]
     if not matches:
         raise NotFound(f"there is no route {request.path[:128]!r}; see the OpenAPI document")
     for route, match in matches:
         if route.method == request.method:
-            return route, match.groupdict().get("session_id", "")
+            return route, match.groupdict()
     raise MethodNotAllowed(f"{request.path[:128]!r} does not take {request.method[:16]}")
 
 

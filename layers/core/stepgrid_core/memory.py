@@ -37,7 +37,6 @@ from .ports import (
     Worker,
 )
 from .records import Chunk, Session, Shard
-from .session_events import SessionEvent
 from .states import SessionState, TaskState
 
 
@@ -458,16 +457,6 @@ class MemoryDispatcher:
 
     def list_workers(self) -> list[Worker]:
         return sorted(self.workers.values(), key=lambda worker: worker.name)
-
-
-@dataclass
-class MemoryEventBus:
-    """Keeps what was published."""
-
-    published: list[SessionEvent] = field(default_factory=list)
-
-    def publish(self, events: Sequence[SessionEvent]) -> None:
-        self.published.extend(events)
 
 
 class MemoryLogReader:

@@ -8,6 +8,7 @@ import uuid
 CHUNKS_PER_SHARD = 16
 
 SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SUBSCRIPTION_ID = re.compile(r"[0-9a-f]{24}")
 WORKER_NAME = r"^[a-z][a-z0-9-]{0,47}$"
 CLIENT_TOKEN = r"^[A-Za-z0-9_.:=@-]{1,128}$"  # noqa: S105 - a pattern, not a secret
 UPLOAD_ID = r"^[0-9a-f]{32}$"
@@ -27,6 +28,14 @@ def task_id(session: str, index: int) -> str:
 def event_id(session: str, kind: str, percent: int | None = None) -> str:
     """The same event always has the same id: that makes repeats known as such."""
     return f"{session}:{kind}" if percent is None else f"{session}:{kind}:{percent}"
+
+
+def subscription_id(owner: str, client_token: str) -> str:
+    """The same owner and token always give the same id.
+
+    Short, because a rule's name has at most 64 characters (EventBridge PutRule), stack included.
+    """
+    return hashlib.sha256(f"subscription\n{owner}\n{client_token}".encode()).hexdigest()[:24]
 
 
 def owner_folder(owner: str) -> str:

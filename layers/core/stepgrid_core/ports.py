@@ -1,4 +1,4 @@
-"""The seam between stepgrid and the world: six small protocols.
+"""The seam between stepgrid and the world: small protocols.
 
 Each has a real adapter (stepgrid_core.aws) and one in memory (stepgrid_core.memory), and one
 contract suite that both pass. A port knows no rule: it stores, swaps, starts and tells.
@@ -7,13 +7,13 @@ contract suite that both pass. A port knows no rule: it stores, swaps, starts an
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from .budgets import Lane, Limits, Quota, Usage
 from .data_plane import TaskFault
 from .records import Chunk, Session, Shard
 from .session_events import SessionEvent
-from .states import SessionState, TaskState
+from .states import EventKind, SessionState, TaskState
 
 T = TypeVar("T")
 
@@ -287,6 +287,59 @@ class LogReader(Protocol):
         A page may be empty although others follow. A line is found some seconds after it was
         written. Raises InvalidRequest for a bad cursor.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Somebody's wish for the events of an owner. Nothing in the filters means everything."""
+
+    subscription_id: str
+    owner: str
+    session_ids: tuple[str, ...]
+    kinds: tuple[EventKind, ...]
+    created_at: float
+    stale_at: float  #: it may be removed, unless it is used before
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event that waits in a subscription until its receipt is acknowledged."""
+
+    receipt: str
+    detail: dict[str, Any]  #: as the bus carries it: contract.BusEvent
+
+
+class Subscriptions(Protocol):
+    """Queues of events, each for one owner. Delivers at least once, in any order."""
+
+    def create(self, subscription: Subscription) -> Subscription:
+        """Store it unless the id is taken; answers what is stored, and keeps its events from now.
+
+        Raises QuotaExceeded if the bus takes no more of them.
+        """
+
+    def find(self, subscription_id: str) -> Subscription | None: ...
+
+    def count(self, owner: str) -> int:
+        """How many the owner has (eventually consistent)."""
+
+    def keep(self, subscription_id: str, stale_at: float) -> None:
+        """It is in use: put its removal off. No error if it is gone."""
+
+    def receive(self, subscription_id: str, wait_seconds: float) -> list[Delivery]:
+        """Up to 10 events; waits for the first. Each comes again if it is not acknowledged.
+
+        Raises NotFound if it is gone.
+        """
+
+    def acknowledge(self, subscription_id: str, receipts: Sequence[str]) -> None:
+        """These are done; a receipt that is unknown or too old is no error."""
+
+    def delete(self, subscription_id: str) -> None:
+        """Remove all of it. Repeating it is no error."""
+
+    def stale(self, now: float, limit: int) -> list[str]:
+        """Ids of those whose time is over (eventually consistent)."""
 
 
 class Clock(Protocol):

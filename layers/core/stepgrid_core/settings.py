@@ -23,6 +23,10 @@ class Settings(BaseModel):
     default_worker: str = ""
     #: which events go to the bus: "terminal" leaves out accepted, started and progressed
     session_events: Literal["all", "terminal"] = "all"
+    #: of the queues and rules of subscriptions; the id follows
+    subscription_prefix: str = ""
+    #: quota: subscriptions of one owner. All owners together share 300 rules (EventBridge quotas)
+    max_subscriptions: int = Field(20, ge=1, le=300)
     #: what users log in with; empty where a grid has no login
     user_pool_id: str = ""
     user_pool_client_id: str = ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from .common_cache import CommonCache
-from .ports import Clock, Dispatcher, EventBus, LogReader, PayloadStore, StateTable
+from .ports import Clock, Dispatcher, EventBus, LogReader, PayloadStore, StateTable, Subscriptions
 from .settings import Settings
 
 Item = TypeVar("Item")
@@ -22,6 +22,7 @@ class Grid:
     dispatcher: Dispatcher
     events: EventBus
     logs: LogReader
+    subscriptions: Subscriptions
     clock: Clock
     settings: Settings
     threads: int = 1  #: requests to the table and the store that may be under way at once
@@ -46,6 +47,7 @@ def aws_grid(environment: dict[str, str]) -> Grid:
     from .aws.log_reader import AwsLogReader  # noqa: PLC0415
     from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
     from .aws.state_table import AwsStateTable  # noqa: PLC0415
+    from .aws.subscriptions import AwsSubscriptions  # noqa: PLC0415
 
     settings = Settings.read(environment)
     return Grid(
@@ -54,6 +56,7 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         dispatcher=AwsDispatcher(settings),
         events=AwsEventBus(settings.event_bus),
         logs=AwsLogReader(settings.worker_log_group),
+        subscriptions=AwsSubscriptions(settings),
         clock=SystemClock(),
         settings=settings,
         threads=16,

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 from stepgrid_core.memory import (
     MemoryDispatcher,
-    MemoryEventBus,
     MemoryLogReader,
     MemoryPayloadStore,
     MemoryStateTable,
     VirtualClock,
 )
+from stepgrid_core.memory_events import MemoryEventBus, MemorySubscriptions
 from stepgrid_core.ports import Worker
 from stepgrid_core.recovery import sweep
 from stepgrid_core.settings import Settings
+from stepgrid_core.subscriptions import remove_stale
 from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import Grid as Wiring
 
@@ -49,6 +50,7 @@ class InMemoryGrid:
         self.payloads = MemoryPayloadStore()
         self.events = MemoryEventBus()
         self.logs = MemoryLogReader()
+        self.subscriptions = MemorySubscriptions(self.events, self.clock)
         self.dispatcher = MemoryDispatcher(
             {name: Worker(name, name, timeout_seconds=900, memory_mib=1769) for name in workers}
         )
@@ -58,6 +60,7 @@ class InMemoryGrid:
             dispatcher=self.dispatcher,
             events=self.events,
             logs=self.logs,
+            subscriptions=self.subscriptions,
             clock=self.clock,
             settings=Settings.model_validate(
                 {
@@ -85,4 +88,5 @@ class InMemoryGrid:
 
     def sweep(self) -> int:
         """What the sweeper does every minute."""
+        remove_stale(self.wiring)
         return sweep(self.wiring)
