@@ -29,6 +29,7 @@ STACK_NAME = "grid"
 REGION = "eu-central-1"
 BUCKET = "grid-payloads"
 TABLE = "grid-state"
+RELAY = "grid-relay"
 ROLE_ARN = "arn:aws:iam::123456789012:role/execution"
 TABLE_PROPERTIES = (
     "AttributeDefinitions",
@@ -140,19 +141,25 @@ class AwsStack:
         events = [{"timestamp": int(at * 1000), "message": text} for at, text in lines]
         logs.put_log_events(**stream, logEvents=events)
 
-    def deploy_function(self, name: str, timeout_seconds: int, memory_mib: int) -> None:
-        boto3.client("lambda").create_function(
+    def deploy_function(
+        self, name: str, timeout_seconds: int, memory_mib: int, runtime: str = "python3.11"
+    ) -> str:
+        """Answers its ARN."""
+        function = boto3.client("lambda").create_function(
             FunctionName=name,
             Role=_execution_role(),
-            Runtime="python3.11",
+            Runtime=runtime,  # type: ignore[arg-type]
             Handler="stepgrid_core.worker.handler",
             Timeout=timeout_seconds,
             MemorySize=memory_mib,
             Code={"ZipFile": _package()},
         )
+        return str(function["FunctionArn"])
 
     def deploy_worker(self, worker: Worker) -> None:
-        self.deploy_function(worker.function, worker.timeout_seconds, worker.memory_mib)
+        self.deploy_function(
+            worker.function, worker.timeout_seconds, worker.memory_mib, worker.runtime
+        )
 
     def settings(self) -> Settings:
         return Settings(
@@ -171,6 +178,7 @@ class AwsStack:
             update={
                 "session_machine_arn": self.create_machine("SessionMachine"),
                 "burst_machine_arn": self.create_machine("BurstMachine"),
+                "relay_function": RELAY,
             }
         )
 

@@ -21,6 +21,7 @@ from stepgrid_core.aws.log_reader import AwsLogReader
 from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.aws.state_table import AwsStateTable
 from stepgrid_core.aws.subscriptions import AwsSubscriptions
+from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.memory import (
     MemoryDispatcher,
     MemoryLogReader,
@@ -29,6 +30,7 @@ from stepgrid_core.memory import (
     VirtualClock,
 )
 from stepgrid_core.memory_events import MemoryEventBus, MemorySubscriptions
+from stepgrid_core.memory_workers import MemoryWorkerRegistry
 from stepgrid_core.names import execution_name
 from stepgrid_core.ports import (
     Dispatcher,
@@ -38,9 +40,10 @@ from stepgrid_core.ports import (
     StateTable,
     Subscriptions,
     Worker,
+    WorkerRegistry,
 )
 
-from .aws_stack import REGION, AwsStack
+from .aws_stack import REGION, RELAY, AwsStack
 
 ADAPTERS = ("memory", "aws")
 
@@ -68,6 +71,14 @@ def table(request: pytest.FixtureRequest) -> StateTable:
         return MemoryStateTable()
     stack: AwsStack = request.getfixturevalue("stack")
     return AwsStateTable(stack.create_table())
+
+
+@pytest.fixture(params=ADAPTERS)
+def registry(request: pytest.FixtureRequest) -> WorkerRegistry:
+    if request.param == "memory":
+        return MemoryWorkerRegistry()
+    stack: AwsStack = request.getfixturevalue("stack")
+    return AwsWorkerRegistry(stack.create_table())
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ class DispatchBench:
     """A dispatcher, and those who deploy workers and look at executions."""
 
     dispatcher: Dispatcher
+    registry: WorkerRegistry
     deploy: Callable[[Worker], None]
     executions: Callable[[], Sequence[str]]  #: names of those that were started, in any order
 
@@ -137,14 +149,16 @@ def dispatch(request: pytest.FixtureRequest) -> DispatchBench:
     settings = stack.dispatcher_settings()
     machines = (settings.session_machine_arn, settings.burst_machine_arn)
     return DispatchBench(
-        AwsDispatcher(settings),
+        AwsDispatcher(settings, AwsWorkerRegistry(stack.create_table())),
+        AwsWorkerRegistry(settings.table),
         stack.deploy_worker,
         lambda: [execution["name"] for arn in machines for execution in list_executions(arn)],
     )
 
 
 def _memory_dispatch() -> DispatchBench:
-    memory = MemoryDispatcher()
+    registry = MemoryWorkerRegistry()
+    memory = MemoryDispatcher(registry=registry, relay=RELAY)
 
     def deploy(worker: Worker) -> None:
         memory.workers[worker.name] = worker
@@ -152,7 +166,7 @@ def _memory_dispatch() -> DispatchBench:
     def executions() -> list[str]:
         return [execution_name(d.session.session_id, d.number) for d in memory.started]
 
-    return DispatchBench(memory, deploy, executions)
+    return DispatchBench(memory, registry, deploy, executions)
 
 
 def list_executions(machine_arn: str) -> list[dict[str, Any]]:

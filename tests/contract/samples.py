@@ -8,6 +8,7 @@ from stepgrid_core.budgets import Limits
 from stepgrid_core.names import session_id
 from stepgrid_core.ports import StateTable, Swap, Worker
 from stepgrid_core.records import Chunk, InputRef, Output, Session, Shard
+from stepgrid_core.registration import Registration
 from stepgrid_core.sharding import make_shards
 from stepgrid_core.states import ChunkState, TaskState
 
@@ -18,7 +19,20 @@ OTHER_OWNER = "arn:aws:iam::123456789012:user/bob"
 FRACTION = 0.123456
 
 WORKER = Worker(
-    name="pricing", function="grid-worker-pricing", timeout_seconds=900, memory_mib=1769
+    name="pricing",
+    function="grid-worker-pricing",
+    timeout_seconds=900,
+    memory_mib=1769,
+    runtime="python3.11",
+)
+
+PRICER = Registration(
+    name="pricer",
+    target="arn:aws:lambda:eu-central-1:123456789012:function:pricer",
+    runtime="provided.al2023",
+    timeout_seconds=60,
+    memory_mib=256,
+    concurrency=5,
 )
 
 

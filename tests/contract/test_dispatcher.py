@@ -7,14 +7,16 @@ import boto3
 import pytest
 
 from stepgrid_core.aws.dispatcher import AwsDispatcher
+from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.names import execution_name
 from stepgrid_core.ports import Dispatch, ExecutionState, Worker
 from stepgrid_core.records import Session
+from stepgrid_core.settings import Settings
 
-from .aws_stack import AwsStack
+from .aws_stack import RELAY, AwsStack
 from .conftest import DispatchBench, list_executions
-from .samples import WORKER, make_session
+from .samples import PRICER, WORKER, make_session
 
 MAP = make_session("map", route="map")
 BURST = make_session("burst", route="burst")
@@ -137,7 +139,7 @@ def test_a_deployed_worker_is_found_at_once(dispatch: DispatchBench) -> None:
 def test_workers_are_listed_by_name(dispatch: DispatchBench) -> None:
     """The list is in order of the names, however they were deployed."""
     workers = [
-        Worker(name, f"grid-worker-{name}", timeout_seconds, 512)
+        Worker(name, f"grid-worker-{name}", timeout_seconds, 512, "python3.11")
         for name, timeout_seconds in (("mock-compute", 900), ("zeta", 30), ("alpha", 60))
     ]
     for worker in workers:
@@ -145,7 +147,27 @@ def test_workers_are_listed_by_name(dispatch: DispatchBench) -> None:
     assert dispatch.dispatcher.list_workers() == sorted(workers, key=lambda worker: worker.name)
 
 
+def test_a_registered_function_is_a_worker_of_the_relay(dispatch: DispatchBench) -> None:
+    """It is found and listed as soon as it is registered: the relay runs its chunks."""
+    dispatch.registry.register(PRICER)
+    worker = dispatch.dispatcher.find_worker("pricer")
+    assert worker == Worker("pricer", RELAY, 60, 256, "provided.al2023", PRICER.target)
+    assert dispatch.dispatcher.list_workers() == [worker]
+
+
+def test_a_package_wins_over_a_registration(dispatch: DispatchBench) -> None:
+    """Of two workers with one name the deployed package is found and listed."""
+    dispatch.registry.register(replace(PRICER, name=WORKER.name))
+    dispatch.deploy(WORKER)
+    assert dispatch.dispatcher.find_worker(WORKER.name) == WORKER
+    assert dispatch.dispatcher.list_workers() == [WORKER]
+
+
 # --- AWS alone: what the state machines are told --------------------------------------------------
+
+
+def dispatcher_of(stack: AwsStack, settings: Settings) -> AwsDispatcher:
+    return AwsDispatcher(settings, AwsWorkerRegistry(stack.create_table()))
 
 
 def only_input(machine_arn: str) -> dict[str, object]:
@@ -159,7 +181,7 @@ def only_input(machine_arn: str) -> dict[str, object]:
 def test_a_map_is_told_chunk_numbers(stack: AwsStack) -> None:
     """The session machine gets the session's facts, the chunks and how many may run at once."""
     settings = stack.dispatcher_settings()
-    AwsDispatcher(settings).start(Dispatch(MAP, 1, range(3)))
+    dispatcher_of(stack, settings).start(Dispatch(MAP, 1, range(3)))
     told = only_input(settings.session_machine_arn)
     assert told["chunks"] == [0, 1, 2]
     assert told["max_concurrency"] == MAP.max_concurrency
@@ -169,7 +191,7 @@ def test_a_map_is_told_chunk_numbers(stack: AwsStack) -> None:
 def test_a_burst_carries_its_lines(stack: AwsStack) -> None:
     """The burst machine gets each chunk with its tasks, so that a worker has nothing to read."""
     settings = stack.dispatcher_settings()
-    AwsDispatcher(settings).start(Dispatch(BURST, 1, [0, 1], ['{"a":1}\n', '"é"\n']))
+    dispatcher_of(stack, settings).start(Dispatch(BURST, 1, [0, 1], ['{"a":1}\n', '"é"\n']))
     assert only_input(settings.burst_machine_arn)["chunks"] == [
         {"chunk": 0, "lines": '{"a":1}\n'},
         {"chunk": 1, "lines": '"é"\n'},
@@ -179,14 +201,14 @@ def test_a_burst_carries_its_lines(stack: AwsStack) -> None:
 def test_a_burst_started_by_the_sweeper_carries_no_lines(stack: AwsStack) -> None:
     """The sweeper knows no task: the workers read them from the table."""
     settings = stack.dispatcher_settings()
-    AwsDispatcher(settings).start(Dispatch(BURST, 1, [1]))
+    dispatcher_of(stack, settings).start(Dispatch(BURST, 1, [1]))
     assert only_input(settings.burst_machine_arn)["chunks"] == [{"chunk": 1, "lines": None}]
 
 
 def test_the_rest_of_a_burst_goes_through_the_map(stack: AwsStack) -> None:
     """Only the first try of a burst is one."""
     settings = stack.dispatcher_settings()
-    AwsDispatcher(settings).start(Dispatch(BURST, 2, [1]))
+    dispatcher_of(stack, settings).start(Dispatch(BURST, 2, [1]))
     assert list_executions(settings.burst_machine_arn) == []
     assert only_input(settings.session_machine_arn)["chunks"] == [1]
 
@@ -196,4 +218,4 @@ def test_other_functions_of_the_stack_are_no_workers(stack: AwsStack) -> None:
     stack.deploy_worker(WORKER)
     stack.deploy_function("grid-api", 29, 1024)
     stack.deploy_function("other-worker-pricing", 900, 1769)
-    assert AwsDispatcher(stack.dispatcher_settings()).list_workers() == [WORKER]
+    assert dispatcher_of(stack, stack.dispatcher_settings()).list_workers() == [WORKER]

@@ -49,6 +49,23 @@ def test_few_tasks_get_a_chunk_each(tasks: int, task_seconds: float | None) -> N
 @pytest.mark.parametrize(
     ("tasks", "task_seconds", "chunk_size"),
     [
+        pytest.param(100_000, 0.01, 200, id="short calls are packed to 2 seconds"),
+        pytest.param(100_000, 1.0, 15, id="a chunk waits 15 seconds at most"),
+        pytest.param(1_000, None, 8, id="unknown: 250 ms are assumed"),
+        pytest.param(20, 0.01, 1, id="few tasks all run at once"),
+    ],
+)
+def test_chunks_of_registered_functions_are_small(
+    tasks: int, task_seconds: float | None, chunk_size: int
+) -> None:
+    """The relay waits for one call after the other, so more relays wait at once."""
+    work = workload(tasks=tasks, size=100, task_seconds=task_seconds, relayed=True)
+    assert plan(work).chunk_size == chunk_size
+
+
+@pytest.mark.parametrize(
+    ("tasks", "task_seconds", "chunk_size"),
+    [
         pytest.param(100_000, 0.01, 700, id="short tasks are packed to 7 seconds"),
         pytest.param(1_000_000, 0.001, 7_000, id="very short tasks too"),
         pytest.param(100_000, 1.0, 25, id="4 chunks for each of 1,000 workers"),

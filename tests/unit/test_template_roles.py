@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stepgrid.registrar import TAG
 from tests.unit.translated_template import (
     properties,
     read_template,
@@ -93,6 +94,7 @@ ROLE_ACTIONS = {
         "sqs:SendMessage",
         "states:StartExecution",
     },
+    "RelayFunctionRole": WORKER_ACTIONS | {"lambda:InvokeFunction"},
     "SessionMachineRole": LOG_DELIVERY_ACTIONS
     | {
         "lambda:InvokeFunction",
@@ -175,6 +177,35 @@ def test_workers_write_results_only(translated: dict[str, Any]) -> None:
     statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
     (written,) = (each for each in statements if "s3:PutObject" in listed(each["Action"]))
     assert written["Resource"] == {"Fn::Sub": "${PayloadBucket.Arn}/results/*"}
+
+
+def test_the_relay_calls_registered_functions_only(translated: dict[str, Any]) -> None:
+    """A function that the registrar has not tagged for this very stack can't be called by it."""
+    (statement,) = (
+        each
+        for each in statements_of(translated, "RelayFunctionRole")
+        if "lambda:InvokeFunction" in listed(each["Action"])
+    )
+    assert statement["Condition"] == {
+        "StringEquals": {f"aws:ResourceTag/{TAG}": {"Ref": "AWS::StackName"}}
+    }
+    assert statement["Resource"]["Fn::Sub"].endswith(":${AWS::AccountId}:function:*")
+
+
+@pytest.mark.parametrize("role", ["SessionMachineRole", "BurstMachineRole"])
+def test_state_machines_invoke_workers_relay_and_recorder(
+    translated: dict[str, Any], role: str
+) -> None:
+    """Registered functions are the relay's alone to call."""
+    invoked = [
+        statement["Resource"]
+        for statement in statements_of(translated, role)
+        if "lambda:InvokeFunction" in listed(statement["Action"])
+    ]
+    workers, relay, recorder = invoked
+    assert workers["Fn::Sub"].endswith(":function:${AWS::StackName}-worker-*")
+    assert relay == {"Fn::GetAtt": ["RelayFunction", "Arn"]}
+    assert recorder == {"Fn::GetAtt": ["RecorderFunction", "Arn"]}
 
 
 def test_clients_may_call_the_api_only(translated: dict[str, Any]) -> None:

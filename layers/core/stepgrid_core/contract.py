@@ -449,6 +449,13 @@ class WorkerDescription(Response):
     memory_mib: int
     max_task_timeout_seconds: float
     task_seconds: float | None = Field(None, description="measured running mean of one task")
+    kind: Literal["package", "function"] = Field(
+        "package", description="function: a plain Lambda that was registered"
+    )
+    runtime: str = Field("", description="as Lambda calls it; empty for a container image")
+    concurrency: int | None = Field(
+        None, description="its chunks that run at once; left out: the grid's number"
+    )
 
 
 class WorkerList(Response):

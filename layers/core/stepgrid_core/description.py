@@ -12,6 +12,7 @@ from .contract import (
 )
 from .errors import NotFound
 from .names import SESSION_ID
+from .ports import Worker
 from .records import Session, count
 from .states import SessionState, TaskState
 from .submission import max_task_timeout
@@ -127,17 +128,22 @@ def list_workers(grid: Grid) -> WorkerList:
     default = grid.settings.default_worker
     return WorkerList(
         default=default if any(worker.name == default for worker in workers) else None,
-        workers=[
-            WorkerDescription(
-                name=worker.name,
-                backends=["lambda"],
-                timeout_seconds=worker.timeout_seconds,
-                memory_mib=worker.memory_mib,
-                max_task_timeout_seconds=max_task_timeout(worker),
-                task_seconds=grid.table.read_lane(worker.name).task_seconds,
-            )
-            for worker in workers
-        ],
+        workers=[_describe_worker(grid, worker) for worker in workers],
+    )
+
+
+def _describe_worker(grid: Grid, worker: Worker) -> WorkerDescription:
+    lane = grid.table.read_lane(worker.name)
+    return WorkerDescription(
+        name=worker.name,
+        backends=["lambda"],
+        timeout_seconds=worker.timeout_seconds,
+        memory_mib=worker.memory_mib,
+        max_task_timeout_seconds=max_task_timeout(worker),
+        task_seconds=lane.task_seconds,
+        kind="function" if worker.is_registered else "package",
+        runtime=worker.runtime,
+        concurrency=lane.concurrency,
     )
 
 

@@ -31,6 +31,7 @@ class SessionFacts:
     dispatched_at: float = 0.0
     common_key: str | None = None
     common_sha256: str = ""
+    target: str = ""  #: ARN of the registered function that the relay calls for each task
 
     def tasks_in(self, chunk: int) -> int:
         return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
@@ -66,6 +67,7 @@ def facts_of(session: Session) -> SessionFacts:
         dispatched_at=session.dispatched_at,
         common_key=session.common.key if session.common else None,
         common_sha256=session.common.sha256 if session.common else "",
+        target=session.target,
     )
 
 

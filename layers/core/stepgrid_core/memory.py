@@ -35,6 +35,8 @@ from .ports import (
     Swap,
     Waiting,
     Worker,
+    WorkerRegistry,
+    registered_worker,
 )
 from .records import Chunk, Session, Shard
 from .states import SessionState, TaskState
@@ -430,6 +432,8 @@ class MemoryDispatcher:
     started: list[Dispatch] = field(default_factory=list)
     states: dict[tuple[str, int], ExecutionState] = field(default_factory=dict)
     woken: list[str] = field(default_factory=list)
+    registry: WorkerRegistry | None = None
+    relay: str = "relay"
 
     def wake(self, worker: str) -> None:
         self.woken.append(worker)
@@ -453,10 +457,14 @@ class MemoryDispatcher:
             self.states[name] = ExecutionState.ENDED
 
     def find_worker(self, name: str) -> Worker | None:
-        return self.workers.get(name)
+        return {worker.name: worker for worker in self.list_workers()}.get(name)
 
     def list_workers(self) -> list[Worker]:
-        return sorted(self.workers.values(), key=lambda worker: worker.name)
+        if self.registry is None:
+            return sorted(self.workers.values(), key=lambda worker: worker.name)
+        registered = (registered_worker(r, self.relay) for r in self.registry.list_registered())
+        found = {worker.name: worker for worker in (*registered, *self.workers.values())}
+        return sorted(found.values(), key=lambda worker: worker.name)
 
 
 class MemoryLogReader:

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 #: commit cheap, short enough that the last chunk does not keep the session waiting.
 MIN_CHUNK_SECONDS = 7.0
 MAX_CHUNK_SECONDS = 60.0
+#: The relay is paid while it waits for a registered function, one call after the other, so its
+#: chunks are small: more of them wait at once, and fewer calls hang on one environment.
+MIN_RELAYED_CHUNK_SECONDS = 2.0
+MAX_RELAYED_CHUNK_SECONDS = 15.0
 #: Below this a chunk costs more to dispatch than it saves by running beside others.
 MIN_SPREAD_SECONDS = 0.1
 #: What a task is taken to need while nothing is known of its worker.
@@ -49,6 +53,7 @@ class Workload:
     chunk_size: int | None = None  #: the caller's wish
     max_concurrency: int = 1_000
     stride: int = 1  #: chunks can begin at every `stride`-th task only
+    relayed: bool = False  #: its worker is a registered function
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,17 @@ def _chunk_size(work: Workload) -> int:
         return 1
     seconds = work.task_seconds or UNKNOWN_TASK_SECONDS
     even = work.tasks / (work.max_concurrency * CHUNKS_PER_WORKER)
-    packed = min(max(even, MIN_CHUNK_SECONDS / seconds), MAX_CHUNK_SECONDS / seconds)
+    least, most = _chunk_seconds(work)
+    packed = min(max(even, least / seconds), most / seconds)
     # Too little work for 40 such chunks is spread over 40 smaller ones, to run at once.
     spread = max(work.tasks / BURST_CHUNKS, MIN_SPREAD_SECONDS / seconds)
     return math.ceil(min(packed, spread))
+
+
+def _chunk_seconds(work: Workload) -> tuple[float, float]:
+    if work.relayed:
+        return MIN_RELAYED_CHUNK_SECONDS, MAX_RELAYED_CHUNK_SECONDS
+    return MIN_CHUNK_SECONDS, MAX_CHUNK_SECONDS
 
 
 def _bounded(size: int, work: Workload) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from .budgets import Lane, Limits, Quota, Usage
 from .data_plane import TaskFault
 from .records import Chunk, Session, Shard
+from .registration import Registration
 from .session_events import SessionEvent
 from .states import EventKind, SessionState, TaskState
 
@@ -39,9 +40,28 @@ class Worker:
     """A function that runs tasks, as the grid knows it."""
 
     name: str
-    function: str
+    function: str  #: what the state machine invokes; for a registered worker that is the relay
     timeout_seconds: int
     memory_mib: int
+    runtime: str = ""  #: as Lambda calls it
+    target: str = ""  #: ARN of the registered function; empty for a package worker
+
+    @property
+    def is_registered(self) -> bool:
+        """A plain function that the relay calls, and no package of the stack."""
+        return bool(self.target)
+
+
+def registered_worker(registration: Registration, relay: str) -> Worker:
+    """What a registration is to the grid: the relay runs its chunks and calls the function."""
+    return Worker(
+        name=registration.name,
+        function=relay,
+        timeout_seconds=registration.timeout_seconds,
+        memory_mib=registration.memory_mib,
+        runtime=registration.runtime,
+        target=registration.target,
+    )
 
 
 class Refusal(StrEnum):
@@ -250,6 +270,26 @@ class Dispatcher(Protocol):
     def list_workers(self) -> list[Worker]: ...
 
 
+class WorkerRegistry(Protocol):
+    """What operators said about workers: registered functions, and limits of any worker."""
+
+    def register(self, registration: Registration) -> None:
+        """Store it, in place of an earlier one of this name."""
+
+    def unregister(self, name: str) -> bool:
+        """Forget the function and its limit; False if none was registered under this name."""
+
+    def read(self, name: str) -> Registration | None: ...
+
+    def list_registered(self) -> list[Registration]:
+        """All registered functions, by name (eventually consistent)."""
+
+    def limit(self, name: str, concurrency: int | None) -> None:
+        """So many chunks of a worker of either kind run at once; None: the grid's number."""
+
+    def read_limit(self, name: str) -> int | None: ...
+
+
 class EventBus(Protocol):
     def publish(self, events: Sequence[SessionEvent]) -> None:
         """Tell the world, all in one request: 1 to 10 events.
@@ -390,8 +430,36 @@ class TaskRunner(Protocol):
     ) -> Generator[TaskOutcome | None, None, None]:
         """One outcome for each task, in order; None now and then while nothing happens.
 
+        It may end early, after a pause, where a task can't be started now; that is no outcome.
         Closing the generator early kills the task that runs, and starts none of the others.
         """
 
     def permit(self, seconds: float) -> None:
         """Tasks may start for so many seconds from now; after that none does, until the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReply:
+    """What a registered function answered: its result, or what it says of its failure."""
+
+    payload: bytes
+    failed: bool = False
+
+
+class FunctionCall(Protocol):
+    """One call under way. It can't be taken back: Lambda runs it to its end."""
+
+    def wait(self, seconds: float) -> FunctionReply | None:
+        """The reply; None if there is none after so many seconds.
+
+        Raises Unavailable if the function was certainly not started (throttled, unreachable),
+        NotFound or AccessDenied if it never can be, RequestTooLarge for a payload that Lambda
+        refuses, ServiceError if nobody knows whether it ran.
+        """
+
+
+class FunctionCaller(Protocol):
+    """Calls registered functions, each call once: repeating one is the caller's decision."""
+
+    def begin(self, function: str, payload: bytes) -> FunctionCall:
+        """Send the payload (JSON text) to the function, an ARN; does not wait."""

@@ -306,6 +306,7 @@ class Session:
     created_at: float
     deadline_at: float
     expires_at: int
+    target: str = ""  #: ARN of the registered function that `function`, the relay, calls
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     common: CommonRef | None = None

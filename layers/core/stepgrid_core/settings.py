@@ -14,6 +14,8 @@ class Settings(BaseModel):
     bucket: str
     event_bus: str
     worker_prefix: str
+    #: runs the chunks of registered functions; where it is not named there are none
+    relay_function: str = ""
     #: only the api function reads it
     worker_log_group: str = ""
     session_machine_arn: str = ""

@@ -17,7 +17,14 @@ from itertools import pairwise
 from .admission import accept, admit_waiting, check_quota, limits_of
 from .announcement import tell
 from .common_input import create_common_upload, keep_common
-from .contract import SessionOptions, SubmitRequest, Upload, UploadedInput, UploadRequest
+from .contract import (
+    MAX_TASK_TIMEOUT_SECONDS,
+    SessionOptions,
+    SubmitRequest,
+    Upload,
+    UploadedInput,
+    UploadRequest,
+)
 from .data_plane import Packed, pack
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
 from .names import input_key, session_id
@@ -200,6 +207,7 @@ def _new_session(
             chunk_size=options.chunk_size,
             max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
             stride=packed.stride,
+            relayed=worker.is_registered,
         )
     )
     now = grid.clock.now()
@@ -208,6 +216,7 @@ def _new_session(
         owner=owner,
         worker=worker.name,
         function=worker.function,
+        target=worker.target,
         tasks=packed.tasks,
         digest=_digest(request, packed, material.common),
         input=material.input,
@@ -243,7 +252,12 @@ def _check_retention(grid: Grid, options: SessionOptions) -> int:
 
 
 def max_task_timeout(worker: Worker) -> float:
-    """A worker needs up to 60 s of its own time beside a task: to start, hand back and commit."""
+    """A worker needs up to 60 s of its own time beside a task: to start, hand back and commit.
+
+    For a registered function the relay takes that time, and lives as long as Lambda allows.
+    """
+    if worker.is_registered:
+        return min(worker.timeout_seconds, MAX_TASK_TIMEOUT_SECONDS)
     return worker.timeout_seconds - min(60.0, worker.timeout_seconds / 2)
 
 

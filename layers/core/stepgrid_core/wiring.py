@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from .common_cache import CommonCache
-from .ports import Clock, Dispatcher, EventBus, LogReader, PayloadStore, StateTable, Subscriptions
+from .ports import (
+    Clock,
+    Dispatcher,
+    EventBus,
+    FunctionCaller,
+    LogReader,
+    PayloadStore,
+    StateTable,
+    Subscriptions,
+)
 from .settings import Settings
 
 Item = TypeVar("Item")
@@ -48,12 +57,13 @@ def aws_grid(environment: dict[str, str]) -> Grid:
     from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
     from .aws.state_table import AwsStateTable  # noqa: PLC0415
     from .aws.subscriptions import AwsSubscriptions  # noqa: PLC0415
+    from .aws.worker_registry import AwsWorkerRegistry  # noqa: PLC0415
 
     settings = Settings.read(environment)
     return Grid(
         table=AwsStateTable(settings.table),
         payloads=AwsPayloadStore(settings.bucket),
-        dispatcher=AwsDispatcher(settings),
+        dispatcher=AwsDispatcher(settings, AwsWorkerRegistry(settings.table)),
         events=AwsEventBus(settings.event_bus),
         logs=AwsLogReader(settings.worker_log_group),
         subscriptions=AwsSubscriptions(settings),
@@ -61,3 +71,10 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         settings=settings,
         threads=16,
     )
+
+
+def aws_caller() -> FunctionCaller:
+    """Calls registered functions as this function's role may."""
+    from .aws.function_caller import AwsFunctionCaller  # noqa: PLC0415
+
+    return AwsFunctionCaller()

@@ -1,7 +1,8 @@
 """Dispatcher on Step Functions and Lambda.
 
-A worker is any function whose name is the stack's worker prefix and the worker's name: deploying
-one is all that is needed to make it known.
+A package worker is any function whose name is the stack's worker prefix and the worker's name:
+deploying one is all that is needed to make it known. Any other name may be that of a registered
+function; where both exist the package wins.
 """
 
 import json
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError
 from ..errors import Unavailable
 from ..invocation import facts_of
 from ..names import execution_name
-from ..ports import Dispatch, ExecutionState, Worker
+from ..ports import Dispatch, ExecutionState, Worker, WorkerRegistry, registered_worker
 from ..records import Session
 from ..settings import Settings
 from .translate import code_of, make_client, translated
@@ -24,8 +25,9 @@ CACHE_SECONDS = 60.0
 
 
 class AwsDispatcher:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, registry: WorkerRegistry) -> None:
         self._settings = settings
+        self._registry = registry
         self._states = make_client("stepfunctions")
         self._lambda = make_client("lambda")
         self._known: dict[str, tuple[float, Worker]] = {}
@@ -97,6 +99,12 @@ class AwsDispatcher:
         known = self._known.get(name)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        worker = self._find_package(name) or self._find_registered(name)
+        if worker is not None:
+            self._known[name] = (time.monotonic() + CACHE_SECONDS, worker)
+        return worker
+
+    def _find_package(self, name: str) -> Worker | None:
         try:
             with translated(f"worker {name}"):
                 answer = self._lambda.get_function_configuration(
@@ -106,24 +114,40 @@ class AwsDispatcher:
             if code_of(error) != "ResourceNotFoundException":
                 raise
             return None
-        worker = self._worker(answer)
-        self._known[name] = (time.monotonic() + CACHE_SECONDS, worker)
-        return worker
+        return self._package(answer)
+
+    def _find_registered(self, name: str) -> Worker | None:
+        if not self._settings.relay_function:
+            return None
+        registration = self._registry.read(name)
+        if registration is None:
+            return None
+        return registered_worker(registration, self._settings.relay_function)
 
     def list_workers(self) -> list[Worker]:
         prefix = self._settings.worker_prefix
         with translated("workers"):
             pages = list(self._lambda.get_paginator("list_functions").paginate())
         functions = [function for page in pages for function in page["Functions"]]
-        found = [self._worker(f) for f in functions if f["FunctionName"].startswith(prefix)]
-        return sorted(found, key=lambda worker: worker.name)
+        packages = [self._package(f) for f in functions if f["FunctionName"].startswith(prefix)]
+        names = {worker.name for worker in packages}
+        others = [worker for worker in self._registered() if worker.name not in names]
+        return sorted([*packages, *others], key=lambda worker: worker.name)
 
-    def _worker(self, function: dict[str, Any]) -> Worker:
+    def _registered(self) -> list[Worker]:
+        relay = self._settings.relay_function
+        if not relay:
+            return []
+        return [registered_worker(one, relay) for one in self._registry.list_registered()]
+
+    def _package(self, function: dict[str, Any]) -> Worker:
+        name = function["FunctionName"].removeprefix(self._settings.worker_prefix)
         return Worker(
-            name=function["FunctionName"].removeprefix(self._settings.worker_prefix),
+            name=name,
             function=function["FunctionName"],
             timeout_seconds=function["Timeout"],
             memory_mib=function["MemorySize"],
+            runtime=function.get("Runtime", ""),
         )
 
 

@@ -4,7 +4,8 @@ S#<session> / SESSION      the session; what never changes is one JSON text, the
 S#<session> / BLOB#<id>    its tasks or chunk boundaries
 S#<session> / SHARD#<k>    chunk rows c0 .. c15; under 1 KB, so that a swap is one write unit
 S#<session> / LATCH        the set of terminal shards (apart: no index copies it)
-W#<worker>  / WORKER       measured task time, slots in use, whether anybody waits
+W#<worker>  / WORKER       measured task time, slots in use, whether anybody waits, limit;
+                           of a registered function also what worker_registry keeps
 W#<worker>  / WAIT#<place> one for each session in its queue, in order of rank
 O#<owner>   / USAGE        open sessions and their tasks
 O#<owner>   / LANE#<name>  slots that the owner holds on one worker
