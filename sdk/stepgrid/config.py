@@ -169,26 +169,41 @@ def connect(stack_name: str, region: str | None = None, boto3_session: Any = Non
     region: of the stack; that of the AWS configuration when left out. Raises ConfigurationError if
     there is no such stack, or it is no grid's.
     """
-    # boto3 takes a while to import, and a grid that is already known does without it.
-    import boto3  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    try:
-        session = boto3_session or boto3.Session(region_name=region)
-        client = session.client("cloudformation", region_name=region)
-        stacks = client.describe_stacks(StackName=stack_name)["Stacks"]
-    except (BotoCoreError, ClientError) as error:
-        where = f" in {region}" if region else ""
-        raise ConfigurationError(f"can't read stack {stack_name!r}{where}: {error}") from error
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", ())}
+    session, outputs = read_stack(stack_name, region, boto3_session=boto3_session)
     if "ApiUrl" not in outputs:
         raise ConfigurationError(f"stack {stack_name!r} has no output ApiUrl: it is no grid's")
     return Config(
         endpoint=outputs["ApiUrl"],
-        region=outputs.get("Region") or client.meta.region_name,
+        region=outputs.get("Region") or region or session.region_name,
         aws_profile=None if session.profile_name == "default" else session.profile_name,
         stack_name=stack_name,
         user_pool_id=outputs.get("UserPoolId"),
         user_pool_client_id=outputs.get("UserPoolClientId"),
         identity_pool_id=outputs.get("IdentityPoolId"),
     )
+
+
+def read_stack(
+    stack_name: str,
+    region: str | None = None,
+    aws_profile: str | None = None,
+    boto3_session: Any = None,
+) -> tuple[Any, dict[str, str]]:
+    """A boto3 session for the stack's region, and the stack's outputs by name.
+
+    Raises ConfigurationError if there is no such stack, or it may not be read.
+    """
+    # boto3 takes a while to import, and a grid that is already known does without it.
+    import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        session = boto3_session or boto3.Session(region_name=region, profile_name=aws_profile)
+        client = session.client("cloudformation", region_name=region)
+        stacks = client.describe_stacks(StackName=stack_name)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        where = f" in {region}" if region else ""
+        raise ConfigurationError(f"can't read stack {stack_name!r}{where}: {error}") from error
+    return session, {
+        item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", ())
+    }

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from stepgrid_core.aws.state_table import AwsStateTable
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
+from stepgrid_core.budgets import Limits
 from stepgrid_core.ports import WorkerRegistry
 
 from .aws_stack import AwsStack
@@ -77,11 +78,23 @@ def test_the_measured_time_outlives_registrations(stack: AwsStack) -> None:
     name = stack.create_table()
     table, registry = AwsStateTable(name), AwsWorkerRegistry(name)
     registry.limit("pricer", 3)
-    assert table.read_task_seconds("pricer") is None
-    table.record_task_seconds("pricer", 1.5)
+    assert table.read_lane("pricer").task_seconds is None
+    table.record_task_seconds("pricer", None, 1.5)
     registry.register(PRICER)
     registry.unregister("pricer")
-    assert table.read_task_seconds("pricer") == 1.5
+    assert table.read_lane("pricer").task_seconds == 1.5
+
+
+def test_a_limit_is_what_admission_reads(stack: AwsStack) -> None:
+    """The registry and the lane of a worker are one item."""
+    name = stack.create_table()
+    table, registry = AwsStateTable(name), AwsWorkerRegistry(name)
+    registry.register(PRICER)
+    assert table.read_lane("pricer").concurrency == 5
+    registry.limit("pricer", 2)
+    assert table.read_lane("pricer").concurrency == 2
+    registry.limit("pricer", None)
+    assert table.read_lane("pricer").concurrency is None
 
 
 def test_sessions_and_functions_share_an_index_unseen(stack: AwsStack) -> None:
@@ -89,7 +102,7 @@ def test_sessions_and_functions_share_an_index_unseen(stack: AwsStack) -> None:
     name = stack.create_table()
     table, registry = AwsStateTable(name), AwsWorkerRegistry(name)
     session = make_session()
-    table.create_session(session, b"")
+    table.create_session(session, b"", Limits())
     registry.register(PRICER)
     assert table.list_sessions(OWNER, None, None, 10).items == (session,)
     assert table.list_sessions("WORKERS", None, None, 10).items == ()

@@ -202,3 +202,12 @@ def test_a_task_may_take_as_long_as_the_function() -> None:
     assert grid.submit([0]).task_timeout_seconds == 60
     with pytest.raises(InvalidRequest, match="allows 60 at most"):
         grid.submit([0], task_timeout_seconds=61)
+
+
+def test_a_common_input_is_refused() -> None:
+    """A function is given its task and nothing else; nothing is stored."""
+    grid = RelayGrid(lambda _: 0.01)
+    request = {"client_token": "t", "worker": "pricer", "tasks": [0], "common": {"curve": 1}}
+    with pytest.raises(InvalidRequest, match="is a registered function"):
+        submit(grid.memory.wiring, OWNER, SubmitRequest.model_validate(request))
+    assert grid.memory.table.list_sessions(OWNER, None, None, 10).items == ()

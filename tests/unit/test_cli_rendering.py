@@ -173,12 +173,30 @@ class TestOtherRows:
         )
         assert rendering.worker_row(worker) == (
             "mock-compute",
+            "package",
+            "-",
             "lambda",
             "1,769 MiB",
             "15 min",
             "14 min",
             "-",
+            "-",
         )
+
+    def test_a_registered_function_shows_its_runtime_and_limit(self) -> None:
+        """Which Lambda runs it, and how many of its chunks at once."""
+        worker = WorkerDescription(
+            name="pricer",
+            backends=["lambda"],
+            timeout_seconds=60,
+            memory_mib=256,
+            max_task_timeout_seconds=60,
+            kind="function",
+            runtime="provided.al2023",
+            concurrency=1_000,
+        )
+        row = rendering.worker_row(worker)
+        assert (row[1], row[2], row[-1]) == ("function", "provided.al2023", "1,000")
 
     def test_a_cancel_tells_what_it_ended(self) -> None:
         """The sum, and the states that the tasks were in."""

@@ -264,9 +264,23 @@ class TestList:
 
 class TestGrid:
     def test_workers_are_a_table(self, grid: FakeGrid) -> None:
-        """Names, limits and measured times."""
+        """Names, kinds, limits and measured times."""
         assert run(grid, "workers").stdout.splitlines()[1].split() == (
-            ["mock-compute", "lambda", "1,769", "MiB", "15", "min", "14", "min", "0.5", "s"]
+            [
+                "mock-compute",
+                "package",
+                "-",
+                "lambda",
+                "1,769",
+                "MiB",
+                "15",
+                "min",
+                "14",
+                "min",
+                "0.5",
+                "s",
+                "-",
+            ]
         )
 
     def test_workers_as_json(self, grid: FakeGrid) -> None:

@@ -94,7 +94,7 @@ ROLE_ACTIONS = {
         "sqs:SendMessage",
         "states:StartExecution",
     },
-    "RelayFunctionRole": WORKER_ACTIONS | {"lambda:InvokeFunction"},
+    "RelayFunctionRole": WORKER_ACTIONS,
     "SessionMachineRole": LOG_DELIVERY_ACTIONS
     | {
         "lambda:InvokeFunction",
@@ -181,15 +181,19 @@ def test_workers_write_results_only(translated: dict[str, Any]) -> None:
 
 def test_the_relay_calls_registered_functions_only(translated: dict[str, Any]) -> None:
     """A function that the registrar has not tagged for this very stack can't be called by it."""
-    (statement,) = (
-        each
-        for each in statements_of(translated, "RelayFunctionRole")
-        if "lambda:InvokeFunction" in listed(each["Action"])
+    functions, recorder = sorted(
+        (
+            statement
+            for statement in statements_of(translated, "RelayFunctionRole")
+            if "lambda:InvokeFunction" in listed(statement["Action"])
+        ),
+        key=lambda statement: "Condition" not in statement,
     )
-    assert statement["Condition"] == {
+    assert functions["Condition"] == {
         "StringEquals": {f"aws:ResourceTag/{TAG}": {"Ref": "AWS::StackName"}}
     }
-    assert statement["Resource"]["Fn::Sub"].endswith(":${AWS::AccountId}:function:*")
+    assert functions["Resource"]["Fn::Sub"].endswith(":${AWS::AccountId}:function:*")
+    assert recorder["Resource"]["Fn::Sub"].endswith(":function:${AWS::StackName}-recorder")
 
 
 @pytest.mark.parametrize("role", ["SessionMachineRole", "BurstMachineRole"])

@@ -27,7 +27,15 @@ from .function_failures import (
     describe_refusal,
     describe_silence,
 )
-from .ports import Clock, FunctionCall, FunctionCaller, FunctionReply, TaskInput, TaskOutcome
+from .ports import (
+    Clock,
+    CommonInput,
+    FunctionCall,
+    FunctionCaller,
+    FunctionReply,
+    TaskInput,
+    TaskOutcome,
+)
 from .registration import PAYLOAD_LIMIT_BYTES
 
 Outcomes = Generator[TaskOutcome | None, None, None]
@@ -61,8 +69,16 @@ class FunctionRunner:
         """See ports.TaskRunner."""
         self._permit_until = self._clock.monotonic() + seconds
 
-    def run(self, tasks: Sequence[TaskInput], timeout_seconds: float) -> Outcomes:
-        """See ports.TaskRunner. Closing it leaves the call under way to itself."""
+    def run(
+        self,
+        tasks: Sequence[TaskInput],
+        timeout_seconds: float,
+        common: CommonInput | None = None,
+    ) -> Outcomes:
+        """See ports.TaskRunner. Closing it leaves the call under way to itself.
+
+        A function is given its task alone: a submit with a common input is refused.
+        """
         for task in tasks:
             if len(task.line) > PAYLOAD_LIMIT_BYTES:
                 fault = describe_large_task(len(task.line), PAYLOAD_LIMIT_BYTES)

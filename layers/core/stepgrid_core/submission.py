@@ -87,6 +87,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     limits = limits_of(grid, owner, lane)
     tasks = request.input.tasks if request.input else len(request.tasks or ())
     check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
+    _refuse_common(request, worker)
     material = replace(_gather(grid, owner, request), common=keep_common(grid, owner, request))
     session = _new_session(grid, owner, request, worker, material, task_seconds=lane.task_seconds)
     boundaries = _boundaries(session, material.packed)
@@ -235,6 +236,15 @@ def _new_session(
         tags=dict(options.tags),
         common=material.common,
     )
+
+
+def _refuse_common(request: SubmitRequest, worker: Worker) -> None:
+    shared = request.common is not None or request.common_upload is not None
+    if shared and worker.is_registered:
+        raise InvalidRequest(
+            f"worker {worker.name!r} is a registered function, which is given its task and nothing "
+            "else; put what the tasks have in common into each task, or use a package worker"
+        )
 
 
 def _check_retention(grid: Grid, options: SessionOptions) -> int:

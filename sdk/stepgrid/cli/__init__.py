@@ -5,7 +5,7 @@
     task_file   JSON Lines in
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
-    submission, results, sessions, logs, grid, local     the commands
+from stepgrid.cli import exit_codes, grid, local, logs, results, sessions, submission, workers
 
 Commands are thin: they read options, make one call of the SDK and print its answer.
 """
@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import click
 
-from stepgrid.cli import exit_codes, grid, local, logs, results, sessions, submission
+from stepgrid.cli import exit_codes, grid, local, logs, results, sessions, submission, workers
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid_core import __version__
 
@@ -116,7 +116,7 @@ for command in (
     sessions.priority,
     sessions.delete,
     sessions.list_sessions,
-    grid.workers,
+    workers.workers,
     grid.quota,
     grid.health,
     grid.connect,

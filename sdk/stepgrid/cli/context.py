@@ -25,6 +25,7 @@ from stepgrid_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from stepgrid.local import LocalCloud
+    from stepgrid.registrar import Registrar
     from stepgrid_core.contract import Response
 
 INSTALL_LOCAL = 'the local cloud is not installed: pip install "stepgrid[local]"'
@@ -43,6 +44,24 @@ def _connect(stack_name: str, region: str | None, path: Path | None) -> tuple[Co
     return found, config.write_profile(found, path)
 
 
+def _open_registrar(stack: str | None, region: str | None, project_dir: Path) -> Registrar:
+    """Of the named stack on AWS, or of the grid that the commands find."""
+    from stepgrid.registrar import GridStack, Registrar  # noqa: PLC0415
+
+    if stack is not None:
+        session, outputs = config.read_stack(stack, region)
+        return Registrar(GridStack.read(stack, outputs), session.client)
+    found = config.find_config(region=region)
+    if found.aws_endpoint_url is not None:
+        cloud = _open_cloud(project_dir)
+        status = cloud.status()
+        return Registrar(GridStack.read(status.stack_name, status.outputs, True), cloud.client)
+    if found.stack_name is None:
+        raise ConfigurationError("the grid's stack is not known: give --stack NAME")
+    session, outputs = config.read_stack(found.stack_name, found.region, found.aws_profile)
+    return Registrar(GridStack.read(found.stack_name, outputs), session.client)
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """The doors to everything outside of the commands."""
@@ -51,6 +70,8 @@ class App:
     open_cloud: Callable[[Path], LocalCloud] = _open_cloud
     #: Stack, region, where to write the profile -> the Config, where it was written.
     connect: Callable[[str, str | None, Path | None], tuple[Config, Path]] = _connect
+    #: Stack, region, the local cloud's project -> what changes its workers.
+    open_registrar: Callable[[str | None, str | None, Path], Registrar] = _open_registrar
     #: Epoch seconds.
     now: Callable[[], float] = time.time
 

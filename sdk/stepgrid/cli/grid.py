@@ -1,4 +1,4 @@
-"""Commands about the grid itself: workers, health, connect."""
+"""Commands about the grid itself: health, connect."""
 
 from __future__ import annotations
 
@@ -15,29 +15,8 @@ from stepgrid.cli.context import (
     print_fields,
     print_json,
     print_model,
-    print_table,
 )
 from stepgrid.cli.exit_codes import ExitCode
-
-
-@click.command(short_help="List the workers and their limits.")
-@json_option
-@pass_app
-def workers(app: App, as_json: bool) -> int:
-    """List the workers that tasks can be submitted to, and their limits.
-
-    \b
-    Examples:
-      stepgrid workers
-      stepgrid workers --json | jq -r .name
-    """
-    found = open_grid(app).workers()
-    if as_json:
-        for worker in found:
-            print_model(worker)
-    else:
-        print_table(rendering.WORKER_COLUMNS, map(rendering.worker_row, found))
-    return ExitCode.OK
 
 
 @click.command(short_help="What you have at work, and what you may have.")

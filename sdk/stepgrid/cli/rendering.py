@@ -257,22 +257,28 @@ def log_line(line: LogLine) -> str:
 
 WORKER_COLUMNS = (
     Column("WORKER"),
+    Column("KIND"),
+    Column("RUNTIME"),
     Column("BACKENDS"),
     Column("MEMORY", right=True),
     Column("TIMEOUT", right=True),
     Column("TASK TIMEOUT UP TO", right=True),
     Column("TASK TIME", right=True),
+    Column("CHUNKS AT ONCE", right=True),
 )
 
 
 def worker_row(worker: WorkerDescription) -> tuple[str, ...]:
     return (
         worker.name,
+        worker.kind,
+        worker.runtime or NONE,
         ", ".join(worker.backends),
         f"{number(worker.memory_mib)} MiB",
         duration(worker.timeout_seconds),
         duration(worker.max_task_timeout_seconds),
         NONE if worker.task_seconds is None else duration(worker.task_seconds),
+        NONE if worker.concurrency is None else number(worker.concurrency),
     )
 
 
