@@ -1,0 +1,59 @@
+"""Sessions that share a worker of the deployed grid: order, pause, resume."""
+
+from pathlib import Path
+from typing import Any
+
+from stepgrid import Grid, Session
+from stepgrid_core.states import SessionState
+
+#: More than any worker's budget on a local cloud: such a session wants all of it.
+EVERYTHING: dict[str, Any] = {"chunk_size": 1, "max_concurrency": 10_000}
+TASKS = 64
+
+
+def naps(milliseconds: int, starts: Path | None = None) -> list[dict[str, Any]]:
+    task: dict[str, Any] = {"worker_arguments": [str(milliseconds), "1", "1"]}
+    if starts is not None:
+        task["append_time"] = str(starts)
+    return [task] * TASKS
+
+
+def first_start(starts: Path) -> float:
+    return min(float(line) for line in starts.read_text(encoding="ascii").split())
+
+
+def fill(grid: Grid) -> Session:
+    """A session that uses up the worker's budget for a while."""
+    session = grid.submit("mock-compute", naps(400), **EVERYTHING)
+    assert not session.status().waiting
+    return session
+
+
+def test_sessions_on_a_full_worker_start_by_priority(grid: Grid, tmp_path: Path) -> None:
+    """Submitted in the wrong order, started in the right one; one was moved while it waited."""
+    running = fill(grid)
+    sessions = {}
+    for name, priority in (("low", 1), ("moved", 2), ("high", 8)):
+        tasks = naps(0, tmp_path / name)
+        sessions[name] = grid.submit("mock-compute", tasks, priority=priority, **EVERYTHING)
+        assert sessions[name].status().waiting
+    assert sessions["moved"].set_priority(9).priority == 9
+    assert running.status().state is SessionState.RUNNING, "it ended too soon for this test"
+    for session in sessions.values():
+        assert session.wait().counts.finished == TASKS
+    starts = {name: first_start(tmp_path / name) for name in sessions}
+    assert sorted(starts, key=lambda name: starts[name]) == ["moved", "high", "low"]
+
+
+def test_a_paused_session_stands_still_until_it_is_resumed(grid: Grid) -> None:
+    """What runs is finished, nothing more starts, and others get its slots meanwhile."""
+    session = grid.submit("mock-compute", naps(100), **EVERYTHING)
+    paused = session.pause()
+    assert (paused.paused, paused.slots) == (True, 0)
+    other = grid.submit("mock-compute", [{"worker_arguments": ["0", "1", "1"]}])
+    assert other.results() == [0]
+    still = session.status()
+    assert still.state in (SessionState.PENDING, SessionState.RUNNING)
+    assert still.counts.pending > 0
+    session.resume()
+    assert session.results() == [100] * TASKS
