@@ -11,7 +11,8 @@ from typing import Any
 from stepgrid_core.admission import admit_waiting
 from stepgrid_core.invocation import Invocation
 from stepgrid_core.loss import lose, settle
-from stepgrid_core.telemetry import count, logger
+from stepgrid_core.metrics import Metric
+from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import Grid, aws_grid
 
 
@@ -34,7 +35,9 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
             error=error,
             outcome=outcome,
         )
-        count("WorkersLost", worker=invocation.facts.worker)
+        lost = {Metric.WORKERS_LOST: [1]}
+        session_id = invocation.facts.session_id
+        grid.metrics.emit(invocation.facts.worker, lost, session_id=session_id)
         return {"outcome": outcome}
     facts = Invocation.read_facts(event["session"])
     chunks = settle(grid, facts)

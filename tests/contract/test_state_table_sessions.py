@@ -7,7 +7,7 @@ import pytest
 from stepgrid_core.errors import NotFound
 from stepgrid_core.listing import first_due
 from stepgrid_core.ports import StateTable
-from stepgrid_core.records import InputRef, Session
+from stepgrid_core.records import InputRef, Session, Work
 from stepgrid_core.states import SessionState, TaskState
 
 from .samples import (
@@ -175,8 +175,16 @@ def test_a_closed_session_is_not_cancelled(table: StateTable, session: Session) 
 def test_the_first_closes(table: StateTable, session: Session, verdict: SessionState) -> None:
     """It gets the session with verdict, counts and time, and that is what is stored."""
     counts = {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: 60, TaskState.CANCELLED: 40}
-    closed = table.close_session(session.session_id, verdict, counts, NOW + FRACTION)
-    assert closed == replace(session, verdict=verdict, counts=counts, closed_at=NOW + FRACTION)
+    done = Work(NOW + 0.25, 12.5)
+    closed = table.close_session(session.session_id, verdict, counts, NOW + FRACTION, done)
+    assert closed == replace(
+        session,
+        verdict=verdict,
+        counts=counts,
+        closed_at=NOW + FRACTION,
+        first_claim_at=NOW + 0.25,
+        task_seconds=12.5,
+    )
     assert read(table, session) == closed
 
 

@@ -15,6 +15,7 @@ from stepgrid_core.records import Session, Shard
 from stepgrid_core.states import ChunkState
 
 from .samples import (
+    NOW,
     claimed,
     ended,
     make_all_shards,
@@ -207,6 +208,16 @@ def test_a_swap_of_ours_that_was_overtaken_is_refused(table: StateTable, shard: 
     mine = won(table.swap_chunk(shard, 5, new))
     table.swap_chunk(mine, 5, replace(new, suspect=1, suspect_starts=1))
     assert not table.swap_chunk(shard, 5, new).won
+
+
+def test_the_first_claim_is_kept(table: StateTable, shard: Shard, session: Session) -> None:
+    """Of all claims of a shard's rows the first one's time; other swaps leave it alone."""
+    first = won(table.swap_chunk(shard, 5, claimed(shard.chunks[5]), claimed_at=NOW + 1.25))
+    assert first.first_claim_at == NOW + 1.25
+    later = won(table.swap_chunk(shard, 6, claimed(shard.chunks[6]), claimed_at=NOW + 2))
+    after = won(table.swap_chunk(later, 6, ended(later.chunks[6])))
+    assert after.first_claim_at == NOW + 1.25
+    assert table.read_shard(session.session_id, shard.number) == after
 
 
 def test_inline_results_are_kept(table: StateTable, shard: Shard) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from stepgrid_core.metrics import Metric
 from stepgrid_core.ports import TaskInput
 from stepgrid_core.runner_prints import PrintedLine
-from stepgrid_core.telemetry import EVENT_BYTES, log_print, logger
+from stepgrid_core.telemetry import EVENT_BYTES, EmfMetrics, log_print, logger
 
 TASK = TaskInput(index=7, task_id="ses_7", attempt=2, line=b'{"secret": 1}')
 
@@ -59,3 +60,29 @@ def test_a_long_line_is_cut(capsys: pytest.CaptureFixture[str], character: str) 
     event = json.loads(written)
     assert event["cut_from_characters"] == 500_000
     assert set(event["message"]) == {character}
+
+
+class TestMetrics:
+    def test_all_values_leave_in_one_line(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Embedded metric format: namespace, worker as the only dimension, units, properties."""
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "worker")
+        values = {Metric.TASKS_FINISHED: [3], Metric.TASK_TIME: [1.5, 2.5]}
+        EmfMetrics().emit("pricing", values, session_id="ses", chunk=3)
+        (written,) = capsys.readouterr().out.splitlines()
+        line = json.loads(written)
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "stepgrid"
+        assert directive["Dimensions"] == [["worker"]]
+        assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == {
+            "TasksFinished": "Count",
+            "TaskTime": "Milliseconds",
+        }
+        assert (line["worker"], line["session_id"], line["chunk"]) == ("pricing", "ses", 3)
+        assert (line["TasksFinished"], line["TaskTime"]) == ([3.0], [1.5, 2.5])
+
+    def test_nothing_is_no_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Counts of nothing cost nothing."""
+        EmfMetrics().emit("pricing", {Metric.TASKS_FAILED: [0], Metric.TASK_TIME: []})
+        assert capsys.readouterr().out == ""

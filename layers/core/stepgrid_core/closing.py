@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from .announcement import announce_if_possible
 from .budgets import Lane
 from .errors import Unavailable
-from .records import Session, Shard, count, verdict
+from .metrics import closing_values
+from .records import Session, Shard, count, verdict, work
 from .states import TaskState
 from .telemetry import logger
 from .wiring import Grid
@@ -42,14 +43,17 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
     if not all(shard.terminal for shard in shards):
         return None
     chunks = [chunk for shard in shards for chunk in shard.chunks]
+    done = work(shards)
     session = grid.table.close_session(
-        shards[0].session_id, verdict(chunks), count(chunks), grid.clock.now()
+        shards[0].session_id, verdict(chunks), count(chunks), grid.clock.now(), done
     )
     if session is not None:
         logger.info("session closed", session_id=session.session_id, state=session.verdict)
+        values = closing_values(session, chunks)
+        grid.metrics.emit(session.worker, values, session_id=session.session_id)
         announce_if_possible(grid, session)
         lane = grid.table.read_lane(session.worker)
-        _learn(grid, session, lane, sum(chunk.milliseconds for chunk in chunks))
+        _learn(grid, session, lane, done.task_seconds)
         wake_if_waiting(grid, lane, session.worker)
     return session
 
@@ -64,9 +68,9 @@ def wake_if_waiting(grid: Grid, lane: Lane, worker: str) -> None:
         logger.warning("queue not woken, the sweeper will", worker=worker, reason=str(error))
 
 
-def _learn(grid: Grid, session: Session, lane: Lane, milliseconds: int) -> None:
+def _learn(grid: Grid, session: Session, lane: Lane, task_seconds: float) -> None:
     counts = session.counts or {}
     settled = counts.get(TaskState.FINISHED, 0)
     if settled and not counts.get(TaskState.FAILED, 0):
-        seconds = milliseconds / 1000 / settled
+        seconds = task_seconds / settled
         grid.table.record_task_seconds(session.worker, lane.task_seconds, seconds)

@@ -26,6 +26,7 @@ from .data_plane import check, digest, split_lines
 from .errors import NotFound, PayloadCorrupted, Unavailable
 from .invocation import Invocation, SessionFacts
 from .ledger import TaskLedger
+from .metrics import ChunkMeter
 from .names import CHUNKS_PER_SHARD, output_key, shard_of
 from .planning import EXPRESS_CHUNK_SECONDS
 from .ports import CommonInput, TaskRunner
@@ -60,11 +61,14 @@ def run_chunk(
     claimed = _claim(grid, invocation, time_left())
     if claimed is None:
         return "ended"
+    run = _Run(grid, invocation, runner, time_left, claimed)
     try:
-        return _Run(grid, invocation, runner, time_left, claimed).execute()
+        return run.execute()
     except ClaimLost:
         logger.info("claim lost", session_id=invocation.facts.session_id, chunk=invocation.chunk)
         return "ended"
+    finally:
+        run.tell_metrics()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def _claim(grid: Grid, invocation: Invocation, seconds: float) -> _Claimed | Non
         )
         if chunk is None:
             return None
-        swap = grid.table.swap_chunk(shard, slot, chunk)
+        swap = grid.table.swap_chunk(shard, slot, chunk, claimed_at=now)
         shard = swap.shard
         if swap.won:
             break
@@ -133,6 +137,8 @@ class _Run:
         self._common: CommonInput | None = None
         self._pace = _Pace()
         self._started = grid.clock.monotonic()
+        self._published = self._chunk
+        self._meter = ChunkMeter(self._chunk)
         self._guard_seconds = min(GUARD_SECONDS, time_left() / 4)
         self._seen(claimed.seen_at)
 
@@ -159,6 +165,13 @@ class _Run:
             else:
                 self._run_all(ledger, offsets)
         return self._commit(ledger)
+
+    def tell_metrics(self) -> None:
+        """Call once, whatever became of the run."""
+        wall_seconds = self._grid.clock.monotonic() - self._started
+        who = {"session_id": self._facts.session_id, "chunk": self._invocation.chunk}
+        values = self._meter.values(self._published, wall_seconds)
+        self._grid.metrics.emit(self._facts.worker, values, **who)
 
     def _who(self) -> dict[str, Any]:
         return {
@@ -222,7 +235,7 @@ class _Run:
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome is not None:
-                    ledger.record(outcome)
+                    self._meter.record(outcome.milliseconds, settled=ledger.record(outcome))
                     clean = clean and outcome.fault is None
                 self._watch()
                 if self._must_stop(between_tasks=outcome is not None):
@@ -327,4 +340,5 @@ class _Run:
         self._shard = swap.shard
         if not swap.won:
             raise ClaimLost
+        self._published = new
         self._seen(seen_at)

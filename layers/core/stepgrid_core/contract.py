@@ -236,12 +236,18 @@ class TaskCounts(Response):
 
 
 class SessionTimings(Response):
-    """Epoch seconds."""
+    """When each stage of the session began (epoch seconds), and how long the stages took."""
 
     created_at: float
     deadline_at: float
-    dispatched_at: float | None = None
+    dispatched_at: float | None = Field(None, description="its newest execution was started")
+    first_claim_at: float | None = Field(None, description="a worker took the first chunk")
     closed_at: float | None = None
+    queue_seconds: float | None = Field(None, description="from created_at to first_claim_at")
+    run_seconds: float | None = Field(None, description="from first_claim_at to closed_at")
+    task_seconds: float | None = Field(
+        None, description="sum of the time that its settled tasks spent in user code"
+    )
 
 
 class SessionDescription(Response):

@@ -13,7 +13,7 @@ from .contract import (
 from .errors import NotFound
 from .names import SESSION_ID
 from .ports import Worker
-from .records import Session, count
+from .records import Session, Work, count, work
 from .states import SessionState, TaskState
 from .submission import max_task_timeout
 from .wiring import Grid
@@ -45,22 +45,47 @@ def describe(
         pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
         session = own_session(grid, owner, session_id)
     execution = grid.dispatcher.locate(session) if session.dispatches else None
-    return show(session, _counts(grid, session), execution)
+    counts, done = _look(grid, session)
+    return show(session, counts, execution, done)
 
 
-def _counts(grid: Grid, session: Session) -> dict[TaskState, int]:
+def _look(grid: Grid, session: Session) -> tuple[dict[TaskState, int], Work | None]:
+    """Counts, and what the rows of an open session tell of its time."""
     if session.counts is not None:
-        return session.counts
-    counts = count(
-        chunk for shard in grid.table.read_shards(session.session_id) for chunk in shard.chunks
-    )
+        return session.counts, None
+    shards = grid.table.read_shards(session.session_id)
+    counts = count(chunk for shard in shards for chunk in shard.chunks)
     missing = session.tasks - sum(counts.values())  # shards that the submit has yet to write
     counts[TaskState.PENDING] += missing
-    return counts
+    return counts, work(shards)
+
+
+def timings(session: Session, done: Work | None) -> SessionTimings:
+    """`done`: of an open session whose rows were read; a closed one has it written down."""
+    first_claim_at = done.first_claim_at if done else session.first_claim_at
+    queue_seconds = run_seconds = None
+    if first_claim_at is not None:
+        # Clocks of two machines: the difference may be a little below zero.
+        queue_seconds = max(0.0, first_claim_at - session.created_at)
+        if session.closed_at is not None:
+            run_seconds = max(0.0, session.closed_at - first_claim_at)
+    return SessionTimings(
+        created_at=session.created_at,
+        deadline_at=session.deadline_at,
+        dispatched_at=session.dispatched_at or None,
+        first_claim_at=first_claim_at,
+        closed_at=session.closed_at,
+        queue_seconds=queue_seconds,
+        run_seconds=run_seconds,
+        task_seconds=done.task_seconds if done else session.task_seconds,
+    )
 
 
 def show(
-    session: Session, counts: dict[TaskState, int], execution: str | None = None
+    session: Session,
+    counts: dict[TaskState, int],
+    execution: str | None = None,
+    done: Work | None = None,
 ) -> SessionDescription:
     return SessionDescription(
         session_id=session.session_id,
@@ -68,12 +93,7 @@ def show(
         worker=session.worker,
         tasks=session.tasks,
         counts=_show_counts(counts),
-        timings=SessionTimings(
-            created_at=session.created_at,
-            deadline_at=session.deadline_at,
-            dispatched_at=session.dispatched_at or None,
-            closed_at=session.closed_at,
-        ),
+        timings=timings(session, done),
         chunk_size=session.chunk_size,
         chunks=session.chunks,
         route=session.route,

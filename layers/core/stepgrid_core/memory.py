@@ -22,6 +22,7 @@ from .listing import (
     sort_key,
     steered,
 )
+from .metrics import Metric, Values, without_zeros
 from .names import execution_name
 from .names import session_id as make_session_id
 from .ports import (
@@ -38,7 +39,7 @@ from .ports import (
     WorkerRegistry,
     registered_worker,
 )
-from .records import Chunk, Session, Shard
+from .records import NO_WORK, Chunk, Session, Shard, Work, closed
 from .states import SessionState, TaskState
 
 
@@ -235,13 +236,22 @@ class MemoryStateTable:
             last = math.inf if limit is None else first + limit - 1
             return [stored[number] for number in sorted(stored) if first <= number <= last]
 
-    def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
+    def swap_chunk(
+        self,
+        shard: Shard,
+        slot: int,
+        new: Chunk,
+        inline: bytes | None = None,
+        claimed_at: float | None = None,
+    ) -> Swap:
         with self._lock:
             stored = self._stored(shard)
             if stored.chunks[slot] == new:
                 return Swap(True, stored)
             if stored.chunks[slot] != shard.chunks[slot]:
                 return Swap(False, stored)
+            if stored.first_claim_at is None and claimed_at is not None:
+                stored = replace(stored, first_claim_at=round(claimed_at, 3))
             return Swap(True, self._put(stored.with_chunk(slot, new, inline)))
 
     def swap_shard(self, old: Shard, new: Shard) -> Swap:
@@ -294,16 +304,21 @@ class MemoryStateTable:
             return session
 
     def close_session(
-        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+        self,
+        session_id: str,
+        verdict: SessionState,
+        counts: dict[TaskState, int],
+        now: float,
+        work: Work = NO_WORK,
     ) -> Session | None:
         with self._lock:
             session = self._sessions.get(session_id)
             if session is None or session.verdict is not None:
                 return None
-            closed = replace(session, verdict=verdict, counts=dict(counts), closed_at=now)
-            self._sessions[session_id] = closed
+            session = closed(session, verdict, counts, now, work)
+            self._sessions[session_id] = session
             self._due[session_id] = now
-            return closed
+            return session
 
     def postpone(self, session_id: str, due_at: float | None) -> None:
         with self._lock:
@@ -486,3 +501,19 @@ class MemoryLogReader:
         found.sort(key=lambda event: event.at)
         end = start + limit
         return Page(tuple(found[start:end]), str(end) if len(found) > end else None)
+
+
+class MemoryMetrics:
+    """Keeps what was emitted: worker, values, properties."""
+
+    def __init__(self) -> None:
+        self.emitted: list[tuple[str, dict[Metric, list[float]], dict[str, Any]]] = []
+
+    def emit(self, worker: str, values: Values, **properties: Any) -> None:
+        told = {metric: list(found) for metric, found in without_zeros(values).items()}
+        if told:
+            self.emitted.append((worker, told, properties))
+
+    def total(self, metric: Metric) -> float:
+        """The sum of all values of a metric."""
+        return sum(sum(told.get(metric, ())) for _, told, _ in self.emitted)

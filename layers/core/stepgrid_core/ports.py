@@ -11,7 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from .budgets import Lane, Limits, Quota, Usage
 from .data_plane import TaskFault
-from .records import Chunk, Session, Shard
+from .metrics import Values
+from .records import NO_WORK, Chunk, Session, Shard, Work
 from .registration import Registration
 from .session_events import SessionEvent
 from .states import EventKind, SessionState, TaskState
@@ -108,10 +109,19 @@ class StateTable(Protocol):
     def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
         """In order of their numbers, from `first` on; at most `limit` numbers."""
 
-    def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
+    def swap_chunk(
+        self,
+        shard: Shard,
+        slot: int,
+        new: Chunk,
+        inline: bytes | None = None,
+        claimed_at: float | None = None,
+    ) -> Swap:
         """One row, only if it is still `shard.chunks[slot]`; other rows may have changed.
 
         Also won if what is stored is `new`: then the answer to our own write got lost.
+        With the row, the first `claimed_at` (epoch seconds) that
+        is given for any row of the shard is kept as its `first_claim_at`.
         Raises NotFound if there is no such shard.
         """
 
@@ -164,7 +174,12 @@ class StateTable(Protocol):
         """Only who raises it first so far gets the session, and only while it is open."""
 
     def close_session(
-        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+        self,
+        session_id: str,
+        verdict: SessionState,
+        counts: dict[TaskState, int],
+        now: float,
+        work: Work = NO_WORK,
     ) -> Session | None:
         """Only the first closes: it gets the session, everybody after it None.
 
@@ -380,6 +395,16 @@ class Subscriptions(Protocol):
 
     def stale(self, now: float, limit: int) -> list[str]:
         """Ids of those whose time is over (eventually consistent)."""
+
+
+class MetricSink(Protocol):
+    """Where measured values go."""
+
+    def emit(self, worker: str, values: Values, **properties: Any) -> None:
+        """Tell values of one worker, all at once; counts of nothing are left out.
+
+        The properties are for whoever looks for the line (session_id, chunk). Never fails.
+        """
 
 
 class Clock(Protocol):

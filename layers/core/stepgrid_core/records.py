@@ -236,6 +236,7 @@ class Shard:
     lengths: tuple[int, ...] = ()
     #: small outputs kept in the item itself, by slot
     inline: dict[int, bytes] = field(default_factory=dict)
+    first_claim_at: float | None = None  #: epoch seconds; the first claim of any of its rows
 
     @property
     def terminal(self) -> bool:
@@ -262,6 +263,25 @@ def pending_chunks(shards: Iterable[Shard]) -> list[int]:
         for slot, chunk in enumerate(shard.chunks)
         if chunk.state is ChunkState.PENDING
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the shards of a session tell of the time that it took."""
+
+    first_claim_at: float | None = None  #: epoch seconds; None: nothing was claimed
+    task_seconds: float = 0.0  #: in user code, of the settled tasks
+
+
+NO_WORK = Work()
+
+
+def work(shards: Iterable[Shard]) -> Work:
+    """Of the shards of one session, whether it is closed or not."""
+    shards = list(shards)
+    claims = [shard.first_claim_at for shard in shards if shard.first_claim_at is not None]
+    milliseconds = sum(chunk.milliseconds for shard in shards for chunk in shard.chunks)
+    return Work(min(claims, default=None), milliseconds / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +340,8 @@ class Session:
     verdict: SessionState | None = None
     closed_at: float | None = None
     counts: dict[TaskState, int] | None = None  #: written when it closes
+    first_claim_at: float | None = None  #: written when it closes, as the next one
+    task_seconds: float | None = None
 
     @property
     def chunks(self) -> int:
@@ -341,6 +363,24 @@ class Session:
 
     def tasks_in(self, chunk: int) -> int:
         return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
+
+
+def closed(
+    session: Session,
+    verdict: SessionState,
+    counts: dict[TaskState, int],
+    now: float,
+    work: Work = NO_WORK,
+) -> Session:
+    """The session with its end written down; nothing of it changes any more."""
+    return replace(
+        session,
+        verdict=verdict,
+        counts=dict(counts),
+        closed_at=now,
+        first_claim_at=work.first_claim_at,
+        task_seconds=work.task_seconds,
+    )
 
 
 def verdict(chunks: Iterable[Chunk]) -> SessionState:

@@ -27,6 +27,7 @@ from .contract import (
 )
 from .data_plane import Packed, pack
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
+from .metrics import Metric
 from .names import input_key, session_id
 from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES, Workload, plan
 from .ports import URL_SECONDS, Dispatch, Worker
@@ -98,6 +99,8 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     if not _is_new(session, stored):
         revive(grid, stored)
         return stored
+    submitted = {Metric.TASKS_SUBMITTED: [stored.tasks]}
+    grid.metrics.emit(stored.worker, submitted, session_id=stored.session_id)
     grid.table.create_shards(stored, make_shards(stored, boundaries))
     if stored.waiting:
         tell(grid, accepted(stored))

@@ -9,11 +9,13 @@ import sys
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
+    AmazonCloudWatchEMFProvider,
+)
 
+from .metrics import DEFAULT_UNIT, DIMENSION, NAMESPACE, UNITS, Values, without_zeros
 from .runner_prints import PrintedLine
 
-NAMESPACE = "stepgrid"
 #: CloudWatch Logs takes events of up to 256 KiB; one that is longer would be torn into no JSON.
 EVENT_BYTES = 256 * 1024 - 1024
 
@@ -53,15 +55,23 @@ def _encode_event(line: PrintedLine, text: str) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
-def count(name: str, value: float = 1, *, worker: str) -> None:
-    """One number for one worker's graph, for example how many tasks failed."""
-    _emit(name, MetricUnit.Count, value, worker)
+class EmfMetrics:
+    """MetricSink: one line of CloudWatch's embedded metric format for all values at once."""
 
-
-def measure_seconds(name: str, seconds: float, *, worker: str) -> None:
-    _emit(name, MetricUnit.Seconds, seconds, worker)
-
-
-def _emit(name: str, unit: MetricUnit, value: float, worker: str) -> None:
-    with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE) as metric:
-        metric.add_dimension("worker", worker)
+    def emit(self, worker: str, values: Values, **properties: Any) -> None:
+        told = without_zeros(values)
+        if not told:
+            return
+        metrics = {
+            str(metric): {
+                "Unit": UNITS.get(metric, DEFAULT_UNIT),
+                "StorageResolution": 60,
+                "Value": [float(value) for value in found],
+            }
+            for metric, found in told.items()
+        }
+        # Given here, because the provider's own dimensions always include the service.
+        line = AmazonCloudWatchEMFProvider(namespace=NAMESPACE).serialize_metric_set(
+            metrics=metrics, dimensions={DIMENSION: worker}, metadata=properties
+        )
+        sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")

@@ -12,11 +12,13 @@ from .ports import (
     EventBus,
     FunctionCaller,
     LogReader,
+    MetricSink,
     PayloadStore,
     StateTable,
     Subscriptions,
 )
 from .settings import Settings
+from .telemetry import EmfMetrics
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -32,6 +34,7 @@ class Grid:
     events: EventBus
     logs: LogReader
     subscriptions: Subscriptions
+    metrics: MetricSink
     clock: Clock
     settings: Settings
     threads: int = 1  #: requests to the table and the store that may be under way at once
@@ -67,6 +70,7 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         events=AwsEventBus(settings.event_bus),
         logs=AwsLogReader(settings.worker_log_group),
         subscriptions=AwsSubscriptions(settings),
+        metrics=EmfMetrics(),
         clock=SystemClock(),
         settings=settings,
         threads=16,

@@ -183,6 +183,12 @@ def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[st
     yield "ended", f"{_percent(ended, session.tasks)} %"
     yield "chunks", f"{number(session.chunks)} of up to {plural(session.chunk_size, 'task')}"
     yield "created", f"{moment(timings.created_at)} ({age(timings.created_at, now)})"
+    if timings.queue_seconds is not None:
+        yield "queued", duration(timings.queue_seconds)
+    if timings.run_seconds is not None:
+        yield "ran", duration(timings.run_seconds)
+    if timings.task_seconds:
+        yield "in tasks", duration(timings.task_seconds)
     if timings.closed_at is None:
         yield "elapsed", duration(now - timings.created_at)
         yield "deadline", moment(timings.deadline_at)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from stepgrid_core.memory import (
     MemoryDispatcher,
     MemoryLogReader,
+    MemoryMetrics,
     MemoryPayloadStore,
     MemoryStateTable,
     VirtualClock,
@@ -51,6 +52,7 @@ class InMemoryGrid:
         self.events = MemoryEventBus()
         self.logs = MemoryLogReader()
         self.subscriptions = MemorySubscriptions(self.events, self.clock)
+        self.metrics = MemoryMetrics()
         self.dispatcher = MemoryDispatcher(
             {name: Worker(name, name, timeout_seconds=900, memory_mib=1769) for name in workers}
         )
@@ -61,6 +63,7 @@ class InMemoryGrid:
             events=self.events,
             logs=self.logs,
             subscriptions=self.subscriptions,
+            metrics=self.metrics,
             clock=self.clock,
             settings=Settings.model_validate(
                 {

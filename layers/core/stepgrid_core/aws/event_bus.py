@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import telemetry
 from ..errors import Unavailable
 from ..event_detail import SOURCE, bus_event, detail_type
-from ..records import Session
 from ..session_events import SessionEvent
-from ..states import TERMINAL_EVENTS, TERMINAL_TASKS
 from .translate import make_client, translated
 
 
@@ -26,9 +23,6 @@ class AwsEventBus:
         if answer["FailedEntryCount"]:
             reasons = {entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry}
             raise Unavailable(f"{what} were refused: {', '.join(sorted(reasons))}")
-        for event in events:
-            if event.kind in TERMINAL_EVENTS:
-                _measure(event.session)
 
     def _entry(self, event: SessionEvent) -> dict[str, Any]:
         return {
@@ -39,13 +33,3 @@ class AwsEventBus:
             "Resources": [event.session_id],
             "Detail": bus_event(event).model_dump_json(),
         }
-
-
-def _measure(session: Session) -> None:
-    """The same news as metrics: how many tasks ended how, and how long the session took."""
-    counts = session.counts or {}
-    for state in TERMINAL_TASKS:
-        telemetry.count(f"Tasks{state.capitalize()}", counts.get(state, 0), worker=session.worker)
-    if session.closed_at is not None:
-        seconds = session.closed_at - session.created_at
-        telemetry.measure_seconds("SessionDuration", seconds, worker=session.worker)

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..budgets import Lane, Quota
 from ..listing import sort_key
-from ..records import Chunk, CommonRef, InputRef, Output, Session, Shard
+from ..records import Chunk, CommonRef, InputRef, Output, Session, Shard, Work
 from ..states import ChunkState, SessionState, TaskState
 
 Item = dict[str, Any]
@@ -37,8 +37,12 @@ MUTABLE = (
     "verdict",
     "closed_at",
     "counts",
+    "first_claim_at",
+    "task_seconds",
 )
 DUE_PARTITIONS = 4
+#: Of a shard: when any of its rows was claimed first.
+FIRST_CLAIM = "f"
 #: Of a chunk row; those at its end that are not set are left out.
 FIELDS = 12
 
@@ -134,7 +138,19 @@ def read_session(item: Item) -> Session:
         verdict=SessionState(verdict) if verdict else None,
         closed_at=float(closed_at) if closed_at is not None else None,
         counts={TaskState(name): int(n) for name, n in counts.items()} if counts else None,
+        first_claim_at=_number(item, "first_claim_at"),
+        task_seconds=_number(item, "task_seconds"),
     )
+
+
+def write_work(work: Work) -> Item:
+    claimed_at = work.first_claim_at
+    first = {} if claimed_at is None else {"first_claim_at": decimal(claimed_at)}
+    return {**first, "task_seconds": decimal(work.task_seconds)}
+
+
+def _number(item: Item, name: str) -> float | None:
+    return float(item[name]) if name in item else None
 
 
 def write_shard(shard: Shard, expires_at: int) -> Item:
@@ -148,6 +164,8 @@ def write_shard(shard: Shard, expires_at: int) -> Item:
         item[f"c{slot}"] = write_chunk(chunk)
     for slot, data in shard.inline.items():
         item[f"r{slot}"] = data
+    if shard.first_claim_at is not None:
+        item[FIRST_CLAIM] = decimal(shard.first_claim_at)
     return item
 
 
@@ -169,6 +187,7 @@ def read_shard(item: Item) -> Shard:
         start=start,
         lengths=tuple(lengths),
         inline={slot: bytes(item[f"r{slot}"]) for slot in slots if f"r{slot}" in item},
+        first_claim_at=_number(item, FIRST_CLAIM),
     )
 
 

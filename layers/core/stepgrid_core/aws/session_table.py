@@ -19,7 +19,7 @@ from ..budgets import Lane, Limits, Quota, Usage
 from ..errors import NotFound
 from ..listing import first_due, queue_place
 from ..ports import Refusal, Waiting
-from ..records import Session
+from ..records import NO_WORK, Session, Work, closed
 from ..states import SessionState, TaskState
 from . import rows
 from .rows import Item, decimal, owner_lane_key, session_key, usage_key, waiting_key, worker_key
@@ -234,7 +234,12 @@ class SessionTable:
         return not self._transact(writes, session.session_id)
 
     def close_session(
-        self, session_id: str, verdict: SessionState, counts: dict[TaskState, int], now: float
+        self,
+        session_id: str,
+        verdict: SessionState,
+        counts: dict[TaskState, int],
+        now: float,
+        work: Work = NO_WORK,
     ) -> Session | None:
         """What it holds is read first; whoever changes that in between makes it read again."""
         change = {
@@ -242,6 +247,7 @@ class SessionTable:
             "counts": {state.value: n for state, n in counts.items()},
             "closed_at": decimal(now),
             "due_at": decimal(now),
+            **rows.write_work(work),
         }
         while True:
             session = self.read_session(session_id)
@@ -253,7 +259,7 @@ class SessionTable:
                 **self._give_slots(session),
             }
             if not self._transact(writes, session_id):
-                return replace(session, verdict=verdict, counts=dict(counts), closed_at=now)
+                return closed(session, verdict, counts, now, work)
 
 
 def _within_quota(session: Session, limits: Limits) -> ConditionBase | None:

@@ -85,21 +85,32 @@ class AwsStateTable(SessionTable):
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def swap_chunk(self, shard: Shard, slot: int, new: Chunk, inline: bytes | None = None) -> Swap:
+    def swap_chunk(
+        self,
+        shard: Shard,
+        slot: int,
+        new: Chunk,
+        inline: bytes | None = None,
+        claimed_at: float | None = None,
+    ) -> Swap:
         values = {f"c{slot}": rows.write_chunk(new)}
         extra = {} if inline is None else {f"r{slot}": inline}
         old = {f"c{slot}": rows.write_chunk(shard.chunks[slot])}
-        return self._swap(shard, old, values, extra)
+        once = {} if claimed_at is None else {rows.FIRST_CLAIM: decimal(round(claimed_at, 3))}
+        return self._swap(shard, old, values, extra, once)
 
     def swap_shard(self, old: Shard, new: Shard) -> Swap:
         return self._swap(old, _row_texts(old), _row_texts(new), {})
 
-    def _swap(self, shard: Shard, old: Item, new: Item, extra: Item) -> Swap:
+    def _swap(
+        self, shard: Shard, old: Item, new: Item, extra: Item, once: Item | None = None
+    ) -> Swap:
         condition: ConditionBase | None = None
         for name, row in old.items():
             same = Attr(name).eq(row)
             condition = same if condition is None else condition & same
-        item = self._update(shard_key(shard.session_id, shard.number), {**new, **extra}, condition)
+        key = shard_key(shard.session_id, shard.number)
+        item = self._update(key, {**new, **extra}, condition, once=once)
         if not isinstance(item, _Refused):
             return Swap(True, rows.read_shard(item))
         if item.stored is None:
@@ -108,11 +119,24 @@ class AwsStateTable(SessionTable):
         return Swap(won, rows.read_shard(item.stored))
 
     def _update(
-        self, key: Item, values: Item, condition: ConditionBase | None, remove: str = ""
+        self,
+        key: Item,
+        values: Item,
+        condition: ConditionBase | None,
+        remove: str = "",
+        once: Item | None = None,
     ) -> "Item | _Refused":
-        """Set attributes under a condition; the new item, or the one that refused."""
+        """Set attributes under a condition, those in `once` only if they are not there yet.
+
+        Answers the new item, or the one that refused.
+        """
+        kept = once or {}
+        values = {**values, **kept}
         names = {f"#{n}": name for n, name in enumerate(values)}
-        sets = ", ".join(f"#{n} = :{n}" for n in range(len(values)))
+        sets = ", ".join(
+            f"#{n} = if_not_exists(#{n}, :{n})" if name in kept else f"#{n} = :{n}"
+            for n, name in enumerate(values)
+        )
         request: dict[str, Any] = {
             "Key": key,
             "UpdateExpression": f"SET {sets}" + (f" REMOVE {remove}" if remove else ""),
