@@ -170,6 +170,16 @@ def connect(stack_name: str, region: str | None = None, boto3_session: Any = Non
     there is no such stack, or it is no grid's.
     """
     session, outputs = read_stack(stack_name, region, boto3_session=boto3_session)
+    return config_of(stack_name, outputs, session, region)
+
+
+def config_of(
+    stack_name: str, outputs: Mapping[str, str], session: Any, region: str | None = None
+) -> Config:
+    """The Config that a stack's outputs make, read by a boto3 session.
+
+    Raises ConfigurationError if the stack is no grid's.
+    """
     if "ApiUrl" not in outputs:
         raise ConfigurationError(f"stack {stack_name!r} has no output ApiUrl: it is no grid's")
     return Config(

@@ -5,7 +5,7 @@
     task_file   JSON Lines in
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
-from stepgrid.cli import exit_codes, grid, local, logs, results, sessions, submission, workers
+    submission, results, sessions, logs, grid, login, users, workers, local     the commands
 
 Commands are thin: they read options, make one call of the SDK and print its answer.
 """
@@ -19,7 +19,18 @@ from typing import Any, NoReturn
 
 import click
 
-from stepgrid.cli import exit_codes, grid, local, logs, results, sessions, submission, workers
+from stepgrid.cli import (
+    exit_codes,
+    grid,
+    local,
+    login,
+    logs,
+    results,
+    sessions,
+    submission,
+    users,
+    workers,
+)
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid_core import __version__
 
@@ -120,6 +131,9 @@ for command in (
     grid.quota,
     grid.health,
     grid.connect,
+    login.login,
+    login.logout,
+    users.users,
     local.local,
 ):
     cli.add_command(command)

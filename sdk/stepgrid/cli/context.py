@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stepgrid import config
+from stepgrid.agent_config import AGENT_CONFIG_NAME, make_agent_config, write_agent_config
 from stepgrid.cli import rendering
 from stepgrid.client import Grid
+from stepgrid.cognito import Cognito, HttpCognito, UserPool
 from stepgrid.config import Config
+from stepgrid.login import find_pool
+from stepgrid.users import Users, open_users
 from stepgrid_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,8 +44,17 @@ def _open_cloud(project_dir: Path) -> LocalCloud:
 
 
 def _connect(stack_name: str, region: str | None, path: Path | None) -> tuple[Config, Path]:
-    found = config.connect(stack_name, region)
-    return found, config.write_profile(found, path)
+    session, outputs = config.read_stack(stack_name, region)
+    found = config.config_of(stack_name, outputs, session, region)
+    written = config.write_profile(found, path)
+    agent_config = written.with_name(AGENT_CONFIG_NAME)
+    write_agent_config(make_agent_config(outputs), agent_config)
+    note(f"clients written for HTC-Grid find the grid by AGENT_CONFIG_FILE={agent_config}")
+    return found, written
+
+
+def _open_users() -> Users:
+    return open_users(config.find_config())
 
 
 def _open_registrar(stack: str | None, region: str | None, project_dir: Path) -> Registrar:
@@ -72,6 +85,12 @@ class App:
     connect: Callable[[str, str | None, Path | None], tuple[Config, Path]] = _connect
     #: Stack, region, the local cloud's project -> what changes its workers.
     open_registrar: Callable[[str | None, str | None, Path], Registrar] = _open_registrar
+    find_config: Callable[[], Config] = config.find_config
+    find_pool: Callable[[Config], UserPool] = find_pool
+    open_cognito: Callable[[UserPool], Cognito] = HttpCognito
+    open_users: Callable[[], Users] = _open_users
+    #: Where logins are kept.
+    home: Callable[[], Path] = Path.home
     #: Epoch seconds.
     now: Callable[[], float] = time.time
 
