@@ -1,4 +1,4 @@
-"""Registers plain Lambda functions as workers, and sets limits: what a grid's operator does.
+"""Registers plain functions as workers, sets limits and quotas: what a grid's operator does.
 
     register:    look at the function --> tag it, so that the relay may call it --> write its item
     unregister:  remove the item --> remove the tag
@@ -15,7 +15,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from stepgrid_core.aws.quota_registry import AwsQuotaRegistry
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
+from stepgrid_core.budgets import Quota
 from stepgrid_core.errors import ConfigurationError, Conflict, InvalidRequest, NotFound
 from stepgrid_core.names import WORKER_NAME
 from stepgrid_core.registration import Registration
@@ -65,6 +67,7 @@ class Registrar:
         self._stack = stack
         self._lambda = client("lambda")
         self._registry = AwsWorkerRegistry(stack.table, client("dynamodb"))
+        self._quotas = AwsQuotaRegistry(stack.table, client("dynamodb"))
 
     def register(
         self,
@@ -121,6 +124,25 @@ class Registrar:
         if self._registry.read(name) is None and not self._is_package(name):
             raise NotFound(f"there is no worker {name!r}; `stepgrid workers list` shows them")
         self._registry.limit(name, concurrency)
+
+    def set_quota(
+        self,
+        owner: str,
+        *,
+        sessions: int | None = None,
+        tasks: int | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        """What one owner may have at work; None: as everybody. It holds a minute later at most.
+
+        owner: as `Grid.quota` shows it. sessions: open ones. tasks: in them. concurrency: chunks
+        at once on one worker.
+        """
+        self._quotas.set(owner, Quota(sessions, tasks, concurrency))
+
+    def read_quota(self, owner: str) -> Quota:
+        """What was set for this owner."""
+        return self._quotas.read(owner)
 
     def _refuse_package(self, name: str) -> None:
         if self._is_package(name):

@@ -155,6 +155,7 @@ def start(grid: Grid, session: Session) -> None:
 def show_quota(grid: Grid, owner: str) -> QuotaDescription:
     usage, limits = grid.table.read_usage(owner, ""), limits_of(grid, owner, Lane())
     return QuotaDescription(
+        owner=owner,
         sessions=usage.sessions,
         max_sessions=limits.sessions,
         tasks=usage.tasks,

@@ -413,6 +413,7 @@ class CancelResponse(Response):
 class QuotaDescription(Response):
     """What the caller's open sessions hold, and what they may hold (null: no limit)."""
 
+    owner: str = Field(description="who the caller is to the grid")
     sessions: Count
     max_sessions: int | None = None
     tasks: Count

@@ -5,7 +5,8 @@
     task_file   JSON Lines in
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
-    submission, results, sessions, logs, grid, login, users, workers, local     the commands
+    submission, results, sessions, logs, grid, login, users, workers, quota, local     the commands
+    operating   options of commands that work on the deployed stack
 
 Commands are thin: they read options, make one call of the SDK and print its answer.
 """
@@ -25,6 +26,7 @@ from stepgrid.cli import (
     local,
     login,
     logs,
+    quota,
     results,
     sessions,
     submission,
@@ -128,7 +130,7 @@ for command in (
     sessions.delete,
     sessions.list_sessions,
     workers.workers,
-    grid.quota,
+    quota.quota,
     grid.health,
     grid.connect,
     login.login,

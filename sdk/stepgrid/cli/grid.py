@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from stepgrid.cli import rendering
 from stepgrid.cli.context import (
     App,
     json_option,
@@ -17,24 +16,6 @@ from stepgrid.cli.context import (
     print_model,
 )
 from stepgrid.cli.exit_codes import ExitCode
-
-
-@click.command(short_help="What you have at work, and what you may have.")
-@json_option
-@pass_app
-def quota(app: App, as_json: bool) -> int:
-    """Show what your open sessions hold, and what they may hold.
-
-    \b
-    Example:
-      stepgrid quota --json | jq .max_tasks
-    """
-    found = open_grid(app).quota()
-    if as_json:
-        print_model(found)
-    else:
-        print_fields(rendering.quota_fields(found))
-    return ExitCode.OK
 
 
 @click.command(short_help="Ask whether the grid answers.")

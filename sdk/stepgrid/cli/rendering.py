@@ -146,6 +146,7 @@ def quota_fields(quota: QuotaDescription) -> list[tuple[str, str]]:
 
     at_once = quota.max_concurrency
     return [
+        ("owner", quota.owner),
         ("open sessions", used_of(quota.sessions, quota.max_sessions)),
         ("tasks in them", used_of(quota.tasks, quota.max_tasks)),
         ("chunks at once", f"{number(at_once)} on each worker" if at_once else "no limit"),

@@ -22,14 +22,12 @@ from stepgrid.cli.context import (
     print_table,
 )
 from stepgrid.cli.exit_codes import ExitCode
+from stepgrid.cli.operating import operator_options
 from stepgrid.cli.task_file import read_value
 from stepgrid.cli.waiting import wait_for_end
 from stepgrid_core.errors import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stepgrid.registrar import Registrar
     from stepgrid.session import Session
 
 
@@ -134,28 +132,6 @@ def _headline(error: TaskError) -> str:
     return rendering.printable(f"{told['type']}: {told['message']}")
 
 
-def _operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the stack is whose workers are changed."""
-    for option in (
-        click.option("--region", help="Of the stack.  [default: that of your AWS configuration]"),
-        click.option("--stack", help="Name of the stack on AWS.  [default: the connected grid's]"),
-        click.option(
-            "--project",
-            "project_dir",
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
-            default=Path(),
-            metavar="DIR",
-            help="Of the local cloud.  [default: the current folder]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _registrar(app: App, stack: str | None, region: str | None, project_dir: Path) -> Registrar:
-    return app.open_registrar(stack, region, project_dir)
-
-
 @workers.command(short_help="Make a plain Lambda a worker.")
 @click.argument("name")
 @click.option("--function", required=True, help="Name or ARN of the Lambda function.")
@@ -165,7 +141,7 @@ def _registrar(app: App, stack: str | None, region: str | None, project_dir: Pat
     help="That a task may take at most.  [default: the function's own timeout]",
 )
 @click.option("--concurrency", type=click.IntRange(1, 10_000), help="Chunks that run at once.")
-@_operator_options
+@operator_options
 @json_option
 @pass_app
 def register(
@@ -191,7 +167,7 @@ def register(
       stepgrid workers register pricer --function pricer-cpp
       stepgrid workers register pricer --function arn:aws:lambda:...:function:pricer:live
     """
-    done = _registrar(app, stack, region, project_dir).register(
+    done = app.open_registrar(stack, region, project_dir).register(
         name, function, timeout_seconds=timeout_seconds, concurrency=concurrency
     )
     if as_json:
@@ -211,7 +187,7 @@ def register(
 
 @workers.command(short_help="Forget a registered function.")
 @click.argument("name")
-@_operator_options
+@operator_options
 @json_option
 @pass_app
 def unregister(
@@ -230,7 +206,7 @@ def unregister(
     Example:
       stepgrid workers unregister pricer
     """
-    _registrar(app, stack, region, project_dir).unregister(name)
+    app.open_registrar(stack, region, project_dir).unregister(name)
     if as_json:
         print_json({"name": name, "registered": False})
     else:
@@ -241,7 +217,7 @@ def unregister(
 @workers.command(short_help="Limit the chunks of a worker that run at once.")
 @click.argument("name")
 @click.argument("concurrency", metavar="N|none")
-@_operator_options
+@operator_options
 @json_option
 @pass_app
 def limit(
@@ -263,7 +239,7 @@ def limit(
       stepgrid workers limit pricer none
     """
     most = None if concurrency == "none" else _LIMIT.convert(concurrency, None, None)
-    _registrar(app, stack, region, project_dir).limit(name, most)
+    app.open_registrar(stack, region, project_dir).limit(name, most)
     if as_json:
         print_json({"name": name, "concurrency": most})
     else:

@@ -86,6 +86,11 @@ def read_lane(item: Item | None) -> Lane:
     )
 
 
+def write_quota(owner: str, quota: Quota) -> Item:
+    said = {name: value for name, value in asdict(quota).items() if value is not None}
+    return {**owner_key(owner, "QUOTA"), **said}
+
+
 def read_quota(item: Item | None) -> Quota:
     found = {name: (item or {}).get(name) for name in ("sessions", "tasks", "slots")}
     return Quota(**{name: None if value is None else int(value) for name, value in found.items()})
