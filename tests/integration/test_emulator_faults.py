@@ -3,11 +3,13 @@
 When one of these fails, the emulator is mended: remove the correction and the test.
 """
 
+import io
 import json
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 
 import boto3
@@ -123,6 +125,50 @@ def test_a_search_of_logs_goes_on_behind_its_first_page(kind: str, cloud: Cloud)
     )
     found = [event["message"] for page in pages for event in page["events"]]
     assert found == [f"{n}" for n in range(4 if kind == "ministack" else 10)]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "source"),
+    [
+        (
+            "python3.11",
+            {"handler.py": 'class Odd(ValueError): ...\ndef run(event, _): raise Odd("no curve")'},
+        ),
+        (
+            "nodejs22.x",
+            {
+                "handler.js": "class Odd extends Error { name = 'Odd' }\n"
+                "exports.run = async () => { throw new Odd('no curve') }"
+            },
+        ),
+    ],
+)
+def test_the_error_of_a_handler(
+    kind: str, cloud: Cloud, runtime: str, source: dict[str, str]
+) -> None:
+    """AWS names the exception's class and says where it was raised; the emulator does neither."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        for name, text in source.items():
+            archive.writestr(name, text)
+    trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "lambda.amazonaws.com"}}]}
+    name = runtime.replace(".", "-")
+    role = cloud.client("iam").create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    functions = cloud.client("lambda")
+    functions.create_function(
+        FunctionName=name,
+        Runtime=runtime,
+        Handler="handler.run",
+        Role=role["Role"]["Arn"],
+        Code={"ZipFile": code.getvalue()},
+    )
+    answer = functions.invoke(FunctionName=name, Payload=b"{}")
+    error = json.loads(answer["Payload"].read())
+    assert error["errorMessage"] == "no curve"
+    assert error["errorType"] == ("Runtime.HandlerError" if kind == "ministack" else "Odd")
+    assert ("Odd" in "".join(error.get("stackTrace", []))) == (kind != "ministack")
 
 
 TLS_ONLY = {

@@ -8,10 +8,11 @@ tests/integration/test_local_corrections.py tells when a fault has been mended u
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ministack import app
-from ministack.services import cloudwatch_logs, stepfunctions
+from ministack.services import cloudwatch_logs, lambda_svc, stepfunctions
 
 
 def take_loopback_for_secure() -> None:
@@ -80,10 +81,45 @@ def page_filtered_log_events() -> None:
     cloudwatch_logs._filter_log_events = filter_a_page
 
 
+def name_handler_errors() -> None:
+    """Let the error of a handler say its class and its trace.
+
+    AWS: the payload of a failed invocation has errorType, the exception's class, and stackTrace
+    (Python) or trace (Node.js).
+    ministack 1.5.33: calls every exception Runtime.HandlerError; class and trace are in its log.
+    """
+    execute = lambda_svc._execute_function_warm
+
+    def execute_and_tell(function: Any, event: Any, request_id: str) -> Any:
+        result = execute(function, event, request_id)
+        body = result.get("body")
+        if result.get("error") and isinstance(body, dict):
+            result["body"] = tell_error(body, str(result.get("log", "")))
+        return result
+
+    lambda_svc._execute_function_warm = execute_and_tell
+
+
+def tell_error(body: dict[str, Any], log: str) -> dict[str, Any]:
+    """The payload of a failed invocation, with what the log adds; that ends with the trace."""
+    message = str(body.get("errorMessage", ""))
+    if body.get("errorType") != "Runtime.HandlerError" or not message:
+        return body
+    found = list(re.finditer(rf"^([A-Za-z_][\w.]*): {re.escape(message)}$", log, re.MULTILINE))
+    if not found:
+        return body
+    error_type = found[-1][1].rpartition(".")[2]
+    trace = log[max(log.rfind("Traceback (most recent", 0, found[-1].start()), 0) :]
+    if "Traceback (most recent" not in trace:
+        trace = log[found[-1].start() :]
+    return {**body, "errorType": error_type, "stackTrace": trace.splitlines()}
+
+
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
     page_filtered_log_events()
+    name_handler_errors()
     app.main()
 
 
