@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import recorder
+import relay
 import routes
 import sweeper
 from identity import owner_of
@@ -16,6 +17,8 @@ from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.runner import InlineRunner
 from stepgrid_core import worker
 from stepgrid_core.errors import AccessDenied
+from stepgrid_core.memory_workers import MemoryFunctionCaller
+from stepgrid_core.ports import FunctionReply
 from stepgrid_core.states import ChunkState
 from tests.malformed_requests import Malformed, make_cases
 
@@ -72,6 +75,19 @@ def test_the_sample_worker_event_runs_a_chunk_of_the_sample_session(memory: InMe
     assert shard is not None
     assert [chunk.state for chunk in shard.chunks] == [ChunkState.ENDED, ChunkState.PENDING]
     assert b'"result":"slept"' in shard.inline[0]
+
+
+def test_the_sample_relay_event_calls_the_registered_function(memory: InMemoryGrid) -> None:
+    """events/relay/burst_chunk.json is the same chunk of a session whose worker is a function."""
+    routes.handle(load("api/post_session.json"), memory.wiring)
+    event = load("relay/burst_chunk.json")
+    target = event["session"]["target"]
+    caller = MemoryFunctionCaller(memory.clock, {target: lambda _: (0.1, FunctionReply(b"1.5"))})
+    assert relay.handle(event, LambdaContext(), memory.wiring, caller) == {"outcome": "ended"}
+    assert caller.begun == [event["lines"].encode().rstrip()]
+    shard = memory.table.read_shard(event["session"]["session_id"], 0)
+    assert shard is not None
+    assert b'"result":1.5' in shard.inline[0]
 
 
 def test_a_worker_whose_session_is_gone_ends_quietly(memory: InMemoryGrid) -> None:

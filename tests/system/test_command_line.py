@@ -79,6 +79,18 @@ def test_workers_are_listed(shell: Shell) -> None:
     assert names == {"mock-compute", "portfolio-pricing"}
 
 
+def test_a_worker_is_tried_with_one_event(shell: Shell, tmp_path: Path) -> None:
+    """Its result on stdout; an error with the remote traceback, and exit code 1."""
+    (tmp_path / "event.json").write_text('{"return_bytes": 3}')
+    good = shell("workers", "test", "mock-compute", "event.json")
+    assert (good.returncode, json.loads(good.stdout)) == (0, "xxx"), good.stderr
+    (tmp_path / "event.json").write_text('{"raise": "no such curve"}')
+    bad = shell("workers", "test", "mock-compute", "event.json")
+    assert (bad.returncode, bad.stdout) == (1, "")
+    assert "RuntimeError: no such curve" in bad.stderr
+    assert "Traceback" in bad.stderr
+
+
 def test_an_executor_runs_futures(grid: Grid) -> None:
     """Futures of a real executor: results, an exception, and shutdown."""
     with GridExecutor(grid, "mock-compute", max_attempts=1) as executor:
