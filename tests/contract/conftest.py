@@ -6,7 +6,9 @@ an event), a bench does it for the adapter at hand.
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import requests
 from moto import mock_aws
 
+from stepgrid_core.aws.clock import SystemClock
 from stepgrid_core.aws.dispatcher import AwsDispatcher
 from stepgrid_core.aws.event_bus import AwsEventBus
 from stepgrid_core.aws.log_reader import AwsLogReader
@@ -32,6 +35,7 @@ from stepgrid_core.memory import (
 from stepgrid_core.memory_events import MemoryEventBus, MemorySubscriptions
 from stepgrid_core.memory_workers import MemoryWorkerRegistry
 from stepgrid_core.names import execution_name
+from stepgrid_core.payload_cache import CachedPayloadStore
 from stepgrid_core.ports import (
     Dispatcher,
     EventBus,
@@ -42,10 +46,17 @@ from stepgrid_core.ports import (
     Worker,
     WorkerRegistry,
 )
+from stepgrid_core.redis_cache import RedisCache
+from tests.redis_bench import redis_server
 
 from .aws_stack import REGION, RELAY, AwsStack
 
+__all__ = ["redis_server"]
+
 ADAPTERS = ("memory", "aws")
+#: nobody listens on port 1 of loopback
+UNREACHABLE = "redis://127.0.0.1:1/0"
+STORES = (*ADAPTERS, "redis", "redis lost")
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +101,24 @@ class PayloadBench:
     download: Callable[[str], bytes]
 
 
-@pytest.fixture(params=ADAPTERS)
-def payloads(request: pytest.FixtureRequest) -> PayloadBench:
+@pytest.fixture(params=STORES)
+def payloads(request: pytest.FixtureRequest) -> Iterator[PayloadBench]:
+    """In memory; S3; S3 behind a cache; S3 behind a cache that does not answer."""
     if request.param == "memory":
         memory = MemoryPayloadStore()
-        return PayloadBench(memory, _memory_upload(memory), _memory_download(memory))
+        yield PayloadBench(memory, _memory_upload(memory), _memory_download(memory))
+        return
     stack: AwsStack = request.getfixturevalue("stack")
-    return PayloadBench(AwsPayloadStore(stack.create_bucket()), _http_upload, _http_download)
+    bucket = stack.create_bucket()
+    store: PayloadStore = AwsPayloadStore(bucket)
+    if request.param == "aws":
+        yield PayloadBench(store, _http_upload, _http_download)
+        return
+    lost = request.param == "redis lost"
+    url = UNREACHABLE if lost else request.getfixturevalue("redis_server").url
+    with closing(RedisCache(url, uuid.uuid4().hex)) as cache:
+        cached = CachedPayloadStore(store, cache, SystemClock())
+        yield PayloadBench(cached, _http_upload, _http_download)
 
 
 @pytest.fixture

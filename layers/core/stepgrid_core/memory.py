@@ -400,10 +400,15 @@ class MemoryPayloadStore:
             body = self._objects.get(key)
         return None if body is None else StoredObject(len(body), _etag(body))
 
-    def delete_prefix(self, prefix: str) -> None:
+    def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
+        return {}
+
+    def delete_prefix(self, prefix: str) -> list[str]:
         with self._lock:
-            for key in [key for key in self._objects if key.startswith(prefix)]:
+            keys = [key for key in self._objects if key.startswith(prefix)]
+            for key in keys:
                 del self._objects[key]
+        return keys
 
     def presign_get(self, key: str) -> str:
         return f"memory:{key}"

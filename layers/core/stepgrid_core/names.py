@@ -58,6 +58,11 @@ def output_key(session: str, chunk: int, attempt: int, part: int) -> str:
     return f"{results_prefix(session)}{chunk:05d}/{attempt}-{part}.jsonl"
 
 
+def is_output_key(key: str) -> bool:
+    """Does it name an output? Such an object is written once, and never replaced."""
+    return key.startswith("results/")
+
+
 def results_prefix(session: str) -> str:
     return f"results/{session}/"
 

@@ -230,7 +230,11 @@ class PayloadStore(Protocol):
 
     def head(self, key: str) -> StoredObject | None: ...
 
-    def delete_prefix(self, prefix: str) -> None: ...
+    def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those outputs that are at hand without a request that is billed for each; maybe none."""
+
+    def delete_prefix(self, prefix: str) -> list[str]:
+        """Answers the keys that it deleted."""
 
     def presign_get(self, key: str) -> str: ...
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class Settings(BaseModel):
@@ -33,6 +33,14 @@ class Settings(BaseModel):
     user_pool_id: str = ""
     user_pool_client_id: str = ""
     identity_pool_id: str = ""
+    #: of the payload cache, with its password if it has one; empty: there is none
+    redis_url: SecretStr = SecretStr("")
+    #: whom to be there by IAM, and the cache's name; empty: the URL says all
+    redis_user: str = ""
+    redis_cache: str = ""
+    #: objects of up to this size are kept in the cache, and for so long
+    cache_object_bytes: int = Field(64 * 1024, ge=0, le=1024 * 1024)
+    cache_seconds: int = Field(3600, ge=1)
     #: AWS_ENDPOINT_URL: where the other AWS services are, if not where AWS has them
     aws_endpoint_url: str | None = None
     #: results and state are kept this long after a session was submitted

@@ -57,21 +57,20 @@ def aws_grid(environment: dict[str, str]) -> Grid:
     from .aws.dispatcher import AwsDispatcher  # noqa: PLC0415
     from .aws.event_bus import AwsEventBus  # noqa: PLC0415
     from .aws.log_reader import AwsLogReader  # noqa: PLC0415
-    from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
     from .aws.state_table import AwsStateTable  # noqa: PLC0415
     from .aws.subscriptions import AwsSubscriptions  # noqa: PLC0415
     from .aws.worker_registry import AwsWorkerRegistry  # noqa: PLC0415
 
-    settings = Settings.read(environment)
+    settings, clock = Settings.read(environment), SystemClock()
     return Grid(
         table=AwsStateTable(settings.table),
-        payloads=AwsPayloadStore(settings.bucket),
+        payloads=_payloads(settings, clock),
         dispatcher=AwsDispatcher(settings, AwsWorkerRegistry(settings.table)),
         events=AwsEventBus(settings.event_bus),
         logs=AwsLogReader(settings.worker_log_group),
         subscriptions=AwsSubscriptions(settings),
         metrics=EmfMetrics(),
-        clock=SystemClock(),
+        clock=clock,
         settings=settings,
         threads=16,
     )
@@ -82,3 +81,25 @@ def aws_caller() -> FunctionCaller:
     from .aws.function_caller import AwsFunctionCaller  # noqa: PLC0415
 
     return AwsFunctionCaller()
+
+
+def _payloads(settings: Settings, clock: Clock) -> PayloadStore:
+    """S3, and in front of it what the deployment has: redis-py is only imported for a cache."""
+    from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
+
+    store = AwsPayloadStore(settings.bucket)
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        return store
+    from .payload_cache import CachedPayloadStore  # noqa: PLC0415
+    from .redis_cache import RedisCache  # noqa: PLC0415
+
+    login = None
+    if settings.redis_user:
+        from .aws.cache_login import ElastiCacheLogin  # noqa: PLC0415
+
+        login = ElastiCacheLogin(settings.redis_cache, settings.redis_user)
+    cache = RedisCache(url, settings.bucket, login)
+    return CachedPayloadStore(
+        store, cache, clock, settings.cache_object_bytes, settings.cache_seconds
+    )

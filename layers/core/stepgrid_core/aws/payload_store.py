@@ -44,13 +44,19 @@ class AwsPayloadStore:
             return None
         return StoredObject(answer["ContentLength"], answer["ETag"].strip('"'))
 
-    def delete_prefix(self, prefix: str) -> None:
+    def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
+        return {}
+
+    def delete_prefix(self, prefix: str) -> list[str]:
+        deleted: list[str] = []
         pages = self._s3.get_paginator("list_objects_v2")
         with translated(prefix):
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
                 keys = [{"Key": entry["Key"]} for entry in page.get("Contents", ())]
                 if keys:
                     self._delete(keys)
+                    deleted += [entry["Key"] for entry in keys]
+        return deleted
 
     def _delete(self, keys: Sequence[dict[str, str]]) -> None:
         """One request, of which S3 may carry out a part."""
