@@ -12,6 +12,8 @@ import pytest
 
 from stepgrid import Grid, GridExecutor, InvalidRequest, Session
 from stepgrid.config import write_profile
+from stepgrid.login import sign_in
+from stepgrid.users import make_password
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -23,10 +25,11 @@ def shell(grid: Grid, tmp_path: Path) -> Shell:
     write_profile(grid.config, tmp_path / ".stepgrid" / "profile.json")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(Path(sys.executable).with_name("stepgrid")), *arguments],
             cwd=tmp_path,
+            input=stdin,
             env=environment | {"HOME": str(tmp_path)},
             capture_output=True,
             text=True,
@@ -123,3 +126,21 @@ def await_line(session: Session, message: str) -> None:
     """A log is behind what it tells of; return when the line is there."""
     while message not in {line.message for line in session.logs(every=True)}:
         assert session.status().state == "finished"
+
+
+def test_a_user_is_added_logs_in_and_leaves(shell: Shell, grid: Grid) -> None:
+    """From the administrator's `users add` to `logout`; commands in between are the user's."""
+    session = grid.submit("mock-compute", [{}]).id
+    added = shell("users", "add", "shelly", "--json")
+    assert added.returncode == 0, added.stderr
+    temporary = json.loads(added.stdout)["temporary_password"]
+    assert "shelly" in shell("users", "list").stdout
+    assert grid.config is not None
+    password = make_password()
+    sign_in(grid.config.endpoint, "shelly", temporary, new_password=password)
+    entered = shell("login", "-u", "shelly", "--password-stdin", stdin=f"{password}\n")
+    assert entered.returncode == 0, entered.stderr
+    assert session not in shell("list").stdout
+    assert shell("logout").stdout == "logged out shelly\n"
+    assert session in shell("list").stdout
+    assert shell("users", "remove", "shelly").returncode == 0

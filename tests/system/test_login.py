@@ -1,6 +1,7 @@
 """Users of the deployed grid: password, tokens, keys and owner, all from the emulator's Cognito."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import requests
 from requests_aws4auth import AWS4Auth
 
 from stepgrid import Grid, LoginExpired, LoginRefused, NewPasswordRequired
-from stepgrid.cognito import AwsKeys, HttpCognito, UserPool
+from stepgrid.cognito import AwsKeys, HttpCognito, Tokens, UserPool
 from stepgrid.config import Config
 from stepgrid.local import LocalCloud
 from stepgrid.login import Login, find_pool, sign_in
@@ -103,14 +104,18 @@ def test_a_temporary_password_has_to_be_replaced(endpoint: str, users: Users) ->
 def test_a_removed_user_stays_out(
     endpoint: str, pool: UserPool, users: Users, add_user: Callable[[str], None]
 ) -> None:
-    """Neither the password nor the refresh token opens anything any more."""
+    """Neither the password nor any token opens anything any more, from this moment on."""
     add_user("leaver")
-    login = sign_in(endpoint, "leaver", PASSWORD)
+    cognito = HttpCognito(pool)
+    tokens = cognito.authenticate("leaver", PASSWORD, None)
+    assert cognito.exchange(tokens.id_token)
     users.remove("leaver")
+    with pytest.raises(LoginExpired):
+        cognito.exchange(tokens.id_token)
     with pytest.raises(LoginRefused):
         sign_in(endpoint, "leaver", PASSWORD)
     with pytest.raises(LoginExpired):
-        HttpCognito(pool).refresh(str(login.refresh_token))
+        cognito.refresh(str(tokens.refresh_token))
 
 
 def test_a_login_that_was_left_is_worth_nothing(
@@ -158,6 +163,11 @@ class ShortKeys(HttpCognito):
         super().__init__(pool)
         self.keys: list[AwsKeys] = []
         self.id_tokens: set[str] = set()
+        self.logins = 0
+
+    def authenticate(self, username: str, password: str, new_password: str | None) -> Tokens:
+        self.logins += 1
+        return super().authenticate(username, password, new_password)
 
     def exchange(self, id_token: str) -> AwsKeys:
         keys = replace(super().exchange(id_token), expires_at=time.time() + LIFE)
@@ -186,14 +196,20 @@ def short_lives(cloud: LocalCloud, pool: UserPool) -> Iterator[Callable[[], None
     ids = {"UserPoolId": pool.user_pool_id, "ClientId": pool.client_id}
     before = idp.describe_user_pool_client(**ids)["UserPoolClient"]
     kept = {name: before[name] for name in ("ExplicitAuthFlows", "PreventUserExistenceErrors")}
-    units = {"IdToken": "seconds", "AccessToken": "seconds", "RefreshToken": "days"}
-    idp.update_user_pool_client(**ids, **kept, IdTokenValidity=LIFE, TokenValidityUnits=units)
+    idp.update_user_pool_client(
+        **ids,
+        **kept,
+        IdTokenValidity=LIFE,
+        RefreshTokenValidity=2 * LIFE,
+        TokenValidityUnits=dict.fromkeys(("IdToken", "AccessToken", "RefreshToken"), "seconds"),
+    )
     yield lambda: end_old_keys(iam, role)
     iam.delete_role_policy(RoleName=role, PolicyName="old")
     idp.update_user_pool_client(
         **ids,
         **kept,
         IdTokenValidity=int(before["IdTokenValidity"]),
+        RefreshTokenValidity=int(before["RefreshTokenValidity"]),
         TokenValidityUnits=before["TokenValidityUnits"],
     )
 
@@ -204,10 +220,11 @@ def test_a_client_that_stays_up_for_three_lifetimes_never_fails_a_call(
     add_user: Callable[[str], None],
     short_lives: Callable[[], None],
 ) -> None:
-    """Calls in a row, across three lives of tokens and keys; keys that have ended are refused.
+    """Calls in a row, across three lives of tokens and keys; what has ended is refused.
 
-    The emulator takes an id token for five minutes after its end, as AWS does, so that one could
-    not be seen refused here: that each was used for its life only is what the numbers show.
+    The refresh token ends on the way as well, and the password makes the next one. The emulator
+    takes an id token for five minutes after its end, so that one is not seen refused here: the
+    number of id tokens shows that each was used for its life only.
     """
     add_user("ann")
     cognito = ShortKeys(pool)
@@ -221,9 +238,31 @@ def test_a_client_that_stays_up_for_three_lifetimes_never_fails_a_call(
             calls += 1
     assert calls > len({keys.access_key_id for keys in cognito.keys}) >= 4
     assert len(cognito.id_tokens) >= 4
+    assert cognito.logins >= 2
     first, last = cognito.keys[0], cognito.keys[-1]
     assert call_with(endpoint, first).status_code == 403
     assert call_with(endpoint, last).status_code == 200
+
+
+def test_nothing_secret_is_logged(
+    endpoint: str,
+    pool: UserPool,
+    add_user: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A program that logs everything of every library still shows no password and no token."""
+    add_user("ann")
+    caplog.set_level(logging.DEBUG)
+    cognito = ShortKeys(pool)
+    login = Login(cognito, "ann", PASSWORD, region=pool.region)
+    with Grid(endpoint, login=login) as grid:
+        assert grid.workers()
+    secrets = [PASSWORD, str(login.refresh_token), *cognito.id_tokens]
+    for keys in cognito.keys:
+        secrets += [keys.secret_access_key, keys.session_token]
+    assert len(secrets) == 5
+    assert "InitiateAuth" in caplog.text or "POST" in caplog.text
+    assert not [secret for secret in secrets if secret in caplog.text]
 
 
 def call_with(endpoint: str, keys: AwsKeys) -> requests.Response:

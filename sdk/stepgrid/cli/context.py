@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stepgrid import config
-from stepgrid.agent_config import AGENT_CONFIG_NAME, make_agent_config, write_agent_config
+from stepgrid.agent_config import (
+    AGENT_CONFIG_NAME,
+    AGENT_CONFIG_OUTPUT,
+    make_agent_config,
+    write_agent_config,
+)
 from stepgrid.cli import rendering
 from stepgrid.client import Grid
 from stepgrid.cognito import Cognito, HttpCognito, UserPool
@@ -47,9 +52,10 @@ def _connect(stack_name: str, region: str | None, path: Path | None) -> tuple[Co
     session, outputs = config.read_stack(stack_name, region)
     found = config.config_of(stack_name, outputs, session, region)
     written = config.write_profile(found, path)
-    agent_config = written.with_name(AGENT_CONFIG_NAME)
-    write_agent_config(make_agent_config(outputs), agent_config)
-    note(f"clients written for HTC-Grid find the grid by AGENT_CONFIG_FILE={agent_config}")
+    if AGENT_CONFIG_OUTPUT in outputs:  # a stack of an older version has none
+        agent_config = written.with_name(AGENT_CONFIG_NAME)
+        write_agent_config(make_agent_config(outputs), agent_config)
+        note(f"clients written for HTC-Grid find the grid by AGENT_CONFIG_FILE={agent_config}")
     return found, written
 
 

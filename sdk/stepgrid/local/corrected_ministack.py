@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 from ministack import app
-from ministack.services import cloudwatch_logs, lambda_svc, stepfunctions
+from ministack.services import cloudwatch_logs, cognito, lambda_svc, stepfunctions
 
 
 def take_loopback_for_secure() -> None:
@@ -115,11 +116,66 @@ def tell_error(body: dict[str, Any], log: str) -> dict[str, Any]:
     return {**body, "errorType": error_type, "stackTrace": trace.splitlines()}
 
 
+def end_refresh_tokens() -> None:
+    """Let a refresh token end when its life is over.
+
+    AWS: after RefreshTokenValidity a refresh is refused (NotAuthorizedException).
+    ministack 1.5.33: writes the end into the token, and never looks at it.
+    """
+    find_user = cognito._refresh_auth_user
+
+    def find_user_in_time(pool: Any, pool_id: Any, client_id: Any, token: Any) -> Any:
+        user, error = find_user(pool, pool_id, client_id, token)
+        if error is None and cognito._token_claims(token).get("exp", 0) <= time.time():
+            return None, cognito.error_response_json(
+                "NotAuthorizedException", "Refresh Token has expired", 400
+            )
+        return user, error
+
+    cognito._refresh_auth_user = find_user_in_time
+
+
+def check_tokens_at_their_user_pool() -> None:
+    """Give no AWS keys for the token of a user who was removed or signed out.
+
+    AWS: with ServerSideTokenCheck the identity pool asks the user pool (NotAuthorizedException).
+    ministack 1.5.33: keeps the setting, and takes every token that has not ended.
+    """
+    find_error = cognito._identity_logins_error
+
+    def find_error_at_user_pool(pool: Any, identity_id: Any, logins: Any) -> Any:
+        error = find_error(pool, identity_id, logins)
+        checked = {
+            provider["ProviderName"]
+            for provider in pool.get("CognitoIdentityProviders") or []
+            if str(provider.get("ServerSideTokenCheck")).lower() == "true"
+        }
+        if error is not None or not checked:
+            return error
+        tokens = [token for provider, token in logins.items() if provider in checked]
+        if all(map(_token_holds, tokens)):
+            return None
+        return cognito.error_response_json("NotAuthorizedException", "Token is not valid", 400)
+
+    cognito._identity_logins_error = find_error_at_user_pool
+
+
+def _token_holds(token: str) -> bool:
+    """Whether its user is there and it was not revoked."""
+    claims = cognito._token_claims(token)
+    pool = cognito._user_pools.get(str(claims.get("iss", "")).rpartition("/")[2]) or {}
+    user = cognito._user_from_token(token, pool) if pool else None
+    revoked = claims.get("origin_jti") in cognito._revoked_tokens
+    return bool(user and user.get("Enabled", True) and not revoked)
+
+
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
     page_filtered_log_events()
     name_handler_errors()
+    end_refresh_tokens()
+    check_tokens_at_their_user_pool()
     app.main()
 
 
