@@ -24,7 +24,7 @@ from stepgrid_core.errors import (
     StepgridError,
 )
 
-from .cognito_wire import IDENTITIES, USERS, Refusal, Wire
+from .cognito_wire import IDENTITIES, USERS, Calls, Refusal, Wire
 from .http_client import is_loopback
 from .retry import Clock, SystemClock
 
@@ -114,11 +114,13 @@ class HttpCognito:
         pool: UserPool,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
+        users: Calls | None = None,
     ) -> None:
+        """users: how the user pool is called, if not over the wire."""
         self._pool = pool
         clock = clock or SystemClock()
-        users, identities = pool.address("cognito-idp"), pool.address("cognito-identity")
-        self._users = Wire(USERS, users, clock=clock, jitter=jitter)
+        address, identities = pool.address("cognito-idp"), pool.address("cognito-identity")
+        self._users: Calls = users or Wire(USERS, address, clock=clock, jitter=jitter)
         self._identities = Wire(IDENTITIES, identities, clock=clock, jitter=jitter)
 
     def authenticate(self, username: str, password: str, new_password: str | None) -> Tokens:

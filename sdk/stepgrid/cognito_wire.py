@@ -7,7 +7,7 @@ what Cognito called the refusal, never its text, which may quote what was sent.
 import json
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
@@ -22,7 +22,7 @@ CALL_SECONDS = 20.0
 USERS = "AWSCognitoIdentityProviderService"
 IDENTITIES = "AWSCognitoIdentityService"
 
-_THROTTLED = ("TooManyRequestsException", "LimitExceededException", "ThrottlingException")
+THROTTLED = ("TooManyRequestsException", "LimitExceededException", "ThrottlingException")
 
 
 class Refusal(Exception):
@@ -32,6 +32,15 @@ class Refusal(Exception):
         super().__init__(f"Cognito {operation}: {code}")
         self.code = code
         self.advice = advice
+
+
+class Calls(Protocol):
+    """How calls of one service are made: by Wire, or by a client that a program brings."""
+
+    def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer. Raises Refusal, or Unavailable if there is none."""
+
+    def close(self) -> None: ...
 
 
 class Wire:
@@ -55,7 +64,7 @@ class Wire:
         self._client = open_client(url, connections=2)
 
     def call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer. Raises Refusal, or Unavailable if there is none."""
+        """See Calls.call."""
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": f"{self._service}.{operation}",
@@ -94,7 +103,7 @@ def _read_answer(operation: str, status: int, content: bytes) -> dict[str, Any]:
     if status < 300:
         return answer
     code = str(answer.get("__type", "")).rpartition("#")[2] or f"HTTP {status}"
-    if code in _THROTTLED:
+    if code in THROTTLED:
         raise Transient(Unavailable(f"Cognito {operation}: {code}; try again later"))
     # The one text that a person needs, and which quotes nothing: the password policy.
     advice = str(answer.get("message", "")) if code == "InvalidPasswordException" else ""

@@ -27,6 +27,7 @@ from stepgrid_core.errors import (
 
 from .api import Api
 from .cognito import AwsKeys, Cognito, HttpCognito, Tokens, UserPool
+from .cognito_wire import Calls
 from .config import Config
 from .transport import HttpTransport
 
@@ -223,9 +224,17 @@ def open_login(
     username: str,
     password: str | None = None,
     refresh_token: str | None = None,
+    *,
+    users: Calls | None = None,
 ) -> Login:
-    """A login that begins at its first use. password, refresh_token: one of them, or both."""
-    return Login(HttpCognito(pool), username, password, refresh_token, region=pool.region)
+    """A login that begins at its first use.
+
+    password, refresh_token: one of them, or both. users: how the user pool is called, if not over
+    the wire.
+    """
+    return Login(
+        HttpCognito(pool, users=users), username, password, refresh_token, region=pool.region
+    )
 
 
 def find_pool(config: Config) -> UserPool:

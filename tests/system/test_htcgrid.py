@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore
+import botocore.config
 import pytest
 
 from stepgrid.htcgrid import AWSConnector, HTCGridClient
@@ -115,6 +118,27 @@ def test_inside_the_vpc_the_ambient_credentials_sign(
     }
     with AWSConnector(client_config_data=anonymous) as connector:
         connector.authenticate()
+        sent = connector.send([{"worker_arguments": ["0", "1", "1"]}])
+        assert connector.get_results(sent, timeout_sec=60)["finished_OUTPUT"] == ["0"]
+
+
+def test_a_program_may_bring_its_cognito_client(
+    cloud: LocalCloud, agent_config: dict[str, Any]
+) -> None:
+    """init's cognitoidp_client logs in, and a renewed login goes on working."""
+    anonymous = boto3.client(
+        "cognito-idp",
+        region_name="us-east-1",
+        endpoint_url=cloud.status().aws_endpoint_url,
+        config=botocore.config.Config(signature_version=botocore.UNSIGNED),
+    )
+    operations: list[str] = []
+    anonymous.meta.events.register("before-call", lambda model, **_: operations.append(model.name))
+    with AWSConnector() as connector:
+        connector.init(agent_config, cognitoidp_client=anonymous)
+        connector.authenticate()
+        assert operations == ["InitiateAuth", "RespondToAuthChallenge"]
+        connector.refresh()
         sent = connector.send([{"worker_arguments": ["0", "1", "1"]}])
         assert connector.get_results(sent, timeout_sec=60)["finished_OUTPUT"] == ["0"]
 

@@ -8,6 +8,7 @@ The grid itself says where its users log in. This module knows the configuration
 
 import os
 import threading
+from typing import Any
 
 from stepgrid_core.errors import ConfigurationError
 
@@ -15,6 +16,7 @@ from ..client import Grid
 from ..config import Config
 from ..login import Login, find_pool, open_login
 from .agent_config import AgentConfig
+from .cognito_client import ClientCalls
 
 
 def is_intra_vpc() -> bool:
@@ -50,10 +52,18 @@ def find_user(config: AgentConfig, username: str, password: str) -> tuple[str, s
 class Access:
     """The Grid of one configuration, opened when it is needed first. Safe for several threads."""
 
-    def __init__(self, config: AgentConfig, username: str = "", password: str = "") -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        username: str = "",
+        password: str = "",
+        cognito_client: Any = None,
+    ) -> None:
+        """cognito_client: a boto3 client for cognito-idp, to log in with."""
         self._config = config
         self._username = username
         self._password = password
+        self._cognito_client = cognito_client
         self._lock = threading.Lock()
         self._login: Login | None = None
         self._grid: Grid | None = None
@@ -86,7 +96,8 @@ class Access:
 
             return Grid(config=config, session=boto3.Session(region_name=self._config.region))
         username, password = find_user(self._config, self._username, self._password)
-        login = open_login(find_pool(config), username, password)
+        users = None if self._cognito_client is None else ClientCalls(self._cognito_client)
+        login = open_login(find_pool(config), username, password, users=users)
         login.sign_in()
         self._login = login
         return Grid(config=config, login=login)

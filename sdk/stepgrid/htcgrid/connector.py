@@ -87,7 +87,7 @@ class AWSConnector:
         with self._lock:
             self.close()
             self._config = config
-            self._access = Access(config, username, password)
+            self._access = Access(config, username, password, cognitoidp_client)
             self._results, self._worker = None, None
 
     def authenticate(self) -> None:
