@@ -34,6 +34,7 @@ check: $(READY) ## lint, types, import rules, templates, generated documents
 	$(BIN)/python -m stepgrid_core.openapi | diff - docs/openapi.json
 	$(BIN)/python -m stepgrid_core.event_detail | diff - docs/events.schema.json
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template template.yaml
+	$(BIN)/cfn-lint observability.yaml
 
 fmt: $(READY) ## format the code and write the generated documents
 	$(BIN)/ruff check --fix --quiet $(SOURCES) || true

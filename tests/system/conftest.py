@@ -13,7 +13,14 @@ from stepgrid import Config, Grid
 from stepgrid.local import LocalCloud
 
 PROJECT = Path(__file__).parents[2]
-SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachines")
+SOURCES = (
+    "template.yaml",
+    "observability.yaml",
+    "samconfig.toml",
+    "functions",
+    "layers",
+    "statemachines",
+)
 
 
 @pytest.fixture(scope="session")

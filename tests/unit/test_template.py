@@ -289,17 +289,6 @@ def test_a_failed_sweep_leaves_a_letter(translated: dict[str, Any]) -> None:
     assert properties(translated, "SweeperFunction")["Timeout"] < 60
 
 
-def test_alarms_are_quiet_without_work(translated: dict[str, Any]) -> None:
-    """An alarm says what to look at, is silent without data, and tells the topic, if any."""
-    alarms = resources_of_type(translated, "AWS::CloudWatch::Alarm")
-    assert alarms
-    for alarm in alarms.values():
-        described = alarm["Properties"]
-        assert "Look at" in described["AlarmDescription"]
-        assert described["TreatMissingData"] == "notBreaching"
-        assert described["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
-
-
 def test_the_sdk_finds_what_it_needs(translated: dict[str, Any]) -> None:
     """The outputs that `stepgrid connect` reads are there."""
     assert set(translated["Outputs"]) >= {

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[2]
 REGION = "eu-central-1"
 #: The properties that name local files, and which `sam deploy` replaces by S3 addresses.
 LOCAL_FILE_PROPERTIES = ("CodeUri", "ContentUri", "DefinitionUri")
+UPLOADED_TEMPLATE = "https://bucket.s3.amazonaws.com/key"
 
 Resource = dict[str, Any]
 
@@ -26,6 +27,12 @@ def read_template() -> dict[str, Any]:
     """template.yaml, intrinsic functions in their long form."""
     template: dict[str, Any] = json.loads(json.dumps(_read_yaml(PROJECT / "template.yaml")))
     return template
+
+
+def read_observability() -> dict[str, Any]:
+    """The nested template of the dashboard and the alarms; it has no transform."""
+    nested: dict[str, Any] = json.loads(json.dumps(_read_yaml(PROJECT / "observability.yaml")))
+    return nested
 
 
 def read_definition(name: str) -> dict[str, Any]:
@@ -79,4 +86,6 @@ def _with_uploaded_files(template: dict[str, Any]) -> dict[str, Any]:
         for name in LOCAL_FILE_PROPERTIES:
             if name in resource["Properties"]:
                 resource["Properties"][name] = "s3://bucket/key"
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            resource["Properties"]["TemplateURL"] = UPLOADED_TEMPLATE
     return uploaded

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 #: What the SAM CLI reads, relative to the project.
-SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachines")
+SOURCES = (
+    "template.yaml",
+    "observability.yaml",
+    "samconfig.toml",
+    "functions",
+    "layers",
+    "statemachines",
+)
 
 #: Left behind by tools, never part of a package.
 IGNORED_DIRECTORIES = frozenset({"__pycache__", "node_modules"})
