@@ -26,8 +26,13 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         request_id=context.get("requestId", ""),
     )
     answered = answer(grid, request, lambda: owner_of(context.get("identity", {})))
+    about: dict[str, Any] = {"session_id": answered.session_id} if answered.session_id else {}
     logger.info(
-        "request answered", method=request.method, path=request.path, status=answered.status
+        "request answered",
+        method=request.method,
+        path=request.path,
+        status=answered.status,
+        **about,
     )
     return {
         "statusCode": int(answered.status),

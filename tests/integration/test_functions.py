@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from stepgrid_core.errors import AccessDenied
 from stepgrid_core.memory_workers import MemoryFunctionCaller
 from stepgrid_core.ports import FunctionReply
 from stepgrid_core.states import ChunkState
+from stepgrid_core.telemetry import logger
 from tests.malformed_requests import Malformed, make_cases
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -231,3 +234,42 @@ def test_foreign_and_unknown_sessions_answer_alike(
     ]
     assert answers[0]["statusCode"] == answers[1]["statusCode"] == 404
     assert answers[0]["body"].replace(real, invented) == answers[1]["body"]
+
+
+class Records(logging.Handler):
+    """The structured lines, as their keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append({"message": record.getMessage(), **vars(record)})
+
+
+@pytest.fixture
+def records() -> Iterator[Records]:
+    handler = Records()
+    level = logger.log_level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
+def test_lines_about_a_session_name_it(memory: InMemoryGrid, records: Records) -> None:
+    """Submit, answers, close, cancel and loss: Logs Insights joins them by session_id."""
+    answer = routes.handle(load("api/post_session.json"), memory.wiring)
+    session_id = json.loads(answer["body"])["session_id"]
+    body = json.dumps({"session_ids": [session_id]}).encode()
+    routes.handle(request("POST", "/v1/sessions/cancel", body), memory.wiring)
+    routes.handle(request("GET", f"/v1/sessions/{session_id}"), memory.wiring)
+    named = [line["msg"] for line in records.lines if line.get("session_id") == session_id]
+    assert named == [
+        "session accepted",
+        "request answered",
+        "session closed",
+        "session cancelled",
+        "request answered",
+    ]

@@ -13,6 +13,7 @@ from .contract import CancelCounts
 from .ending import end_all
 from .records import Chunk, Session, Shard, count
 from .states import ChunkState, TaskState
+from .telemetry import logger
 from .wiring import Grid
 
 #: A worker looks at its row every `watch_seconds`, and may start tasks for twice as long.
@@ -30,6 +31,9 @@ def cancel(grid: Grid, owner: str, session_ids: Iterable[str]) -> dict[str, Canc
     for session_id in dict.fromkeys(session_ids):
         answers[session_id], seconds = _cancel_one(grid, owner, session_id)
         wait_seconds = max(wait_seconds, seconds)
+        tasks = answers[session_id].total_cancelled_tasks
+        if tasks:
+            logger.info("session cancelled", session_id=session_id, tasks=tasks)
     if wait_seconds:
         grid.clock.sleep(wait_seconds)
     return answers

@@ -41,6 +41,7 @@ class HttpRequest:
 class HttpAnswer:
     status: int
     body: str  #: JSON
+    session_id: str | None = None  #: the one session that the request was about
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,8 @@ def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> Htt
         query = _read_query(route, request)
         body = None if route.body is None else route.body.model_validate_json(request.body)
         model = route.use(Call(grid, owner, ids, body, query))
-        return HttpAnswer(route.status, model.model_dump_json())
+        about = ids.get("session_id") or getattr(model, "session_id", None)
+        return HttpAnswer(route.status, model.model_dump_json(), about)
     except RequestError as error:
         return _refuse(request, error.status, error.code, error.message, error.details)
     except ValidationError as error:
