@@ -44,10 +44,11 @@ from stepgrid_core.errors import (
     Unavailable,
     WorkerLost,
 )
-from stepgrid_core.states import SessionState, TaskState
+from stepgrid_core.states import EventKind, SessionState, TaskState
 
 from .client import Grid
 from .config import Config
+from .events import EventStream, SessionEvent, Subscription
 from .executor import GridExecutor
 from .session import Session, Task
 
@@ -57,6 +58,8 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "DeadlineExceeded",
+    "EventKind",
+    "EventStream",
     "Grid",
     "GridExecutor",
     "InputError",
@@ -76,9 +79,11 @@ __all__ = [
     "ResultTooLarge",
     "ServiceError",
     "Session",
+    "SessionEvent",
     "SessionState",
     "SessionTimeout",
     "StepgridError",
+    "Subscription",
     "Task",
     "TaskCancelled",
     "TaskCrashed",

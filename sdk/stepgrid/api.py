@@ -13,15 +13,20 @@ from stepgrid_core.contract import (
     CancelRequest,
     CancelResponse,
     DeleteResponse,
+    EventBatch,
     Health,
     LoginDescription,
     LogPage,
     QuotaDescription,
+    ReceiveRequest,
     ResultPage,
     SessionDescription,
     SessionList,
     SessionUpdate,
+    SubscribeRequest,
+    Subscription,
     TaskPage,
+    UnsubscribeResponse,
     Upload,
     UploadRequest,
     WorkerList,
@@ -110,6 +115,17 @@ class Api:
 
     def delete(self, session_id: str) -> DeleteResponse:
         return self._call(DeleteResponse, "DELETE", _path(session_id))
+
+    def subscribe(self, request: SubscribeRequest) -> Subscription:
+        return self._call(Subscription, "POST", "/v1/subscriptions", body=_encode(request))
+
+    def receive(self, subscription_id: str, request: ReceiveRequest) -> EventBatch:
+        path = f"/v1/subscriptions/{quote(subscription_id, safe='')}/events"
+        return self._call(EventBatch, "POST", path, body=_encode(request))
+
+    def unsubscribe(self, subscription_id: str, timeout_seconds: float) -> UnsubscribeResponse:
+        path = f"/v1/subscriptions/{quote(subscription_id, safe='')}"
+        return self._call(UnsubscribeResponse, "DELETE", path, timeout_seconds=timeout_seconds)
 
     def _call(
         self,

@@ -19,13 +19,14 @@ from stepgrid_core.contract import (
 )
 from stepgrid_core.data_plane import encode_lines
 from stepgrid_core.errors import ConfigurationError, InvalidRequest
-from stepgrid_core.states import SessionState
+from stepgrid_core.states import EventKind, SessionState
 
 from .api import Api, check_id
 from .common_input import encode_common
 from .config import Config, find_config
 from .connection import TRANSFERS, Connection
 from .credentials import Given, find_signer
+from .events import EventStream
 from .login import Login
 from .objects import HttpObjects, Objects
 from .options import Options
@@ -188,6 +189,27 @@ class Grid:
             counts |= self.connection.api.cancel(batch).sessions
         return counts
 
+    def events(
+        self,
+        sessions: Iterable[Session | str] | None = None,
+        kinds: Iterable[EventKind | str] | None = None,
+    ) -> EventStream:
+        """News as it happens: iterate over it, best in a `with` block, which cleans up at once.
+
+        sessions: these, or their ids; the iteration ends when all have ended. None: all that are
+        yours, without an end. kinds: accepted, started, progressed, finished, failed, cancelled;
+        all when left out.
+
+        Each event comes once, a session's events in their order, and its end always: also if the
+        event of it was lost (`inferred`), or had happened before. Raises QuotaExceeded for too many
+        subscriptions, NotFound if no session that was named is yours, InvalidRequest for an
+        unknown kind.
+        """
+        if isinstance(sessions, str | Session):
+            raise InvalidRequest("sessions is one session; give a list")
+        ids = None if sessions is None else [_id_of(session) for session in sessions]
+        return EventStream(self.connection, ids, kinds)
+
     def workers(self) -> list[WorkerDescription]:
         """The workers that tasks can be submitted to, with their limits."""
         return self.connection.api.list_workers().workers
@@ -218,3 +240,9 @@ class Grid:
 
     def __repr__(self) -> str:
         return f"<Grid {self.config.endpoint if self.config else 'in memory'}>"
+
+
+def _id_of(session: Session | str) -> str:
+    name = session.id if isinstance(session, Session) else session
+    check_id(name)
+    return name

@@ -8,7 +8,7 @@ All three read the same chunk outputs. A Session keeps no connection open and no
 another process attaches to the same one by `grid.session(id)`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,10 +23,11 @@ from stepgrid_core.contract import (
 )
 from stepgrid_core.errors import DeadlineExceeded, InvalidRequest, TaskError
 from stepgrid_core.names import task_id
-from stepgrid_core.states import TERMINAL_SESSIONS, TaskState
+from stepgrid_core.states import TERMINAL_SESSIONS, EventKind, TaskState
 
 from .collector import ResultCollector
 from .connection import Connection
+from .events import EventStream, SessionEvent, Subscription
 from .logs import read_lines
 from .outcomes import Outcome, error_of, result_of
 from .progress import Progress, open_report
@@ -212,6 +213,18 @@ class Session:
         has no such task. Workers that are plain Lambda functions log elsewhere: nothing is found.
         """
         return read_lines(self._connection, self.id, task, every=every, follow=follow)
+
+    def subscribe(
+        self,
+        callback: Callable[[SessionEvent], object],
+        kinds: Iterable[EventKind | str] | None = None,
+    ) -> Subscription:
+        """Call back with every event from now on, from a thread of its own; see Grid.events.
+
+        The end of the session is told exactly once, also if it has ended already; then the
+        subscription ends by itself. `join` waits for that, `close` ends it early.
+        """
+        return Subscription(EventStream(self._connection, [self.id], kinds), callback)
 
     def cancel(self) -> CancelCounts:
         """End it: nothing starts once this has answered, and what has finished keeps its result.

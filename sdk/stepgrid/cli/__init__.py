@@ -5,7 +5,8 @@
     task_file   JSON Lines in
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
-    submission, results, sessions, logs, grid, login, users, workers, quota, local     the commands
+    submission, results, sessions, events, logs, grid, login, users, workers, quota, local
+                the commands
     operating   options of commands that work on the deployed stack
 
 Commands are thin: they read options, make one call of the SDK and print its answer.
@@ -21,6 +22,7 @@ from typing import Any, NoReturn
 import click
 
 from stepgrid.cli import (
+    events,
     exit_codes,
     grid,
     local,
@@ -129,6 +131,7 @@ for command in (
     sessions.priority,
     sessions.delete,
     sessions.list_sessions,
+    events.events,
     workers.workers,
     quota.quota,
     grid.health,

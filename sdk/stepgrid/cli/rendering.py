@@ -16,6 +16,7 @@ from stepgrid_core.contract import (
     LogLine,
     QuotaDescription,
     SessionDescription,
+    SessionEvent,
     SessionSummary,
     TaskCounts,
     TaskDescription,
@@ -165,6 +166,14 @@ def session_summary(session: SessionDescription, now: float) -> str:
         f"{session.state.value}: {task_counts(session.counts)} "
         f"of {plural(session.tasks, 'task')} in {duration(elapsed)}"
     )
+
+
+def event_line(event: SessionEvent) -> str:
+    """One line: when, which session, what, and how far it was."""
+    what = event.kind.value if event.percent is None else f"{event.kind.value} {event.percent} %"
+    name = f"  {printable(event.name)}" if event.name else ""
+    counts = task_counts(event.counts)
+    return f"{moment(event.at)}  {event.session_id}  {what.ljust(15)}  {counts}{name}"
 
 
 def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[str, str]]:
