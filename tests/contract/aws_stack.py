@@ -44,11 +44,11 @@ DEFINITION = {
 }
 
 
-class _Loader(yaml.SafeLoader):
+class TemplateLoader(yaml.SafeLoader):
     """Reads a template; `!Ref X` and its kin become their bare argument."""
 
 
-def _argument(loader: _Loader, _name: str, node: yaml.Node) -> Any:
+def _argument(loader: TemplateLoader, _name: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return loader.construct_scalar(node)
     if isinstance(node, yaml.SequenceNode):
@@ -57,13 +57,13 @@ def _argument(loader: _Loader, _name: str, node: yaml.Node) -> Any:
     return loader.construct_mapping(node, deep=True)
 
 
-_Loader.add_multi_constructor("!", _argument)
+TemplateLoader.add_multi_constructor("!", _argument)
 
 
 @cache
 def read_template() -> dict[str, Any]:
     text = TEMPLATE.read_text(encoding="utf-8").replace("${AWS::StackName}", STACK_NAME)
-    template: dict[str, Any] = yaml.load(text, _Loader)
+    template: dict[str, Any] = yaml.load(text, TemplateLoader)
     return template
 
 
