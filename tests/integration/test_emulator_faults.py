@@ -23,6 +23,7 @@ from stepgrid.local.emulator import choose_port, emulator_environment
 from stepgrid.local.storage import LocalPaths
 
 REGION = "us-east-1"
+RULES = f"arn:aws:events:{REGION}:000000000000:rule/bus/mine-*"
 
 
 class Cloud:
@@ -101,6 +102,28 @@ def test_a_bucket_that_demands_tls(kind: str, cloud: Cloud) -> None:
     else:
         user.put_object(Bucket="tls-only", Key="key", Body=b"body")
         assert user.get_object(Bucket="tls-only", Key="key")["Body"].read() == b"body"
+
+
+def test_targets_are_covered_by_a_policy_on_their_rule(kind: str, cloud: Cloud) -> None:
+    """AWS authorizes PutTargets and RemoveTargets on the rule; the emulator asks for the bus."""
+    events, iam = cloud.client("events"), cloud.client("iam")
+    events.create_event_bus(Name="bus")
+    iam.create_user(UserName="subscriber")
+    statement = {"Effect": "Allow", "Action": "events:*", "Resource": RULES}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="subscriber", PolicyName="rules", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="subscriber")["AccessKey"]
+    user = cloud.client("events", key["AccessKeyId"], key["SecretAccessKey"])
+    user.put_rule(Name="mine-1", EventBusName="bus", EventPattern='{"source": ["x"]}')
+    targets = [{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000000:queue"}]
+    if kind == "ministack":
+        with pytest.raises(ClientError, match="AccessDenied"):
+            user.put_targets(Rule="mine-1", EventBusName="bus", Targets=targets)
+        return
+    user.put_targets(Rule="mine-1", EventBusName="bus", Targets=targets)
+    user.remove_targets(Rule="mine-1", EventBusName="bus", Ids=["1"])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        user.put_targets(Rule="other", EventBusName="bus", Targets=targets)
 
 
 def test_a_map_takes_its_concurrency_from_its_input(kind: str, cloud: Cloud) -> None:
