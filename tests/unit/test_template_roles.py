@@ -21,6 +21,7 @@ WORKER_ACTIONS = {
     "dynamodb:GetItem",
     "dynamodb:Query",
     "dynamodb:UpdateItem",
+    "elasticache:Connect",
     "events:PutEvents",
     "lambda:InvokeFunction",
     "s3:GetObject",
@@ -45,6 +46,7 @@ ROLE_ACTIONS = {
         "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:UpdateItem",
+        "elasticache:Connect",
         "events:DeleteRule",
         "events:PutEvents",
         "events:PutRule",
@@ -106,6 +108,8 @@ ROLE_ACTIONS = {
     "BurstMachineRole": LOG_DELIVERY_ACTIONS | {"lambda:InvokeFunction"},
     **{f"{worker}Role": WORKER_ACTIONS for worker in worker_names(TEMPLATE)},
 }
+#: SAM adds the second one to a function that may be placed in a VPC, whether it is or not.
+SERVICE_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole"}
 #: Statements on any resource: these actions know no resource.
 UNBOUND_STATEMENTS = {"FindWorkers": {"lambda:ListFunctions"}, "DeliverLogs": LOG_DELIVERY_ACTIONS}
 
@@ -141,7 +145,7 @@ def test_a_role_may_do_what_it_uses_and_no_more(translated: dict[str, Any], role
     assert allowed == ROLE_ACTIONS[role]
     attached = properties(translated, role).get("ManagedPolicyArns", [])
     of_aws = [arn for arn in attached if isinstance(arn, str)]
-    assert all(arn.endswith("/service-role/AWSLambdaBasicExecutionRole") for arn in of_aws)
+    assert {arn.rpartition("/")[2] for arn in of_aws} <= SERVICE_POLICIES
 
 
 def test_every_role_is_known(translated: dict[str, Any]) -> None:
@@ -155,7 +159,7 @@ def test_resources_are_named(translated: dict[str, Any]) -> None:
         statement["Sid"]: set(listed(statement["Action"]))
         for role in ROLE_ACTIONS
         for statement in statements_of(translated, role)
-        if "*" in listed(statement["Resource"])
+        if "*" in listed(statement["Resource"]) and statement["Effect"] == "Allow"
     }
     assert unbound == UNBOUND_STATEMENTS
 

@@ -1,0 +1,130 @@
+"""The payload cache of the template: what each choice makes, and what it may do."""
+
+from typing import Any
+
+import pytest
+
+from stepgrid_core.settings import Settings
+from tests.unit.translated_template import (
+    properties,
+    read_template,
+    resources_of_type,
+    translate,
+    worker_names,
+)
+
+TEMPLATE = read_template()
+CACHE_TYPES = ("ServerlessCache", "User", "UserGroup")
+FUNCTIONS = ("ApiFunction", *worker_names(TEMPLATE))
+
+
+@pytest.fixture(scope="module")
+def translated() -> dict[str, Any]:
+    return translate(TEMPLATE)
+
+
+def chosen(template: dict[str, Any], value: Any, **parameters: Any) -> Any:
+    """A value as CloudFormation sees it, with these parameters in place of the defaults."""
+    given = {name: entry.get("Default") for name, entry in template["Parameters"].items()}
+    return _resolve(template, value, {**given, **parameters})
+
+
+def _resolve(template: dict[str, Any], value: Any, given: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_resolve(template, entry, given) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value:
+        name, first, second = value["Fn::If"]
+        holds = _holds(template["Conditions"][name], given)
+        return _resolve(template, first if holds else second, given)
+    if value.keys() == {"Ref"} and value["Ref"] in given:
+        return given[value["Ref"]]
+    return {name: _resolve(template, entry, given) for name, entry in value.items()}
+
+
+def _holds(condition: Any, given: dict[str, Any]) -> bool:
+    """Of the conditions that are used here."""
+    if "Fn::Not" in condition:
+        return not _holds(condition["Fn::Not"][0], given)
+    left, right = condition["Fn::Equals"]
+    if "Fn::Join" in left:
+        return "".join(given[left["Fn::Join"][1]["Ref"]]) == str(right)
+    return bool(given[left["Ref"]] == right)
+
+
+def variables(template: dict[str, Any], name: str, **parameters: Any) -> dict[str, Any]:
+    found = properties(template, name)["Environment"]["Variables"]
+    named = {key: value for key, value in found.items() if key.startswith("STEPGRID_REDIS")}
+    answer: dict[str, Any] = chosen(template, named, **parameters)
+    return answer
+
+
+def test_it_is_off_by_default(translated: dict[str, Any]) -> None:
+    """No resource, no address, no VPC: nothing is paid for while nothing runs."""
+    for kind in CACHE_TYPES:
+        for resource in resources_of_type(translated, f"AWS::ElastiCache::{kind}").values():
+            assert resource["Condition"] == "HasOwnCache"
+    assert not _holds(translated["Conditions"]["HasOwnCache"], {"PayloadCache": "off"})
+    for name in FUNCTIONS:
+        assert set(variables(translated, name).values()) == {""}
+        network = chosen(translated, properties(translated, name)["VpcConfig"])
+        assert network == {"Ref": "AWS::NoValue"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_address_reaches_the_functions(translated: dict[str, Any], name: str) -> None:
+    """With "url" it is the given one, and the functions log in by what it says."""
+    url = "rediss://:secret@cache.example:6379/0"
+    given = variables(translated, name, PayloadCache="url", RedisUrl=url)
+    assert given["STEPGRID_REDIS_URL"] == url
+    assert given["STEPGRID_REDIS_USER"] == ""
+    assert variables(translated, name, RedisUrl=url)["STEPGRID_REDIS_URL"] == ""
+
+
+def test_an_address_is_shown_nowhere(translated: dict[str, Any]) -> None:
+    """It may hold a password: neither CloudFormation nor a setting's text tells it."""
+    assert translated["Parameters"]["RedisUrl"]["NoEcho"] is True
+    assert "RedisUrl" not in str(translated["Outputs"])
+    names = {"table": "t", "bucket": "b", "event_bus": "e", "worker_prefix": ""}
+    settings = Settings.model_validate({**names, "redis_url": "redis://:secret@cache:6379"})
+    assert "secret" not in f"{settings!r} {settings} {settings.model_dump()}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_stacks_own_cache_is_reached_by_tls_and_iam(
+    translated: dict[str, Any], name: str
+) -> None:
+    """No password exists; the functions are in its network."""
+    network = {"VpcSubnetIds": ["subnet-1"], "VpcSecurityGroupIds": ["sg-1"]}
+    given = variables(translated, name, PayloadCache="elasticache", **network)
+    assert given["STEPGRID_REDIS_URL"]["Fn::Sub"].startswith("rediss://${HotPayloads.Endpoint")
+    assert given["STEPGRID_REDIS_USER"] == {"Ref": "HotPayloadsUser"}
+    assert given["STEPGRID_REDIS_CACHE"] == {"Ref": "HotPayloads"}
+    placed = chosen(translated, properties(translated, name)["VpcConfig"], **network)
+    assert placed == {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+
+
+def test_the_cache_is_valkey_and_bounded(translated: dict[str, Any]) -> None:
+    """What it may store and do has a limit, and so has its price."""
+    cache = properties(translated, "HotPayloads")
+    assert cache["Engine"] == "valkey"
+    assert cache["UserGroupId"] == {"Ref": "HotPayloadsUsers"}
+    assert cache["CacheUsageLimits"]["DataStorage"]["Maximum"] == 10
+    assert cache["CacheUsageLimits"]["ECPUPerSecond"]["Maximum"] == 100_000
+
+
+def test_the_functions_user_may_do_what_they_do(translated: dict[str, Any]) -> None:
+    """The commands of redis_cache, and those of a connection."""
+    user = properties(translated, "HotPayloadsUser")
+    assert user["AuthenticationMode"] == {"Type": "iam"}
+    assert user["UserId"] == user["UserName"]
+    assert user["AccessString"] == "on ~* -@all +@connection +get +set +unlink"
+
+
+def test_user_code_has_no_right_on_the_network(translated: dict[str, Any]) -> None:
+    """What Lambda needs to place a worker in a VPC is denied to what runs in the worker."""
+    statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
+    denied = [entry for entry in statements if entry["Effect"] == "Deny"]
+    assert [entry["Action"] for entry in denied] == ["ec2:*"]
+    assert "lambda:SourceFunctionArn" in denied[0]["Condition"]["ArnLike"]
