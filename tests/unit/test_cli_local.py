@@ -34,7 +34,8 @@ class FakeCloud:
     project_dir: Path | None = None
     asked: list[Any] = field(default_factory=list)
 
-    def up(self, progress: Callable[[str], None]) -> LocalStatus:
+    def up(self, progress: Callable[[str], None], redis: bool) -> LocalStatus:
+        self.asked.append(("redis", redis))
         if self.refusal:
             raise self.refusal
         progress("building functions and layers")
@@ -69,6 +70,12 @@ def run(cloud: FakeCloud, *arguments: str) -> Any:
 
 
 class TestUp:
+    @pytest.mark.parametrize("option", [(), ("--redis",)])
+    def test_a_payload_cache_is_asked_for(self, cloud: FakeCloud, option: tuple[str, ...]) -> None:
+        """Only where the option is given."""
+        assert run(cloud, "up", *option).exit_code == 0
+        assert cloud.asked == [("redis", bool(option))]
+
     def test_it_tells_its_steps_and_then_where_the_grid_is(self, cloud: FakeCloud) -> None:
         """Steps on stderr as they come, the answer on stdout."""
         result = run(cloud, "up")

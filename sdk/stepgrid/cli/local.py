@@ -61,9 +61,10 @@ def _cloud(app: App, project_dir: Path) -> Iterator[LocalCloud]:
 
 @local.command(short_help="Start it, or bring it up to date.")
 @project_option
+@click.option("--redis", is_flag=True, help="With a payload cache: a Valkey server.")
 @json_option
 @pass_app
-def up(app: App, project_dir: Path, as_json: bool) -> int:
+def up(app: App, project_dir: Path, redis: bool, as_json: bool) -> int:
     """Start the local cloud and deploy to it, or bring the running one up to date.
 
     Afterwards Grid() and every command of stepgrid find it without further settings.
@@ -73,7 +74,7 @@ def up(app: App, project_dir: Path, as_json: bool) -> int:
       stepgrid local up --project ~/src/my-grid
     """
     with _cloud(app, project_dir) as cloud:
-        status = cloud.up(progress=note)
+        status = cloud.up(progress=note, redis=redis)
     _print_status(status, as_json)
     return ExitCode.OK
 
@@ -162,5 +163,7 @@ def status_fields(status: LocalStatus) -> Iterator[tuple[str, str]]:
     yield "process", f"{status.pid}, for {uptime}"
     yield "api", status.endpoint or rendering.NONE
     yield "aws", status.aws_endpoint_url or rendering.NONE
+    if status.redis_url:
+        yield "redis", status.redis_url
     yield "profile", str(status.profile_path)
     yield "log", str(status.log_path)

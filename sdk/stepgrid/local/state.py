@@ -7,6 +7,7 @@ from typing import Any
 
 from stepgrid.local.emulator import Emulator
 from stepgrid.local.process_tree import ProcessIdentity
+from stepgrid.local.redis_server import RedisServer
 from stepgrid.local.storage import LocalPaths, read_json, write_private_json
 
 #: Raised when the file's meaning changes; a file of another version counts as none.
@@ -29,6 +30,8 @@ class LocalState:
 
     emulator: Emulator
     deployment: Deployment | None = None
+    #: The payload cache, if `up` was asked for one.
+    redis: RedisServer | None = None
     #: Of the profile that `up` wrote: tells our profile from another one in its place.
     profile_access_key_id: str | None = None
 
@@ -53,9 +56,14 @@ def load_state(paths: LocalPaths) -> LocalState | None:
 def _parse_state(content: dict[str, Any]) -> LocalState:
     emulator = dict(content["emulator"])
     identity = ProcessIdentity(**emulator.pop("identity"))
-    deployment = content["deployment"]
+    deployment, redis = content["deployment"], content.get("redis")
     return LocalState(
         emulator=Emulator(identity=identity, **emulator),
         deployment=None if deployment is None else Deployment(**deployment),
+        redis=None if redis is None else _parse_redis(redis),
         profile_access_key_id=content["profile_access_key_id"],
     )
+
+
+def _parse_redis(content: dict[str, Any]) -> RedisServer:
+    return RedisServer(ProcessIdentity(**content["identity"]), content["port"])

@@ -69,6 +69,10 @@ class LocalPaths:
         return self.local / "ministack.log"
 
     @property
+    def redis_log(self) -> Path:
+        return self.local / "valkey.log"
+
+    @property
     def sam_log(self) -> Path:
         return self.local / "sam.log"
 
