@@ -18,7 +18,7 @@ from stepgrid_core.states import TERMINAL_TASKS, TaskState
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The state of one task, with its output line once it has ended by itself."""
+    """The state of one task, with its output line if there is one."""
 
     index: int
     state: TaskState
@@ -38,21 +38,22 @@ def read_chunk(chunk: ChunkOutput, data: bytes) -> Iterator[Outcome]:
 
     Raises PayloadCorrupted if the output does not say of every task what the chunk says.
     """
-    settled = _settled(data)
-    head, line = next(settled, (None, b""))
+    lines = _lines(data, chunk.final)
+    head, line = next(lines, (None, b""))
     for index in range(chunk.first_task, chunk.first_task + chunk.tasks):
         if head is not None and head.index == index:
             yield Outcome(index, TaskState(head.state), head.attempts, head.milliseconds, line)
-            head, line = next(settled, (None, b""))
+            head, line = next(lines, (None, b""))
         elif chunk.others is not None:
             yield Outcome(index, chunk.others, error=chunk.error)
         else:
             raise PayloadCorrupted(f"the output of chunk {chunk.chunk} has no line of task {index}")
 
 
-def _settled(data: bytes) -> Iterator[tuple[OutcomeHead | None, bytes]]:
-    """Lines of tasks that have ended; a checkpoint also has lines of those to be tried again."""
-    return ((head, line) for head, line in read_heads(data) if head.state in TERMINAL_TASKS)
+def _lines(data: bytes, final: bool) -> Iterator[tuple[OutcomeHead | None, bytes]]:
+    """Lines of tasks that have ended, and until the chunk is final of those to be tried again."""
+    heads = read_heads(data)
+    return ((head, line) for head, line in heads if head.state in TERMINAL_TASKS or not final)
 
 
 def result_of(outcome: Outcome, session_id: str) -> Any:

@@ -27,6 +27,7 @@ outputs = st.builds(
 def chunks(draw: st.DrawFn, tasks: int | None = None) -> Chunk:
     tasks = draw(st.integers(1, 100_000)) if tasks is None else tasks
     finished = draw(st.integers(0, tasks))
+    failed = draw(st.integers(0, tasks - finished))
     return Chunk(
         tasks=tasks,
         state=draw(st.sampled_from(ChunkState)),
@@ -34,7 +35,8 @@ def chunks(draw: st.DrawFn, tasks: int | None = None) -> Chunk:
         token=draw(base64_texts),
         lease_until=draw(st.integers(0, 4_000_000_000)),
         finished=finished,
-        failed=draw(st.integers(0, tasks - finished)),
+        failed=failed,
+        retrying=draw(st.integers(0, tasks - finished - failed)),
         output=draw(st.none() | outputs),
         losses=draw(small_counts),
         idle_losses=draw(small_counts),

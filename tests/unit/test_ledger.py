@@ -89,7 +89,7 @@ def test_a_failed_task_stays_open() -> None:
     assert ledger.open() == [0, 1, 2]
     assert attempts(ledger) == [1, 2, 1]
     assert outcomes(ledger) == [(1, "retrying", 1)]
-    assert ledger.settled(None) == Settled(0, 0, 0, None)
+    assert ledger.settled(None) == Settled(0, 0, 0, None, retrying=1)
     assert ledger.retries_due
 
 
@@ -139,7 +139,8 @@ def test_retries_are_published_with_the_start_that_comes_next() -> None:
     ledger = make_ledger()
     finish(ledger, 0)
     fail(ledger, 1)
-    published = [(o["i"] - FIRST, o["attempts"]) for o in read_outcomes(ledger.output(True))]
+    ledger.begin([1, 2])
+    published = [(o["i"] - FIRST, o["attempts"]) for o in read_outcomes(ledger.output())]
     assert published == [(0, 1), (1, 2)]
     assert attempts(ledger) == [2, 1]
 
@@ -218,7 +219,8 @@ def test_a_task_that_failed_at_every_attempt_keeps_its_own_error() -> None:
     before = make_ledger(1)
     fail(before, 0, 0)
     after = make_ledger(1)
-    after.resume(before.output(about_to_retry=True), Chunk(1, losses=1))
+    before.begin([0])
+    after.resume(before.output(), Chunk(1, losses=1))
     after.bury_exhausted()
     (outcome,) = read_outcomes(after.output())
     assert (outcome["attempts"], outcome["error"]["type"]) == (3, "ValueError")
@@ -291,14 +293,18 @@ class Life:
         self.chunk = commit(self.chunk, ledger.settled(None))
 
     def run_all(self, ledger: TaskLedger, offsets: list[int]) -> None:
+        ledger.begin(offsets)
         if ledger.retries_due:
-            self.publish(ledger, about_to_retry=True)
+            self.publish(ledger)
         for offset in offsets:
             self.start(ledger, offset)
+            self.publish(ledger)  # a look at any moment may do so
+        ledger.stop()
 
     def run_carefully(self, ledger: TaskLedger, offsets: list[int]) -> None:
         suspect = self.chunk.suspect
         offset = suspect if suspect in offsets else offsets[0]
+        ledger.begin([offset])
         self.chunk = mark(self.chunk, offset, ledger.inputs([offset])[0].attempt)
         if not self.start(ledger, offset):
             self.publish(ledger)
@@ -313,8 +319,8 @@ class Life:
         (finish if finished else fail)(ledger, offset)
         return finished
 
-    def publish(self, ledger: TaskLedger, about_to_retry: bool = False) -> None:
-        self.published = ledger.output(about_to_retry)
+    def publish(self, ledger: TaskLedger) -> None:
+        self.published = ledger.output()
         self.chunk = checkpoint(self.chunk, ledger.settled(None))
 
 

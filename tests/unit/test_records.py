@@ -57,6 +57,17 @@ def test_a_chunk_that_was_handed_back_is_claimed_again() -> None:
     assert (again.attempt, again.finished, again.failed, again.output) == (2, 4, 1, OUTPUT)
 
 
+def test_published_retries_stay_with_their_output() -> None:
+    """A row always counts the retries that its output has lines of, whoever holds it next."""
+    row = checkpoint(HELD, Settled(4, 1, 70, OUTPUT, retrying=2))
+    lost = lose(row, "mine")
+    assert lost is not None
+    again = take(lost, "other")
+    assert again is not None
+    assert (row.retrying, lost.retrying, again.retrying) == (2, 2, 2)
+    assert commit(again, Settled(10, 0, 90, OUTPUT)).retrying == 0
+
+
 @terminal
 def test_a_chunk_that_is_over_is_not_claimed(state: ChunkState) -> None:
     """No move leaves a terminal state."""

@@ -68,6 +68,14 @@ def test_a_row_without_history_is_short() -> None:
     assert rows.write_chunk(Chunk(tasks=100)) == ChunkState.PENDING
 
 
+def test_a_row_of_an_older_version_is_read() -> None:
+    """Fields that were added since are taken as never set."""
+    row = "R|2|5|1|900|1.0.300.digest|token|1800000000|1|1|@7|2"
+    chunk = rows.read_chunk(row, 10)
+    assert (chunk.suspect, chunk.suspect_starts, chunk.retrying) == (7, 2, 0)
+    assert rows.write_chunk(chunk) == row
+
+
 # --- size -----------------------------------------------------------------------------------------
 
 
@@ -103,6 +111,13 @@ ENDED = replace(
 )
 FAILURES = replace(
     ENDED, attempt=2, finished=1_990, failed=10, output=Output(2, 3, 1_234_567, "0123456789abcdef")
+)
+RETRYING = replace(
+    RUNNING,
+    finished=1_990,
+    retrying=10,
+    output=Output(1, 1, 234_567, "0123456789abcdef"),
+    milliseconds=60_000,
 )
 CANCELLED = replace(PENDING, state=ChunkState.CANCELLED, attempt=1, token="012345")
 

@@ -67,6 +67,20 @@ def test_the_row_tells_the_state_of_open_tasks(chunk: Chunk, state: TaskState) -
     assert count([replace(chunk, finished=2, failed=1)]) == expected
 
 
+def test_a_running_row_tells_retries_apart() -> None:
+    """Of the tasks that a worker holds, those that have failed before are retrying."""
+    counts = count([replace(HELD, finished=2, failed=1, retrying=3)])
+    assert counts[TaskState.RETRYING] == 3
+    assert counts[TaskState.PROCESSING] == 4
+
+
+@pytest.mark.parametrize("state", sorted(set(ChunkState) - {ChunkState.RUNNING, ChunkState.ENDED}))
+def test_only_a_running_row_tells_retries_apart(state: ChunkState) -> None:
+    """In all other rows the open tasks share one state, whatever they went through."""
+    row = replace(FRESH, state=state, attempt=1)
+    assert count([replace(row, retrying=3)]) == count([row])
+
+
 def test_no_chunks_have_no_tasks() -> None:
     """All six states are always there."""
     assert count([]) == dict.fromkeys(TaskState, 0)

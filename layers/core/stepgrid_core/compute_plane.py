@@ -14,7 +14,7 @@ This module knows user code only as a TaskRunner, and AWS not at all.
 """
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -40,8 +40,12 @@ from .wiring import Grid
 GUARD_SECONDS = 10.0
 #: A claim outlives its environment by this much, in case nobody reports the death.
 LEASE_GRACE_SECONDS = 30.0
-#: In the careful way, and before long retries, progress is published this often.
+#: In the careful way, and when a task has failed, progress is published this often.
 CHECKPOINT_SECONDS = 2.0
+#: Where many chunks run at once they share the writes of one partition, as they do the reads.
+CHECKPOINT_WATCHES = 4
+#: A checkpoint writes the whole output anew: of a worker's time, at most one part in so many.
+CHECKPOINT_SHARE = 10
 #: Small outputs of a burst stay in the shard's item: one request less on either side. Each write
 #: of the item is billed by its whole size, so its chunks share this; an S3 PUT costs 8 KiB written.
 INLINE_SHARD_BYTES = 8 * 1024
@@ -113,6 +117,8 @@ class _Pace:
 
     watch_at: float = 0.0
     checkpoint_at: float = 0.0
+    failure_unpublished: bool = False  #: a start has failed, and no row says so yet
+    in_doubt: bool = False  #: a write had no answer: the row may be as before, or as written
 
 
 class _Run:
@@ -209,8 +215,9 @@ class _Run:
 
     def _run_all(self, ledger: TaskLedger, offsets: list[int]) -> None:
         """A pass over all open tasks, so that those which failed wait for the others."""
+        ledger.begin(offsets)
         if ledger.retries_due:
-            self._checkpoint(ledger, about_to_retry=True)
+            self._checkpoint(ledger)
         self._run(ledger, offsets)
 
     def _next_to_mark(self, offsets: list[int]) -> int:
@@ -221,14 +228,15 @@ class _Run:
     def _run_carefully(self, ledger: TaskLedger, offset: int) -> None:
         """One task, marked before it starts; a failed start is published before the next one."""
         (task,) = ledger.inputs([offset])
+        ledger.begin([offset])
         self._write(records.mark(self._chunk, offset, task.attempt))
-        clean = self._run(ledger, [offset])
-        if not clean or self._grid.clock.monotonic() >= self._pace.checkpoint_at:
+        self._run(ledger, [offset])
+        pace = self._pace
+        if pace.failure_unpublished or self._grid.clock.monotonic() >= pace.checkpoint_at:
             self._checkpoint(ledger)
 
-    def _run(self, ledger: TaskLedger, offsets: list[int]) -> bool:
-        """Run a batch until it ends or may not go on; False if a start failed, even the last."""
-        clean = True
+    def _run(self, ledger: TaskLedger, offsets: list[int]) -> None:
+        """Run a batch until it ends or may not go on."""
         outcomes = self._runner.run(
             ledger.inputs(offsets), self._facts.task_timeout_seconds, self._common
         )
@@ -236,11 +244,13 @@ class _Run:
             for outcome in outcomes:
                 if outcome is not None:
                     self._meter.record(outcome.milliseconds, settled=ledger.record(outcome))
-                    clean = clean and outcome.fault is None
-                self._watch()
+                    self._pace.failure_unpublished |= outcome.fault is not None
+                self._watch(ledger)
                 if self._must_stop(between_tasks=outcome is not None):
                     break
-        return clean
+        ledger.stop()
+        if self._pace.in_doubt:
+            self._look()
 
     def _must_stop(self, between_tasks: bool) -> bool:
         """A task that runs is only cut short by the end of the environment or of the session."""
@@ -269,18 +279,34 @@ class _Run:
     def _past_deadline(self) -> bool:
         return self._grid.clock.now() >= self._facts.deadline_at
 
-    def _watch(self) -> None:
-        """See now and then whether the claim still stands; raises ClaimLost if not."""
-        looked_at = self._grid.clock.monotonic()
-        if looked_at < self._pace.watch_at:
+    def _watch(self, ledger: TaskLedger) -> None:
+        """See now and then whether the claim still stands; raises ClaimLost if not.
+
+        A failure is published on this occasion: a write finds out as well as a read does.
+        """
+        now = self._grid.clock.monotonic()
+        if now < self._pace.watch_at:
             return
-        self._pace.watch_at = looked_at + self._facts.watch_seconds
-        try:
-            shard = self._grid.table.read_shard(self._facts.session_id, self._shard.number)
-        except Unavailable:
-            return  # no look, no new permit: soon nothing starts until the table answers again
+        self._pace.watch_at = now + self._facts.watch_seconds
+        with suppress(Unavailable):  # no permit: soon nothing starts until the table answers again
+            if self._failure_due(now):
+                self._pace.in_doubt = True
+                self._checkpoint(ledger)
+                self._pace.in_doubt = False
+            else:
+                self._look()
+
+    def _failure_due(self, now: float) -> bool:
+        pace = self._pace
+        return pace.failure_unpublished and now >= pace.checkpoint_at and not pace.in_doubt
+
+    def _look(self) -> None:
+        """Read the row, which is ours to write; raises ClaimLost if it is not, and Unavailable."""
+        looked_at = self._grid.clock.monotonic()
+        shard = self._grid.table.read_shard(self._facts.session_id, self._shard.number)
         if shard is None or not shard.chunks[self._slot].held_by(self._chunk):
             raise ClaimLost
+        self._shard, self._pace.in_doubt = shard, False
         self._seen(looked_at)
 
     def _seen(self, at: float) -> None:
@@ -291,10 +317,17 @@ class _Run:
         seconds = min(permit_seconds(watch_seconds) - passed, self._start_seconds())
         self._runner.permit(max(0.0, seconds))
 
-    def _checkpoint(self, ledger: TaskLedger, about_to_retry: bool = False) -> None:
-        self._pace.checkpoint_at = self._grid.clock.monotonic() + CHECKPOINT_SECONDS
-        output = self._publish(ledger.output(about_to_retry))
+    def _checkpoint(self, ledger: TaskLedger) -> None:
+        started_at = self._grid.clock.monotonic()
+        output = self._publish(ledger.output())
         self._write(records.checkpoint(self._chunk, ledger.settled(output)))
+        self._pace.failure_unpublished = False
+        now = self._grid.clock.monotonic()
+        self._pace.checkpoint_at = now + max(
+            CHECKPOINT_SECONDS,
+            CHECKPOINT_WATCHES * self._facts.watch_seconds,
+            CHECKPOINT_SHARE * (now - started_at),
+        )
 
     def _commit(self, ledger: TaskLedger) -> str:
         data = ledger.output()

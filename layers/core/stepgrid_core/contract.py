@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from .names import CLIENT_TOKEN, UPLOAD_ID, WORKER_NAME
-from .states import EventKind, SessionState, TaskState
+from .states import EventKind, FailureReason, SessionState, TaskState
 
 CONTRACT_VERSION = "1.0"
 #: Lambda's hard limit is 900 s; 60 s stay for starting, handing back and committing
@@ -358,7 +358,8 @@ class ChunkOutput(Response):
 
     Each line is one task: {"i": index, "state": "finished", "attempts", "ms", "result"} or
     {"i", "state": "failed", "attempts", "ms", "error": {"type", "message", "traceback"}}.
-    Tasks of the chunk that have no line are in `others`: a task state, with an error where failed.
+    A line with the state "retrying" has the error of the last attempt; once the chunk is final, it
+    says nothing. Tasks that have no line are in `others`: a task state, with an error where failed.
     """
 
     chunk: Count
@@ -388,7 +389,8 @@ class TaskDescription(Response):
     state: TaskState
     attempts: Count | None = None
     milliseconds: float | None = None
-    error: dict[str, str] | None = None
+    error: dict[str, str] | None = Field(None, description="while retrying: of the last attempt")
+    reason: FailureReason | None = Field(None, description="of a failed task")
 
 
 class TaskPage(Response):

@@ -24,6 +24,8 @@ A message says what happened, to which id, and what to do.
 
 from typing import ClassVar
 
+from .states import FailureReason
+
 
 class StepgridError(Exception):
     """Anything that stepgrid raises on purpose."""
@@ -121,41 +123,61 @@ class TaskError(StepgridError):
 class TaskFailed(TaskError):
     """The worker's function raised an exception."""
 
+    reason: ClassVar[FailureReason] = FailureReason.EXCEPTION
+
 
 class TaskTimeout(TaskFailed):
     """The task ran longer than its task_timeout_seconds and was killed."""
+
+    reason = FailureReason.TIMEOUT
 
 
 class TaskExited(TaskFailed):
     """The task ended the process it ran in, by sys.exit or os._exit."""
 
+    reason = FailureReason.EXITED
+
 
 class TaskCrashed(TaskFailed):
     """The process was killed by a signal, for example a segmentation fault."""
+
+    reason = FailureReason.CRASHED
 
 
 class TaskOutOfMemory(TaskFailed):
     """The task wanted more memory than its worker has."""
 
+    reason = FailureReason.OUT_OF_MEMORY
+
 
 class ResultNotSerializable(TaskFailed):
     """The function returned something that JSON can't say."""
+
+    reason = FailureReason.BAD_RESULT
 
 
 class ResultTooLarge(TaskFailed):
     """The function returned more bytes than a result may have."""
 
+    reason = FailureReason.BAD_RESULT
+
 
 class InputError(TaskFailed):
     """The task's input could not be read, or is not JSON."""
+
+    reason = FailureReason.BAD_INPUT
 
 
 class WorkerLost(TaskFailed):
     """The whole worker environment died while the task ran, at every attempt."""
 
+    reason = FailureReason.WORKER_LOST
+
 
 class SessionTimeout(TaskFailed):
     """The session's deadline passed before the task ended."""
+
+    reason = FailureReason.SESSION_TIMEOUT
 
 
 class TaskCancelled(TaskError):
@@ -191,7 +213,7 @@ class LocalCloudError(StepgridError):
 
 
 #: error types as they travel in outputs; any other type is the user's own exception: TaskFailed
-TASK_ERRORS: dict[str, type[TaskError]] = {
+TASK_ERRORS: dict[str, type[TaskFailed]] = {
     kind.__name__: kind
     for kind in (
         TaskTimeout,
@@ -205,6 +227,12 @@ TASK_ERRORS: dict[str, type[TaskError]] = {
         SessionTimeout,
     )
 }
+
+
+def reason_of(error_type: str) -> FailureReason:
+    """Why a task failed whose error is of this type, as outputs name it."""
+    return TASK_ERRORS.get(error_type, TaskFailed).reason
+
 
 #: `code` of an error answer -> what the SDK raises
 REQUEST_ERRORS: dict[str, type[RequestError]] = {

@@ -27,6 +27,7 @@ class TaskLedger:
         self._settled: dict[int, bytes] = {}
         self._starts = [0] * len(lines)
         self._faults: dict[int, tuple[float, TaskFault]] = {}
+        self._under_way: set[int] = set()
         self._finished = self._failed = 0
         self._milliseconds = 0.0
         self._bytes = 0
@@ -88,10 +89,19 @@ class TaskLedger:
             for offset in offsets
         ]
 
+    def begin(self, offsets: Sequence[int]) -> None:
+        """From now on each of these may be started at any moment, until it is recorded."""
+        self._under_way = set(offsets)
+
+    def stop(self) -> None:
+        """Nothing is started any more; what was not recorded was not started, or does not count."""
+        self._under_way = set()
+
     def record(self, outcome: TaskOutcome) -> bool:
         """Note how one start of a task ended; True if the task is settled by it."""
         offset = outcome.index - self._first
         self._starts[offset] += 1
+        self._under_way.discard(offset)
         if self._bytes + len(outcome.result or b"") > MAX_OUTPUT_BYTES:
             self._fail(offset, outcome.milliseconds, _no_room(len(outcome.result or b"")))
         elif outcome.fault is None:
@@ -119,22 +129,24 @@ class TaskLedger:
         self._failed += state == TaskState.FAILED
         self._milliseconds += milliseconds
 
-    def output(self, about_to_retry: bool = False) -> bytes:
+    def output(self) -> bytes:
         """The chunk's output so far, in order of the tasks.
 
-        With `about_to_retry`, tasks that failed before are written with the start that comes next:
-        if the environment dies during it, the next attempt must not start them once too often.
+        Tasks that failed before and are under way are written with the start that comes next: if
+        the environment dies during it, the next attempt must not start them once too often.
         """
         lines = dict(self._settled)
         for offset, (milliseconds, fault) in self._faults.items():
-            starts = self._starts[offset] + about_to_retry
+            starts = self._starts[offset] + (offset in self._under_way)
             lines[offset] = failed_line(
                 self._first + offset, starts, milliseconds, fault, TaskState.RETRYING
             )
         return b"".join(lines[offset] for offset in sorted(lines))
 
     def settled(self, output: Output | None) -> Settled:
-        return Settled(self._finished, self._failed, round(self._milliseconds), output)
+        return Settled(
+            self._finished, self._failed, round(self._milliseconds), output, len(self._faults)
+        )
 
 
 def _no_room(size: int) -> TaskFault:

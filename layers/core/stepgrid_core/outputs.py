@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .contract import ChunkOutput, ResultPage, TaskDescription, TaskPage
-from .data_plane import check, digest, read_error, read_heads
+from .data_plane import OutcomeHead, check, digest, read_error, read_heads
 from .description import own_session
-from .errors import Conflict, InvalidRequest, NotFound
+from .errors import Conflict, InvalidRequest, NotFound, reason_of
 from .names import CHUNKS_PER_SHARD, output_key, results_prefix, task_id
 from .records import Chunk, Output, Session, Shard, count, open_state
-from .states import ENDINGS, SessionState, TaskState
+from .states import ENDINGS, TERMINAL_TASKS, SessionState, TaskState
 from .wiring import Grid
 
 SHARDS_PER_PAGE = 16
@@ -179,36 +179,43 @@ def _task_cursor(cursor: str | None, session: Session) -> _Place:
 def _tasks(
     grid: Grid, session: Session, shard: Shard, slot: int, offset: int
 ) -> list[TaskDescription]:
-    """Tasks of one chunk from `offset` on: settled ones by its output, the others by its row."""
+    """Tasks of one chunk from `offset` on: by its output where that has a line of them, else by its
+    row. A line "retrying" holds as long as the chunk is open.
+    """
     chunk = shard.chunks[slot]
     first = shard.number_of(slot) * session.chunk_size
-    settled = {
+    lines = {
         head.index: (head, line)
         for head, line in read_heads(read_output(grid, session, shard, slot))
-        if head.state in (TaskState.FINISHED, TaskState.FAILED)
+        if head.state in TERMINAL_TASKS or not chunk.terminal
     }
     others, error = open_state(chunk) if chunk.unsettled else None, _ending_error(chunk)
     tasks = []
     for index in range(first + offset, first + chunk.tasks):
-        name = task_id(session.session_id, index)
-        if index in settled:
-            head, line = settled[index]
-            failed = head.state == TaskState.FAILED
-            tasks.append(
-                TaskDescription(
-                    task_id=name,
-                    index=index,
-                    state=TaskState(head.state),
-                    attempts=head.attempts,
-                    milliseconds=head.milliseconds,
-                    error=_summary(read_error(line)) if failed else None,
-                )
-            )
+        if index in lines:
+            tasks.append(_describe_line(session, *lines[index]))
         elif others is not None:
-            tasks.append(
-                TaskDescription(task_id=name, index=index, state=others, error=_summary(error))
-            )
+            tasks.append(_describe(session, index, others, error))
     return tasks
+
+
+def _describe_line(session: Session, head: OutcomeHead, line: bytes) -> TaskDescription:
+    state = TaskState(head.state)
+    error = None if state is TaskState.FINISHED else read_error(line)
+    task = _describe(session, head.index, state, error)
+    return task.model_copy(update={"attempts": head.attempts, "milliseconds": head.milliseconds})
+
+
+def _describe(
+    session: Session, index: int, state: TaskState, error: dict[str, str] | None
+) -> TaskDescription:
+    return TaskDescription(
+        task_id=task_id(session.session_id, index),
+        index=index,
+        state=state,
+        error=_summary(error),
+        reason=reason_of(error["type"]) if error and state is TaskState.FAILED else None,
+    )
 
 
 def _summary(error: dict[str, str] | None) -> dict[str, str] | None:

@@ -47,6 +47,7 @@ class Chunk:
     lease_until: int = 0  #: epoch seconds; after it anybody may take the claim over
     finished: int = 0  #: tasks with a result in `output`
     failed: int = 0  #: tasks with an error in `output`
+    retrying: int = 0  #: tasks that failed once and wait for the next attempt, or are in it
     output: Output | None = None
     losses: int = 0  #: environments that died while they held the claim
     idle_losses: int = 0  #: of those, since a task was last settled or marked
@@ -116,6 +117,7 @@ class Settled:
     failed: int
     milliseconds: int
     output: Output | None
+    retrying: int = 0  #: of those not settled, the ones that have failed before
 
 
 def checkpoint(chunk: Chunk, settled: Settled) -> Chunk:
@@ -125,6 +127,7 @@ def checkpoint(chunk: Chunk, settled: Settled) -> Chunk:
         chunk,
         finished=settled.finished,
         failed=settled.failed,
+        retrying=settled.retrying,
         milliseconds=settled.milliseconds,
         output=settled.output,
         idle_losses=0 if progressed else chunk.idle_losses,
@@ -205,7 +208,7 @@ def release(chunk: Chunk, state: ChunkState) -> Chunk:
 
 
 def open_state(chunk: Chunk) -> TaskState:
-    """The state of the tasks of a chunk that are not settled."""
+    """The state of the tasks of a chunk that are not settled; of a running one, see `retrying`."""
     if chunk.terminal:
         return ENDINGS[chunk.state].task_state
     if chunk.state is ChunkState.RUNNING:
@@ -219,8 +222,10 @@ def count(chunks: Iterable[Chunk]) -> dict[TaskState, int]:
     for chunk in chunks:
         counts[TaskState.FINISHED] += chunk.finished
         counts[TaskState.FAILED] += chunk.failed
+        retrying = chunk.retrying if chunk.state is ChunkState.RUNNING else 0
+        counts[TaskState.RETRYING] += retrying
         if chunk.unsettled:
-            counts[open_state(chunk)] += chunk.unsettled
+            counts[open_state(chunk)] += chunk.unsettled - retrying
     return counts
 
 

@@ -16,10 +16,24 @@ class TaskState(StrEnum):
 
     PENDING = "pending"  #: waits for a worker, never claimed
     PROCESSING = "processing"  #: its chunk is claimed by a worker
-    RETRYING = "retrying"  #: was claimed before and waits for the next attempt
+    RETRYING = "retrying"  #: an attempt failed or was cut short; waits for the next, or is in it
     FINISHED = "finished"  #: has a result
     FAILED = "failed"  #: has an error, and will not be tried again
     CANCELLED = "cancelled"  #: was ended by its owner before it had a result or an error
+
+
+class FailureReason(StrEnum):
+    """Why a failed task is a dead letter, in a word; its error says it in full."""
+
+    EXCEPTION = "exception"  #: the worker's function raised
+    TIMEOUT = "timeout"  #: it ran longer than task_timeout_seconds
+    EXITED = "exited"  #: it ended its process
+    CRASHED = "crashed"  #: a signal killed its process
+    OUT_OF_MEMORY = "out_of_memory"  #: it wanted more memory than its worker has
+    BAD_RESULT = "bad_result"  #: what it returned is not JSON, or too large
+    BAD_INPUT = "bad_input"  #: its input is not JSON, or could not be read
+    WORKER_LOST = "worker_lost"  #: its whole environment died at every attempt
+    SESSION_TIMEOUT = "session_timeout"  #: the session's deadline passed first
 
 
 class SessionState(StrEnum):

@@ -44,7 +44,7 @@ DUE_PARTITIONS = 4
 #: Of a shard: when any of its rows was claimed first.
 FIRST_CLAIM = "f"
 #: Of a chunk row; those at its end that are not set are left out.
-FIELDS = 12
+FIELDS = 13
 
 
 def session_key(session_id: str, sort: str = "SESSION") -> Item:
@@ -212,6 +212,7 @@ def write_chunk(chunk: Chunk) -> str:
         chunk.idle_losses,
         0 if chunk.suspect is None else f"@{chunk.suspect}",
         chunk.suspect_starts,
+        chunk.retrying,
     )
     return "|".join(str(field) if field else "" for field in fields).rstrip("|")
 
@@ -220,7 +221,7 @@ def read_chunk(row: str, tasks: int) -> Chunk:
     fields = row.split("|")
     fields += [""] * (FIELDS - len(fields))
     state, attempt, finished, failed, milliseconds, output, token, lease, *rare = fields
-    losses, idle_losses, suspect, suspect_starts = rare
+    losses, idle_losses, suspect, suspect_starts, retrying = rare
     return Chunk(
         tasks=tasks,
         state=ChunkState(state),
@@ -229,6 +230,7 @@ def read_chunk(row: str, tasks: int) -> Chunk:
         lease_until=int(lease or 0),
         finished=int(finished or 0),
         failed=int(failed or 0),
+        retrying=int(retrying or 0),
         output=_read_output(output),
         losses=int(losses or 0),
         idle_losses=int(idle_losses or 0),
