@@ -44,10 +44,11 @@ from stepgrid_core.errors import (
     Unavailable,
     WorkerLost,
 )
-from stepgrid_core.states import EventKind, SessionState, TaskState
+from stepgrid_core.states import EventKind, FailureReason, SessionState, TaskState
 
 from .client import Grid
 from .config import Config
+from .dead_letters import DeadLetter
 from .events import EventStream, SessionEvent, Subscription
 from .executor import GridExecutor
 from .session import Session, Task
@@ -57,9 +58,11 @@ __all__ = [
     "Config",
     "ConfigurationError",
     "Conflict",
+    "DeadLetter",
     "DeadlineExceeded",
     "EventKind",
     "EventStream",
+    "FailureReason",
     "Grid",
     "GridExecutor",
     "InputError",

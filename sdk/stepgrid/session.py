@@ -27,6 +27,7 @@ from stepgrid_core.states import TERMINAL_SESSIONS, EventKind, TaskState
 
 from .collector import ResultCollector
 from .connection import Connection
+from .dead_letters import DeadLetter, read_dead_letter
 from .events import EventStream, SessionEvent, Subscription
 from .logs import read_lines
 from .outcomes import Outcome, error_of, result_of
@@ -64,12 +65,12 @@ class Task:
 
     @property
     def attempts(self) -> int | None:
-        """How often it was started; None until it has ended by itself."""
+        """How often it was started; None until it has failed once, or has a result."""
         return self._outcome.attempts
 
     @property
     def milliseconds(self) -> float | None:
-        """What its last attempt took; None until it has ended by itself."""
+        """What its last attempt took; None until there was one that ended."""
         return self._outcome.milliseconds
 
     @property
@@ -202,6 +203,13 @@ class Session:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """The tasks that have failed for good, in order, each with its reason.
+
+        Also while the session runs: as far as its workers have published.
+        """
+        return map(read_dead_letter, self.tasks(TaskState.FAILED))
 
     def logs(
         self, task: int | None = None, *, every: bool = False, follow: bool = False

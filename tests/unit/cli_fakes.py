@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from stepgrid.cli import cli
 from stepgrid.cli.context import App
+from stepgrid.dead_letters import DeadLetter, read_dead_letter
 from stepgrid.submission import make_order
 from stepgrid_core.contract import (
     CancelCounts,
@@ -24,6 +25,7 @@ from stepgrid_core.contract import (
     WorkerDescription,
 )
 from stepgrid_core.errors import DeadlineExceeded, NotFound, TaskError
+from stepgrid_core.states import TaskState
 
 SESSION_ID = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"
 CREATED = 1_790_000_000.0
@@ -87,6 +89,9 @@ class FakeSession:
             task = _describe_task(index, outcome)
             if state is None or task.state == state:
                 yield task
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        return map(read_dead_letter, self.tasks(TaskState.FAILED))
 
     def logs(
         self, task: int | None = None, *, every: bool = False, follow: bool = False

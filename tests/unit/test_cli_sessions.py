@@ -191,6 +191,34 @@ class TestTasks:
         assert "'finished', 'failed', 'cancelled'" in result.stderr
 
 
+class TestFailures:
+    def test_they_are_a_table(self, grid: FakeGrid) -> None:
+        """Which task, why, after how many attempts, and the error on one line."""
+        result = run(grid, "failures", SESSION_ID)
+        assert result.exit_code == 0
+        title, line = result.stdout.splitlines()
+        assert title.split() == ["TASK", "REASON", "ATTEMPTS", "ERROR"]
+        assert line.split(maxsplit=3) == ["1", "exception", "3", "ValueError: negative volatility"]
+
+    def test_json_has_a_line_for_each(self, grid: FakeGrid) -> None:
+        """The fields of a dead letter, as the SDK names them."""
+        assert json_lines(run(grid, "failures", SESSION_ID, "--json").stdout) == [
+            {
+                "task_id": f"{SESSION_ID}_1",
+                "index": 1,
+                "reason": "exception",
+                "error_type": "ValueError",
+                "message": "negative volatility",
+                "attempts": 3,
+            }
+        ]
+
+    def test_a_reason_chooses(self, grid: FakeGrid) -> None:
+        """Only the tasks that failed for it."""
+        result = run(grid, "failures", SESSION_ID, "--reason", "timeout", "--json")
+        assert (result.exit_code, result.stdout) == (0, "")
+
+
 class TestCancel:
     def test_it_tells_for_each_session(self, grid: FakeGrid) -> None:
         """All sessions go in one request."""

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from stepgrid import (
+    DeadLetter,
     DeadlineExceeded,
+    FailureReason,
     Grid,
     InvalidRequest,
     NotFound,
@@ -20,10 +22,11 @@ from stepgrid import (
     Unavailable,
 )
 from stepgrid.collector import OutputCache
+from stepgrid.dead_letters import read_dead_letter
 from stepgrid.objects import LinkRefused
 from stepgrid.outcomes import Outcome, error_of, read_chunk
-from stepgrid_core.contract import ChunkOutput
-from stepgrid_core.errors import TASK_ERRORS
+from stepgrid_core.contract import ChunkOutput, TaskDescription
+from stepgrid_core.errors import TASK_ERRORS, reason_of
 from stepgrid_core.invocation import Invocation, facts_of
 from tests.unit.sdk_fakes import Sent, World
 
@@ -207,6 +210,26 @@ def test_a_task_to_be_tried_again_is_not_settled() -> None:
     assert states == [TaskState.RETRYING, TaskState.FINISHED]
 
 
+def test_a_retry_is_told_apart_from_tasks_in_work() -> None:
+    """A line "retrying" in a chunk that runs: attempts, and no error to raise yet."""
+    chunk = ChunkOutput(
+        chunk=0, first_task=0, tasks=2, final=False, finished=0, failed=0, others="processing"
+    )
+    line = b'{"i":1,"state":"retrying","attempts":2,"ms":1.000,"error":{}}\n'
+    first, second = read_chunk(chunk, line)
+    assert (first.state, second.state) == (TaskState.PROCESSING, TaskState.RETRYING)
+    assert (second.attempts, second.final) == (2, False)
+
+
+def test_a_retry_means_nothing_once_its_chunk_is_over() -> None:
+    """The task shares the ending of the others."""
+    chunk = ChunkOutput(
+        chunk=0, first_task=0, tasks=1, final=True, finished=0, failed=0, others="cancelled"
+    )
+    line = b'{"i":0,"state":"retrying","attempts":2,"ms":1.000,"error":{}}\n'
+    assert [outcome.state for outcome in read_chunk(chunk, line)] == [TaskState.CANCELLED]
+
+
 # --- one task
 
 
@@ -250,6 +273,36 @@ def test_tasks_are_listed_by_state() -> None:
     assert [task.index for task in failed] == list(range(1, 1_400, 2))
     assert failed[0].error == {"type": "ValueError", "message": "no square of that"}
     assert sum(1 for _ in session.tasks()) == 1_400
+
+
+def test_dead_letters_have_reasons() -> None:
+    """The failed tasks, and only they, in order: why, how often tried, and the error."""
+    session = World().grid.submit("square", [1, "fail", 2, "fail"], max_attempts=2)
+    letters = list(session.dead_letters())
+    assert [letter.index for letter in letters] == [1, 3]
+    assert letters[0] == DeadLetter(
+        task_id=f"{session.id}_1",
+        index=1,
+        reason=FailureReason.EXCEPTION,
+        error_type="ValueError",
+        message="no square of that",
+        attempts=2,
+    )
+
+
+def test_dead_letters_of_an_older_grid() -> None:
+    """Without a reason on the wire, the error tells it."""
+    task = TaskDescription(
+        task_id="s_0", index=0, state=TaskState.FAILED, error={"type": "TaskTimeout", "message": ""}
+    )
+    assert read_dead_letter(task).reason is FailureReason.TIMEOUT
+
+
+def test_every_error_type_has_its_reason() -> None:
+    """Each of our own means one reason, each reason but the user's exception has an error."""
+    reasons = {reason_of(name) for name in TASK_ERRORS}
+    assert reasons == set(FailureReason) - {FailureReason.EXCEPTION}
+    assert reason_of("numpy.linalg.LinAlgError") is FailureReason.EXCEPTION
 
 
 def test_another_process_attaches() -> None:

@@ -124,6 +124,7 @@ for command in (
     sessions.status,
     results.results,
     sessions.tasks,
+    sessions.failures,
     logs.logs,
     sessions.cancel,
     sessions.pause,

@@ -11,6 +11,7 @@ from itertools import chain, islice
 
 import click
 
+from stepgrid.dead_letters import DeadLetter
 from stepgrid_core.contract import (
     CancelCounts,
     LogLine,
@@ -254,6 +255,23 @@ def task_row(task: TaskDescription) -> tuple[str, ...]:
         NONE if task.attempts is None else str(task.attempts),
         NONE if task.milliseconds is None else duration(task.milliseconds / 1000),
         _error_text(task.error) if task.error and task.state is not TaskState.FINISHED else "",
+    )
+
+
+FAILURE_COLUMNS = (
+    Column("TASK", right=True),
+    Column("REASON"),
+    Column("ATTEMPTS", right=True),
+    Column("ERROR"),
+)
+
+
+def failure_row(letter: DeadLetter) -> tuple[str, ...]:
+    return (
+        str(letter.index),
+        letter.reason.value,
+        NONE if letter.attempts is None else str(letter.attempts),
+        _error_text({"type": letter.error_type, "message": letter.message}),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +24,7 @@ from stepgrid.cli.context import (
 from stepgrid.cli.exit_codes import ExitCode, session_exit_code
 from stepgrid.cli.waiting import wait_for_end
 from stepgrid_core.errors import DeadlineExceeded
-from stepgrid_core.states import TERMINAL_SESSIONS, SessionState, TaskState
+from stepgrid_core.states import TERMINAL_SESSIONS, FailureReason, SessionState, TaskState
 
 if TYPE_CHECKING:
     from stepgrid.session import Session
@@ -107,6 +108,30 @@ def tasks(app: App, session_id: str, state: str | None, limit: int, as_json: boo
             print_model(task)
     else:
         print_table(rendering.TASK_COLUMNS, map(rendering.task_row, found))
+    return ExitCode.OK
+
+
+@click.command(short_help="List the failed tasks of a session, with reasons.")
+@click.argument("session_id", metavar="SESSION")
+@click.option("--reason", type=_choice_of(FailureReason), help="Only those that failed for it.")
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="0, the default: all.")
+@json_option
+@pass_app
+def failures(app: App, session_id: str, reason: str | None, limit: int, as_json: bool) -> int:
+    """List the tasks of SESSION that have failed for good: reason, attempts and error.
+
+    \b
+    Examples:
+      stepgrid failures $SESSION --reason timeout
+      stepgrid failures $SESSION --json | jq -r .reason | sort | uniq -c
+    """
+    letters = open_grid(app).session(session_id).dead_letters()
+    found = _limited((x for x in letters if reason in (None, x.reason)), limit)
+    if as_json:
+        for letter in found:
+            print_json(asdict(letter))
+    else:
+        print_table(rendering.FAILURE_COLUMNS, map(rendering.failure_row, found))
     return ExitCode.OK
 
 
