@@ -23,7 +23,7 @@ from stepgrid.testing import EnvironmentDied, InMemoryGrid
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.data_plane import read_outcomes
-from stepgrid_core.description import describe
+from stepgrid_core.description import DEADLINE_GRACE_SECONDS, describe
 from stepgrid_core.errors import Conflict
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
@@ -32,6 +32,7 @@ from stepgrid_core.records import count
 from stepgrid_core.states import TERMINAL_EVENTS, TERMINAL_SESSIONS, TaskState
 from stepgrid_core.steering import update_session
 from stepgrid_core.submission import submit
+from tests.faults.agreement import agreed_counts
 
 OWNER, STRANGER = "owner", "stranger"
 TASK_SECONDS = 0.4
@@ -191,6 +192,13 @@ class Grid(RuleBasedStateMachine):
         assert cancel(self.grid, STRANGER, [session])[session].total_cancelled_tasks == 0
         assert self._counts(session) == before
 
+    @rule(session=sessions)
+    def ask(self, session: str) -> None:
+        """Once the deadline has passed, nobody is told that the session still runs."""
+        shown = describe(self.grid, OWNER, session)
+        overdue = self.memory.clock.now() >= shown.timings.deadline_at + DEADLINE_GRACE_SECONDS
+        assert shown.state in TERMINAL_SESSIONS or not overdue
+
     @rule(seconds=st.sampled_from([1.0, 61.0, 400.0, 1000.0]))
     def pass_time(self, seconds: float) -> None:
         self.memory.clock.advance(seconds)
@@ -219,6 +227,11 @@ class Grid(RuleBasedStateMachine):
         for session in self._all():
             if session.verdict is None and (session.paused or session.waiting):
                 assert session.slots == 0
+
+    @invariant()
+    def counts_and_states_agree(self) -> None:
+        for session in self._all():
+            agreed_counts(self.memory, OWNER, session.session_id)
 
     @invariant()
     def visible_results_never_change(self) -> None:

@@ -10,17 +10,20 @@ from .contract import (
     WorkerDescription,
     WorkerList,
 )
+from .ending import end_all
 from .errors import NotFound
 from .names import SESSION_ID
 from .ports import Worker
 from .records import Session, Work, count, work
-from .states import SessionState, TaskState
+from .states import ChunkState, SessionState, TaskState
 from .submission import max_task_timeout
 from .wiring import Grid
 
 LIST_PAGE = 100
 #: A long-poll looks at the session item this often: quickly at first, then with patience.
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS, POLL_GROWTH = 0.02, 0.5, 1.3
+#: A worker publishes what has finished when the deadline passes: it is given so long for that.
+DEADLINE_GRACE_SECONDS = 1.0
 
 
 def own_session(grid: Grid, owner: str, session_id: str) -> Session:
@@ -36,17 +39,30 @@ def own_session(grid: Grid, owner: str, session_id: str) -> Session:
 def describe(
     grid: Grid, owner: str, session_id: str, wait_seconds: float = 0.0
 ) -> SessionDescription:
-    """State, counts and timings; waits up to `wait_seconds` for the session to end."""
-    session = own_session(grid, owner, session_id)
+    """State, counts and timings; waits up to `wait_seconds` for the session to end.
+
+    Whoever asks for a session whose deadline has passed ends it: the sweeper comes once a minute.
+    """
+    session = _present(grid, owner, session_id)
     give_up_at = grid.clock.monotonic() + wait_seconds
     pause = FIRST_POLL_SECONDS
     while session.verdict is None and (left := give_up_at - grid.clock.monotonic()) > 0:
         grid.clock.sleep(min(pause, left))
         pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
-        session = own_session(grid, owner, session_id)
+        session = _present(grid, owner, session_id)
     execution = grid.dispatcher.locate(session) if session.dispatches else None
     counts, done = _look(grid, session)
     return show(session, counts, execution, done)
+
+
+def _present(grid: Grid, owner: str, session_id: str) -> Session:
+    """The session as it is now; one whose deadline has passed, as it ended."""
+    session = own_session(grid, owner, session_id)
+    overdue = grid.clock.now() >= session.deadline_at + DEADLINE_GRACE_SECONDS
+    if session.verdict is not None or session.cancelling or not overdue:
+        return session
+    end_all(grid, session, ChunkState.EXPIRED)
+    return own_session(grid, owner, session_id)
 
 
 def _look(grid: Grid, session: Session) -> tuple[dict[TaskState, int], Work | None]:
