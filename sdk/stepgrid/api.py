@@ -119,9 +119,12 @@ class Api:
     def subscribe(self, request: SubscribeRequest) -> Subscription:
         return self._call(Subscription, "POST", "/v1/subscriptions", body=_encode(request))
 
-    def receive(self, subscription_id: str, request: ReceiveRequest) -> EventBatch:
+    def receive(
+        self, subscription_id: str, request: ReceiveRequest, timeout_seconds: float
+    ) -> EventBatch:
         path = f"/v1/subscriptions/{quote(subscription_id, safe='')}/events"
-        return self._call(EventBatch, "POST", path, body=_encode(request))
+        body = _encode(request)
+        return self._call(EventBatch, "POST", path, body=body, timeout_seconds=timeout_seconds)
 
     def unsubscribe(self, subscription_id: str, timeout_seconds: float) -> UnsubscribeResponse:
         path = f"/v1/subscriptions/{quote(subscription_id, safe='')}"

@@ -27,7 +27,7 @@ from stepgrid_core.contract import (
     SessionDescription,
     SubscribeRequest,
 )
-from stepgrid_core.errors import InvalidRequest, NotFound, StepgridError, Unavailable
+from stepgrid_core.errors import InvalidRequest, NotFound, ServiceError, StepgridError
 from stepgrid_core.names import event_id
 from stepgrid_core.states import (
     TERMINAL_EVENTS,
@@ -42,6 +42,8 @@ from .truth import Truth
 
 #: After a receive that found no grid.
 PAUSE_SECONDS = 1.0
+#: Beyond what a receive waits: for its answer, with all repetitions.
+RECEIVE_SECONDS = 10.0
 #: A close must not hold a program up: what it leaves behind, the grid removes.
 CLOSE_SECONDS = 5.0
 #: Sessions that a stream over all of them remembers.
@@ -181,14 +183,16 @@ class EventStream:
         wait_seconds = float(min(MAX_WAIT_SECONDS, max(0, math.ceil(seconds))))
         request = ReceiveRequest(wait_seconds=wait_seconds, ack=ack)
         try:
-            batch = self._connection.api.receive(name, request)
+            patience_seconds = wait_seconds + RECEIVE_SECONDS
+            batch = self._connection.api.receive(name, request, patience_seconds)
         except NotFound:
             if not self._closed:  # nobody asked for an hour, so it was removed
                 self._subscribe()
             self._ack = []
             return []
-        except Unavailable:
+        except ServiceError:  # the sessions themselves may still be asked, and now
             self._connection.clock.sleep(PAUSE_SECONDS)
+            self._look_at = self._connection.clock.monotonic()
             return []
         self._ack = batch.ack
         return [SessionEvent(**dict(event)) for event in batch.events]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepgrid import Grid, SessionEvent
+from stepgrid import Grid, SessionEvent, Unavailable
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.transport import MemoryObjects, MemoryTransport
 from stepgrid_core.session_events import SessionEvent as Published
@@ -147,3 +147,25 @@ def test_any_mixture_of_faults(seed: int, loss: float, repeats: int) -> None:
         with grid.events(sessions) as stream:
             events = list(stream)
     check(events, [session.id for session in sessions])
+
+
+class DeafTransport(MemoryTransport):
+    """The grid answers everything but a receive."""
+
+    def request(self, method: str, path: str, *rest: Any, **more: Any) -> dict[str, Any]:
+        if path.endswith("/events"):
+            raise Unavailable("no answer")
+        return super().request(method, path, *rest, **more)
+
+
+def test_a_queue_that_does_not_answer_hides_no_end() -> None:
+    """The sessions themselves are asked at once."""
+    memory = LossyGrid(FAULTS["none"])
+    grid = Grid(
+        transport=DeafTransport(memory, "owner"), objects=MemoryObjects(memory), clock=memory.clock
+    )
+    with grid:
+        sessions = [grid.submit("work", ["good"]) for _ in range(3)]
+        events = list(grid.events(sessions))
+    check(events, [session.id for session in sessions])
+    assert all(event.inferred for event in events)

@@ -126,6 +126,24 @@ def test_targets_are_covered_by_a_policy_on_their_rule(kind: str, cloud: Cloud) 
         user.put_targets(Rule="other", EventBusName="bus", Targets=targets)
 
 
+def test_a_batch_needs_the_right_to_its_single_action(kind: str, cloud: Cloud) -> None:
+    """AWS knows sqs:DeleteMessage alone; the emulator asks for an action that does not exist."""
+    iam = cloud.client("iam")
+    url = cloud.client("sqs").create_queue(QueueName="batch")["QueueUrl"]
+    iam.create_user(UserName="reader")
+    statement = {"Effect": "Allow", "Action": "sqs:DeleteMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="reader", PolicyName="sqs", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    user = cloud.client("sqs", key["AccessKeyId"], key["SecretAccessKey"])
+    entries = [{"Id": "0", "ReceiptHandle": "unknown"}]
+    if kind == "ministack":
+        with pytest.raises(ClientError, match="AccessDenied"):
+            user.delete_message_batch(QueueUrl=url, Entries=entries)
+    else:
+        assert user.delete_message_batch(QueueUrl=url, Entries=entries)["Failed"]
+
+
 def test_a_map_takes_its_concurrency_from_its_input(kind: str, cloud: Cloud) -> None:
     """AWS follows MaxConcurrencyPath; the emulator reports that there is no limit."""
     trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "states.amazonaws.com"}}]}

@@ -23,7 +23,10 @@ def test_a_stream_tells_own_sessions_as_they_run(
             if event.kind is EventKind.FINISHED:
                 break
     assert {event.session_id for event in events} == {session.id}
-    assert [event.kind for event in events] == ["accepted", "started", "finished"]
+    # On a busy machine it may take long enough to tell progress too.
+    told = [event.kind for event in events if event.kind is not EventKind.PROGRESSED]
+    assert told == ["accepted", "started", "finished"]
+    assert [event.sequence for event in events] == sorted({event.sequence for event in events})
     assert not any(event.inferred for event in events)
     assert events[-1].counts == session.wait().counts
 

@@ -193,6 +193,22 @@ def take_targets_for_their_rule() -> None:
     iam_actions.extract_resource_arn = extract_with_rule
 
 
+def take_batches_for_their_action() -> None:
+    """Let the right to delete messages cover a batch of them.
+
+    AWS: DeleteMessageBatch needs sqs:DeleteMessage; there is no action for the batch (service
+    authorization reference of SQS).
+    ministack 1.5.33: asks for sqs:DeleteMessageBatch.
+    """
+    extract = iam_actions.extract_iam_action
+
+    def extract_single(*request: Any, **more: Any) -> Any:
+        found = extract(*request, **more)
+        return "sqs:DeleteMessage" if found == "sqs:DeleteMessageBatch" else found
+
+    iam_actions.extract_iam_action = extract_single
+
+
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
@@ -201,6 +217,7 @@ def main() -> None:
     end_refresh_tokens()
     check_tokens_at_their_user_pool()
     take_targets_for_their_rule()
+    take_batches_for_their_action()
     app.main()
 
 
