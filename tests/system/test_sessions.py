@@ -1,5 +1,7 @@
 """Sessions on the deployed grid, through the SDK."""
 
+import json
+
 import pytest
 
 from stepgrid import Grid
@@ -115,6 +117,22 @@ def test_an_environment_that_dies_harms_no_neighbour(grid: Grid) -> None:
     results = session.results(return_exceptions=True)
     assert [index for index, result in enumerate(results) if result != 0] == [17]
     assert [(task.error or {})["type"] for task in session.tasks("failed")] == ["WorkerLost"]
+
+
+def test_whatever_a_handler_returns_arrives(grid: Grid) -> None:
+    """Numbers, texts, objects, lists and null: each result is the value that was returned."""
+    values = [1000, "x", {"b": 1, "a": [1, 2]}, [1, "2", None], None, True, 1.5, "Z\u00fcrich", ""]
+    tasks = [{"return_json": json.dumps(value)} for value in values]
+    assert grid.submit("mock-compute", tasks).results() == values
+
+
+def test_dead_letters_say_why(grid: Grid) -> None:
+    """Each way to fail has its reason, also that the session's deadline came first."""
+    bad = [{"raise": "x"}, {"exit": 3}, {"segfault": True}, {"return_set": True}, {"hang": True}]
+    session = grid.submit("mock-compute", bad, timeout_seconds=4, max_attempts=1, chunk_size=1)
+    assert session.wait().state == "failed"
+    reasons = [letter.reason.value for letter in session.dead_letters()]
+    assert reasons == ["exception", "exited", "crashed", "bad_result", "session_timeout"]
 
 
 def test_prints_do_not_disturb(grid: Grid) -> None:

@@ -112,6 +112,12 @@ def test_return_set_returns_what_json_cannot_carry(worker: ModuleType) -> None:
         json.dumps(result)
 
 
+@pytest.mark.parametrize("value", [1000, "x", {"b": [1], "a": None}, [1, "2"], None, False])
+def test_return_json_returns_any_value(worker: ModuleType, value: Any) -> None:
+    """`return_json` gives the value that its text says, null and false among them."""
+    assert worker.lambda_handler({"return_json": json.dumps(value)}, None) == value
+
+
 def test_behaviours_run_in_the_order_of_the_table(worker: ModuleType) -> None:
     """A task prints and sleeps before it fails, whatever order its keys have."""
     planned = worker.planned_behaviours({"raise": "x", "worker_arguments": ["0"], "print": "y"})

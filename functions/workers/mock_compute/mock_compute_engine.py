@@ -11,6 +11,7 @@ The worker knows nothing of the grid, of sessions or of attempts.
 """
 
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -116,6 +117,14 @@ def return_set(_wanted: bool) -> set[int]:
     return {1, 2, 3}
 
 
+def return_json(text: str) -> object:
+    """Return what the JSON `text` says instead of the milliseconds: a number, null, anything.
+
+    Raises ValueError when it is not JSON.
+    """
+    return json.loads(text)
+
+
 #: Task key -> behaviour. A task runs its behaviours in this order, whatever order its keys have:
 #: first what leaves traces, then the sleep, then the ways to fail, then other results.
 BEHAVIOURS: Final[dict[str, Callable[[Any], object]]] = {
@@ -132,6 +141,7 @@ BEHAVIOURS: Final[dict[str, Callable[[Any], object]]] = {
     "kill_environment": kill_environment,
     "return_bytes": return_text,
     "return_set": return_set,
+    "return_json": return_json,
 }
 
 
