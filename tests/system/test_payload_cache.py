@@ -4,10 +4,13 @@ The local cloud is brought up again with a Valkey server, which takes some secon
 one would take half a minute. It keeps it: the tests that come later run on it as well.
 """
 
+import json
+
 import pytest
 import redis
 
 from stepgrid import Grid
+from stepgrid.htcgrid import AWSConnector
 from stepgrid.local import LocalCloud
 
 
@@ -57,3 +60,17 @@ def test_a_deleted_session_leaves_nothing(grid: Grid, cache: redis.Redis) -> Non
     assert cache.keys(f"*{session.id}*")
     session.delete()
     assert cache.keys(f"*{session.id}*") == []
+
+
+def test_htc_grids_clients_are_served_by_it(cloud: LocalCloud, cache: redis.Redis) -> None:
+    """grid_storage_service REDIS, and outputs that do not fit beside the rows."""
+    config = json.loads(cloud.paths.agent_config.read_text(encoding="utf-8"))
+    before = hits(cache)
+    with AWSConnector(client_config_data=config | {"grid_storage_service": "REDIS"}) as connector:
+        connector.authenticate()
+        sizes = [5_000 + number for number in range(20)]
+        sent = connector.send([{"return_bytes": size} for size in sizes])
+        outputs = connector.get_results(sent, timeout_sec=60)["finished_OUTPUT"]
+    assert [len(json.loads(output)) for output in outputs] == sizes
+    assert len(cache.keys(f"*results/{sent['session_id']}/*")) == 20  # type: ignore[arg-type]
+    assert hits(cache) >= before + 20
