@@ -27,13 +27,14 @@ from stepgrid_core.aws.subscriptions import AwsSubscriptions
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.memory import (
     MemoryDispatcher,
+    MemoryEventBus,
     MemoryLogReader,
     MemoryPayloadStore,
     MemoryStateTable,
+    MemorySubscriptions,
+    MemoryWorkerRegistry,
     VirtualClock,
 )
-from stepgrid_core.memory_events import MemoryEventBus, MemorySubscriptions
-from stepgrid_core.memory_workers import MemoryWorkerRegistry
 from stepgrid_core.names import execution_name
 from stepgrid_core.payload_cache import CachedPayloadStore
 from stepgrid_core.ports import (

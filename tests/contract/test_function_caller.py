@@ -17,8 +17,7 @@ import pytest
 
 from stepgrid_core.aws.function_caller import AwsFunctionCaller
 from stepgrid_core.errors import AccessDenied, NotFound, RequestTooLarge, ServiceError, Unavailable
-from stepgrid_core.memory import VirtualClock
-from stepgrid_core.memory_workers import MemoryFunctionCaller
+from stepgrid_core.memory import MemoryFunctionCaller, VirtualClock
 from stepgrid_core.ports import FunctionCall, FunctionCaller, FunctionReply
 
 from .conftest import ADAPTERS

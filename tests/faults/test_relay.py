@@ -13,8 +13,7 @@ from stepgrid_core.contract import SubmitRequest, TaskCounts
 from stepgrid_core.description import describe, list_workers
 from stepgrid_core.errors import InvalidRequest, NotFound, ServiceError, StepgridError, Unavailable
 from stepgrid_core.invocation import facts_of
-from stepgrid_core.memory import VirtualClock
-from stepgrid_core.memory_workers import MemoryFunctionCaller, MemoryWorkerRegistry
+from stepgrid_core.memory import MemoryFunctionCaller, MemoryWorkerRegistry, VirtualClock
 from stepgrid_core.outputs import list_tasks
 from stepgrid_core.ports import FunctionReply
 from stepgrid_core.records import Session

@@ -20,7 +20,7 @@ from stepgrid.testing.runner import InlineRunner
 from stepgrid_core import worker
 from stepgrid_core.endpoints import ROUTES
 from stepgrid_core.errors import AccessDenied
-from stepgrid_core.memory_workers import MemoryFunctionCaller
+from stepgrid_core.memory import MemoryFunctionCaller
 from stepgrid_core.names import session_id
 from stepgrid_core.ports import FunctionReply
 from stepgrid_core.states import ChunkState

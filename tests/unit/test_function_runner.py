@@ -14,8 +14,7 @@ from stepgrid_core.function_runner import (
     pause_seconds,
     read_reply,
 )
-from stepgrid_core.memory import VirtualClock
-from stepgrid_core.memory_workers import Behaviour, MemoryFunctionCaller
+from stepgrid_core.memory import Behaviour, MemoryFunctionCaller, VirtualClock
 from stepgrid_core.ports import FunctionReply, TaskInput, TaskOutcome
 from stepgrid_core.registration import PAYLOAD_LIMIT_BYTES
 

@@ -10,7 +10,7 @@ from stepgrid.testing import InMemoryGrid
 from stepgrid_core.contract import SessionEvent
 from stepgrid_core.endpoints import HttpAnswer, HttpRequest, answer
 from stepgrid_core.event_detail import bus_event
-from stepgrid_core.memory_events import MemorySubscriptions
+from stepgrid_core.memory import MemorySubscriptions
 from stepgrid_core.ports import Delivery
 from stepgrid_core.session_events import accepted
 from stepgrid_core.subscriptions import IDLE_SECONDS, KEEP_SECONDS, remove_stale

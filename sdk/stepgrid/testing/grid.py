@@ -7,13 +7,14 @@ from collections.abc import Mapping
 
 from stepgrid_core.memory import (
     MemoryDispatcher,
+    MemoryEventBus,
     MemoryLogReader,
     MemoryMetrics,
     MemoryPayloadStore,
     MemoryStateTable,
+    MemorySubscriptions,
     VirtualClock,
 )
-from stepgrid_core.memory_events import MemoryEventBus, MemorySubscriptions
 from stepgrid_core.ports import Worker
 from stepgrid_core.recovery import sweep
 from stepgrid_core.settings import Settings

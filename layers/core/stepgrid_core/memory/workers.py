@@ -1,12 +1,12 @@
-"""WorkerRegistry and FunctionCaller in memory; see memory.py."""
+"""The registry of workers, and functions that the relay may call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from .errors import NotFound, StepgridError
-from .memory import VirtualClock
-from .ports import FunctionReply
-from .registration import Registration
+from ..errors import NotFound, StepgridError
+from ..ports import FunctionReply
+from ..registration import Registration
+from .clock import VirtualClock
 
 
 @dataclass

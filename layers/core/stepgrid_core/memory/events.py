@@ -1,4 +1,4 @@
-"""The event bus and the subscriptions in memory; see `memory` for the other ports."""
+"""The event bus and the subscriptions as lists and dictionaries."""
 
 import itertools
 import threading
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import NotFound
-from .event_detail import bus_event
-from .ports import Clock, Delivery, Subscription
-from .session_events import SessionEvent
+from ..errors import NotFound
+from ..event_detail import bus_event
+from ..ports import Clock, Delivery, Subscription
+from ..session_events import SessionEvent
 
 #: What was received and not acknowledged comes again after so long.
 HIDDEN_SECONDS = 30.0

@@ -1,65 +1,18 @@
-"""The ports in memory: for tests and for `stepgrid.testing`. They pass the same contract suite.
+"""The state table in dictionaries: sessions, shards, budgets and queues."""
 
-Every method is atomic under one lock; nothing is ever eventually consistent here.
-"""
-
-import hashlib
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from secrets import token_hex
+from dataclasses import replace
 from typing import Any
 
-from .budgets import Lane, Limits, Quota, Usage, exceeded
-from .errors import InvalidRequest, NotFound, PayloadCorrupted
-from .listing import (
-    check_cursor,
-    first_due,
-    is_in,
-    queue_place,
-    running_mean,
-    sort_key,
-    steered,
-)
-from .metrics import Metric, Values, without_zeros
-from .names import execution_name
-from .names import session_id as make_session_id
-from .ports import (
-    Dispatch,
-    ExecutionState,
-    LogEvent,
-    LogSearch,
-    Page,
-    Refusal,
-    StoredObject,
-    Swap,
-    Waiting,
-    Worker,
-    WorkerRegistry,
-    registered_worker,
-)
-from .records import NO_WORK, Chunk, Session, Shard, Work, closed
-from .states import SessionState, TaskState
-
-
-class VirtualClock:
-    """Time that passes only when somebody sleeps or `advance`s it."""
-
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self._now = now
-
-    def now(self) -> float:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        self._now += seconds
+from ..budgets import Lane, Limits, Quota, Usage, exceeded
+from ..errors import NotFound
+from ..listing import check_cursor, first_due, is_in, running_mean, sort_key, steered
+from ..ports import Page, Refusal, Swap, Waiting
+from ..records import NO_WORK, Chunk, Session, Shard, Work, closed
+from ..states import SessionState, TaskState
+from .waiting_queues import WaitingQueues
 
 
 class MemoryStateTable:
@@ -74,8 +27,7 @@ class MemoryStateTable:
         self._latched: dict[str, set[int]] = {}
         self._task_seconds: dict[str, float] = {}
         self._progress: dict[str, int] = {}
-        self._queues: dict[str, dict[str, str]] = {}
-        self._stamps: dict[str, str] = {}
+        self._queues = WaitingQueues()
         #: what an administrator set: by owner, and by worker
         self.quotas: dict[str, Quota] = {}
         self.concurrency: dict[str, int] = {}
@@ -94,7 +46,7 @@ class MemoryStateTable:
             self._sessions[session.session_id] = session
             self._due[session.session_id] = first_due(session)
             if session.waiting:
-                self._queue(session)
+                self._queues.join(session)
             return session
 
     def _has_room(self, session: Session, slots: int, limits: Limits, queued: bool) -> bool:
@@ -106,13 +58,6 @@ class MemoryStateTable:
             and (limits.owner_slots is None or usage.slots + slots <= limits.owner_slots)
         )
 
-    def _queue(self, session: Session) -> None:
-        self._queues.setdefault(session.worker, {})[queue_place(session)] = session.session_id
-        self._stamps[session.worker] = token_hex(8)
-
-    def _leave_queue(self, session: Session) -> None:
-        self._queues.get(session.worker, {}).pop(queue_place(session), None)
-
     def _open_sessions(self) -> list[Session]:
         return [session for session in self._sessions.values() if session.verdict is None]
 
@@ -120,7 +65,7 @@ class MemoryStateTable:
         with self._lock:
             return Lane(
                 used=sum(s.slots for s in self._open_sessions() if s.worker == worker),
-                waiting=self._stamps.get(worker, ""),
+                waiting=self._queues.stamp(worker),
                 concurrency=self.concurrency.get(worker),
                 task_seconds=self._task_seconds.get(worker),
             )
@@ -139,18 +84,15 @@ class MemoryStateTable:
 
     def list_waiting(self, worker: str, after: str | None, limit: int) -> list[Waiting]:
         with self._lock:
-            queue = sorted(self._queues.get(worker, {}).items())
-            behind = [entry for entry in queue if after is None or entry[0] > after]
-            return [Waiting(place, session_id) for place, session_id in behind[:limit]]
+            return self._queues.entries(worker, after, limit)
 
     def drop_waiting(self, worker: str, entry: Waiting) -> None:
         with self._lock:
-            self._queues.get(worker, {}).pop(entry.place, None)
+            self._queues.drop(worker, entry.place)
 
     def clear_waiting(self, worker: str, stamp: str) -> None:
         with self._lock:
-            if self._stamps.get(worker) == stamp:
-                del self._stamps[worker]
+            self._queues.clear(worker, stamp)
 
     def admit(
         self, session: Session, slots: int, limits: Limits, now: float, due_at: float
@@ -160,7 +102,7 @@ class MemoryStateTable:
                 return Refusal.CHANGED
             if not self._has_room(session, slots, limits, queued=True):
                 return Refusal.NO_ROOM
-            self._leave_queue(session)
+            self._queues.leave(session)
             number = session.dispatches + 1
             return self._steer(
                 session,
@@ -175,7 +117,7 @@ class MemoryStateTable:
         with self._lock:
             if not self._is_as_read(session):
                 return False
-            self._leave_queue(session)
+            self._queues.leave(session)
             self._steer(session, due_at, paused=True, waiting=False, slots=0)
             return True
 
@@ -183,17 +125,17 @@ class MemoryStateTable:
         with self._lock:
             if not self._is_as_read(session):
                 return False
-            self._queue(self._steer(session, due_at, paused=False, waiting=True))
+            self._queues.join(self._steer(session, due_at, paused=False, waiting=True))
             return True
 
     def set_priority(self, session: Session, priority: int) -> bool:
         with self._lock:
             if not self._is_as_read(session):
                 return False
-            self._leave_queue(session)
+            self._queues.leave(session)
             changed = self._steer(session, None, priority=priority)
             if changed.waiting:
-                self._queue(changed)
+                self._queues.join(changed)
             return True
 
     def _is_as_read(self, session: Session) -> bool:
@@ -356,169 +298,3 @@ class MemoryStateTable:
     def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
         with self._lock:
             self._task_seconds[worker] = running_mean(before, seconds)
-
-
-class MemoryPayloadStore:
-    """Objects in a dictionary; URLs are `memory:` and the key."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._objects: dict[str, bytes] = {}
-        self._parts: dict[str, dict[int, bytes]] = {}
-
-    def put(self, key: str, body: bytes) -> StoredObject:
-        with self._lock:
-            self._objects[key] = body
-        return StoredObject(len(body), _etag(body))
-
-    def put_part(self, key: str, multipart_id: str, number: int, body: bytes) -> str:
-        """What a client does with a presigned part URL; answers the part's ETag."""
-        with self._lock:
-            self._parts[multipart_id][number] = body
-        return _etag(body)
-
-    def list_keys(self) -> list[str]:
-        """What there is; for tests of what must leave no trace."""
-        with self._lock:
-            return sorted(self._objects)
-
-    def get(self, key: str) -> bytes:
-        with self._lock:
-            body = self._objects.get(key)
-        if body is None:
-            raise NotFound(f"there is no object {key}")
-        return body
-
-    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
-        body = self.get(key)
-        if _etag(body) != etag:
-            raise PayloadCorrupted(f"object {key} was replaced after it was submitted")
-        return body[start : start + length]
-
-    def head(self, key: str) -> StoredObject | None:
-        with self._lock:
-            body = self._objects.get(key)
-        return None if body is None else StoredObject(len(body), _etag(body))
-
-    def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
-        return {}
-
-    def delete_prefix(self, prefix: str) -> list[str]:
-        with self._lock:
-            keys = [key for key in self._objects if key.startswith(prefix)]
-            for key in keys:
-                del self._objects[key]
-        return keys
-
-    def presign_get(self, key: str) -> str:
-        return f"memory:{key}"
-
-    def presign_put(self, key: str) -> str:
-        return f"memory:{key}"
-
-    def start_multipart(self, key: str) -> str:
-        with self._lock:
-            multipart_id = make_session_id(key, str(len(self._parts)))
-            self._parts[multipart_id] = {}
-        return multipart_id
-
-    def presign_part(self, key: str, multipart_id: str, number: int) -> str:
-        return f"memory:{key}#{multipart_id}#{number}"
-
-    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
-        with self._lock:
-            parts = self._parts.get(multipart_id)
-            if parts is None:
-                if key in self._objects:
-                    return
-                raise InvalidRequest(f"there is no multipart upload {multipart_id[:64]!r} of {key}")
-            numbers = range(1, len(etags) + 1)
-            stored = [_etag(parts[n]) if n in parts else None for n in numbers]
-            if not etags or stored != [etag.strip('"') for etag in etags]:
-                raise InvalidRequest(f"the etags are not those of the parts uploaded for {key}")
-            self._objects[key] = b"".join(parts[number] for number in numbers)
-            del self._parts[multipart_id]
-
-
-def _etag(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
-
-
-@dataclass
-class MemoryDispatcher:
-    """Remembers what was started; whoever runs the executions takes them from `started`."""
-
-    workers: dict[str, Worker] = field(default_factory=dict)
-    started: list[Dispatch] = field(default_factory=list)
-    states: dict[tuple[str, int], ExecutionState] = field(default_factory=dict)
-    woken: list[str] = field(default_factory=list)
-    registry: WorkerRegistry | None = None
-    relay: str = "relay"
-
-    def wake(self, worker: str) -> None:
-        self.woken.append(worker)
-
-    def start(self, dispatch: Dispatch) -> None:
-        name = (dispatch.session.session_id, dispatch.number)
-        if name not in self.states:
-            self.states[name] = ExecutionState.RUNNING
-            self.started.append(dispatch)
-
-    def look(self, session: Session) -> ExecutionState:
-        name = (session.session_id, session.dispatches)
-        return self.states.get(name, ExecutionState.ABSENT)
-
-    def locate(self, session: Session) -> str:
-        return f"memory:execution:{execution_name(session.session_id, session.dispatches)}"
-
-    def stop(self, session: Session) -> None:
-        name = (session.session_id, session.dispatches)
-        if name in self.states:
-            self.states[name] = ExecutionState.ENDED
-
-    def find_worker(self, name: str) -> Worker | None:
-        return {worker.name: worker for worker in self.list_workers()}.get(name)
-
-    def list_workers(self) -> list[Worker]:
-        if self.registry is None:
-            return sorted(self.workers.values(), key=lambda worker: worker.name)
-        registered = (registered_worker(r, self.relay) for r in self.registry.list_registered())
-        found = {worker.name: worker for worker in (*registered, *self.workers.values())}
-        return sorted(found.values(), key=lambda worker: worker.name)
-
-
-class MemoryLogReader:
-    """Lines in a list, in the order in which they were added; cursors are places in it."""
-
-    def __init__(self) -> None:
-        self._events: list[LogEvent] = []
-
-    def add(self, at: float, text: str) -> None:
-        """A worker writes a line, as JSON text."""
-        self._events.append(LogEvent(at, text))
-
-    def search(self, search: LogSearch, cursor: str | None, limit: int) -> Page[LogEvent]:
-        if cursor is not None and not cursor.isdecimal():
-            raise InvalidRequest("this is no cursor of a log page, or it is too old")
-        start = int(cursor or 0)
-        until = float("inf") if search.until is None else search.until
-        found = [e for e in self._events if search.since <= e.at <= until]
-        found.sort(key=lambda event: event.at)
-        end = start + limit
-        return Page(tuple(found[start:end]), str(end) if len(found) > end else None)
-
-
-class MemoryMetrics:
-    """Keeps what was emitted: worker, values, properties."""
-
-    def __init__(self) -> None:
-        self.emitted: list[tuple[str, dict[Metric, list[float]], dict[str, Any]]] = []
-
-    def emit(self, worker: str, values: Values, **properties: Any) -> None:
-        told = {metric: list(found) for metric, found in without_zeros(values).items()}
-        if told:
-            self.emitted.append((worker, told, properties))
-
-    def total(self, metric: Metric) -> float:
-        """The sum of all values of a metric."""
-        return sum(sum(told.get(metric, ())) for _, told, _ in self.emitted)

@@ -1,0 +1,28 @@
+"""The ports in memory: for tests and for `stepgrid.testing`. They pass the same contract suite.
+
+Every method is atomic under one lock; nothing is ever eventually consistent here.
+"""
+
+from .clock import VirtualClock
+from .dispatcher import MemoryDispatcher
+from .events import MemoryEventBus, MemorySubscriptions
+from .logs import MemoryLogReader
+from .metrics import MemoryMetrics
+from .payload_store import MemoryPayloadStore
+from .state_table import MemoryStateTable
+from .workers import Behaviour, MemoryFunctionCall, MemoryFunctionCaller, MemoryWorkerRegistry
+
+__all__ = [
+    "Behaviour",
+    "MemoryDispatcher",
+    "MemoryEventBus",
+    "MemoryFunctionCall",
+    "MemoryFunctionCaller",
+    "MemoryLogReader",
+    "MemoryMetrics",
+    "MemoryPayloadStore",
+    "MemoryStateTable",
+    "MemorySubscriptions",
+    "MemoryWorkerRegistry",
+    "VirtualClock",
+]

@@ -1,0 +1,95 @@
+"""The payload store in a dictionary."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+
+from ..errors import InvalidRequest, NotFound, PayloadCorrupted
+from ..names import session_id as make_session_id
+from ..ports import StoredObject
+
+
+class MemoryPayloadStore:
+    """Objects in a dictionary; URLs are `memory:` and the key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._objects: dict[str, bytes] = {}
+        self._parts: dict[str, dict[int, bytes]] = {}
+
+    def put(self, key: str, body: bytes) -> StoredObject:
+        with self._lock:
+            self._objects[key] = body
+        return StoredObject(len(body), _etag(body))
+
+    def put_part(self, key: str, multipart_id: str, number: int, body: bytes) -> str:
+        """What a client does with a presigned part URL; answers the part's ETag."""
+        with self._lock:
+            self._parts[multipart_id][number] = body
+        return _etag(body)
+
+    def list_keys(self) -> list[str]:
+        """What there is; for tests of what must leave no trace."""
+        with self._lock:
+            return sorted(self._objects)
+
+    def get(self, key: str) -> bytes:
+        with self._lock:
+            body = self._objects.get(key)
+        if body is None:
+            raise NotFound(f"there is no object {key}")
+        return body
+
+    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+        body = self.get(key)
+        if _etag(body) != etag:
+            raise PayloadCorrupted(f"object {key} was replaced after it was submitted")
+        return body[start : start + length]
+
+    def head(self, key: str) -> StoredObject | None:
+        with self._lock:
+            body = self._objects.get(key)
+        return None if body is None else StoredObject(len(body), _etag(body))
+
+    def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
+        return {}
+
+    def delete_prefix(self, prefix: str) -> list[str]:
+        with self._lock:
+            keys = [key for key in self._objects if key.startswith(prefix)]
+            for key in keys:
+                del self._objects[key]
+        return keys
+
+    def presign_get(self, key: str) -> str:
+        return f"memory:{key}"
+
+    def presign_put(self, key: str) -> str:
+        return f"memory:{key}"
+
+    def start_multipart(self, key: str) -> str:
+        with self._lock:
+            multipart_id = make_session_id(key, str(len(self._parts)))
+            self._parts[multipart_id] = {}
+        return multipart_id
+
+    def presign_part(self, key: str, multipart_id: str, number: int) -> str:
+        return f"memory:{key}#{multipart_id}#{number}"
+
+    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
+        with self._lock:
+            parts = self._parts.get(multipart_id)
+            if parts is None:
+                if key in self._objects:
+                    return
+                raise InvalidRequest(f"there is no multipart upload {multipart_id[:64]!r} of {key}")
+            numbers = range(1, len(etags) + 1)
+            stored = [_etag(parts[n]) if n in parts else None for n in numbers]
+            if not etags or stored != [etag.strip('"') for etag in etags]:
+                raise InvalidRequest(f"the etags are not those of the parts uploaded for {key}")
+            self._objects[key] = b"".join(parts[number] for number in numbers)
+            del self._parts[multipart_id]
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
