@@ -1,0 +1,51 @@
+"""The seam between stepgrid and the world: small protocols.
+
+Each has a real adapter (stepgrid_core.aws) and one in memory (stepgrid_core.memory), and one
+contract suite that both pass. A port knows no rule: it stores, swaps, starts and tells.
+"""
+
+from .clock import Clock
+from .dispatcher import Dispatch, Dispatcher, ExecutionState, Worker, registered_worker
+from .event_bus import EventBus
+from .function_caller import FunctionCall, FunctionCaller, FunctionReply
+from .logs import LogEvent, LogReader, LogSearch
+from .metrics import MetricSink
+from .page import Page
+from .payload_store import URL_SECONDS, PayloadStore, StoredObject
+from .state_table import Refusal, StateTable, Swap, Waiting
+from .subscriptions import Delivery, Subscription, Subscriptions
+from .task_runner import CommonInput, TaskInput, TaskOutcome, TaskRunner
+from .worker_registry import WorkerRegistry
+
+__all__ = [
+    "URL_SECONDS",
+    "Clock",
+    "CommonInput",
+    "Delivery",
+    "Dispatch",
+    "Dispatcher",
+    "EventBus",
+    "ExecutionState",
+    "FunctionCall",
+    "FunctionCaller",
+    "FunctionReply",
+    "LogEvent",
+    "LogReader",
+    "LogSearch",
+    "MetricSink",
+    "Page",
+    "PayloadStore",
+    "Refusal",
+    "StateTable",
+    "StoredObject",
+    "Subscription",
+    "Subscriptions",
+    "Swap",
+    "TaskInput",
+    "TaskOutcome",
+    "TaskRunner",
+    "Waiting",
+    "Worker",
+    "WorkerRegistry",
+    "registered_worker",
+]

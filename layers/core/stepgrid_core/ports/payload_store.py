@@ -1,0 +1,47 @@
+"""Where inputs and outputs are kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    size: int
+    etag: str
+
+
+#: how long a presigned URL is good
+URL_SECONDS = 3600
+
+
+class PayloadStore(Protocol):
+    """Objects by key. Knows nothing of what is in them."""
+
+    def put(self, key: str, body: bytes) -> StoredObject: ...
+
+    def get(self, key: str) -> bytes:
+        """Raises NotFound."""
+
+    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+        """Raises NotFound if it is gone, PayloadCorrupted if it is another object than `etag`."""
+
+    def head(self, key: str) -> StoredObject | None: ...
+
+    def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those outputs that are at hand without a request that is billed for each; maybe none."""
+
+    def delete_prefix(self, prefix: str) -> list[str]:
+        """Answers the keys that it deleted."""
+
+    def presign_get(self, key: str) -> str: ...
+
+    def presign_put(self, key: str) -> str: ...
+
+    def start_multipart(self, key: str) -> str:
+        """Answers the id of the multipart upload."""
+
+    def presign_part(self, key: str, multipart_id: str, number: int) -> str: ...
+
+    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
+        """Raises InvalidRequest for parts that don't fit; repeating it is no error."""

@@ -1,0 +1,161 @@
+"""Where sessions and shards are kept, and what they hold of budgets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from ..budgets import Lane, Limits, Quota, Usage
+from ..records import NO_WORK, Chunk, Session, Shard, Work
+from ..states import SessionState, TaskState
+from .page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """What became of a conditional write: did ours win, and what is stored now."""
+
+    won: bool
+    shard: Shard
+
+
+class Refusal(StrEnum):
+    """Why a session was not stored or not started: nothing was changed."""
+
+    QUOTA = "quota"  #: of its owner: open sessions, or tasks in them
+    NO_ROOM = "no room"  #: too few slots are left, or others wait for them already
+    CHANGED = "changed"  #: the session is no longer as it was read
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry in the queue of a worker."""
+
+    place: str  #: sorts by rank; as a cursor it leads to those behind
+    session_id: str
+
+
+class StateTable(Protocol):
+    """Sessions and shards. Reads are strongly consistent unless said otherwise.
+
+    Whatever changes what a session holds of a budget changes the session in the same transaction:
+    budgets are the sums over open sessions at any moment, whoever dies.
+    """
+
+    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
+        """Store both unless the id is taken; answer what is stored.
+
+        The blob is what the shards can be made from again: the tasks themselves where the table
+        keeps them, otherwise the chunk boundaries. The session holds its `slots` from then on, or
+        if it is `waiting` gets its place in the queue.
+        """
+
+    def read_blob(self, session_id: str, blob_id: str) -> bytes:
+        """What was stored with the session. Raises NotFound."""
+
+    def create_shards(self, session: Session, shards: Sequence[Shard]) -> None:
+        """Store those that are not there yet; never touches one that is."""
+
+    def read_session(self, session_id: str) -> Session | None: ...
+
+    def read_shard(self, session_id: str, number: int) -> Shard | None: ...
+
+    def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
+        """In order of their numbers, from `first` on; at most `limit` numbers."""
+
+    def swap_chunk(
+        self,
+        shard: Shard,
+        slot: int,
+        new: Chunk,
+        inline: bytes | None = None,
+        claimed_at: float | None = None,
+    ) -> Swap:
+        """One row, only if it is still `shard.chunks[slot]`; other rows may have changed.
+
+        Also won if what is stored is `new`: then the answer to our own write got lost.
+        With the row, the first `claimed_at` (epoch seconds) that
+        is given for any row of the shard is kept as its `first_claim_at`.
+        Raises NotFound if there is no such shard.
+        """
+
+    def swap_shard(self, old: Shard, new: Shard) -> Swap:
+        """All rows at once, only if none of them changed."""
+
+    def latch(self, session_id: str, shard: int, expires_at: int) -> int:
+        """Note that a shard is terminal; answers how many are. Repeating it changes nothing.
+
+        What it keeps is removed some time after `expires_at` (epoch seconds).
+        """
+
+    def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
+        """Raise `dispatches` from `dispatch` - 1 to `dispatch`; False if somebody else did."""
+
+    def read_lane(self, worker: str) -> Lane: ...
+
+    def read_usage(self, owner: str, worker: str) -> Usage: ...
+
+    def read_quota(self, owner: str) -> Quota:
+        """What an administrator allowed this owner; may be a minute old."""
+
+    def list_waiting(self, worker: str, after: str | None, limit: int) -> list[Waiting]:
+        """The queue of a worker in order of rank, from behind the place `after`."""
+
+    def drop_waiting(self, worker: str, entry: Waiting) -> None:
+        """Remove an entry whose session waits no longer."""
+
+    def clear_waiting(self, worker: str, stamp: str) -> None:
+        """Note that nobody waits, unless somebody began to since `stamp` was read (see Lane)."""
+
+    def admit(
+        self, session: Session, slots: int, limits: Limits, now: float, due_at: float
+    ) -> Session | Refusal:
+        """Take a waiting session out of the queue and give it slots, as its next dispatch."""
+
+    def pause(self, session: Session, due_at: float) -> bool:
+        """Give back its slots, or its place in the queue; False if it is not as it was read."""
+
+    def enqueue(self, session: Session, due_at: float) -> bool:
+        """A paused session waits again; False if it is not as it was read."""
+
+    def set_priority(self, session: Session, priority: int) -> bool:
+        """Also moves it in the queue; False if it is not as it was read."""
+
+    def mark_cancelling(self, session_id: str, due_at: float) -> None:
+        """So that a cancel which dies half-way is finished by the sweeper."""
+
+    def raise_progress(self, session_id: str, percent: int) -> Session | None:
+        """Only who raises it first so far gets the session, and only while it is open."""
+
+    def close_session(
+        self,
+        session_id: str,
+        verdict: SessionState,
+        counts: dict[TaskState, int],
+        now: float,
+        work: Work = NO_WORK,
+    ) -> Session | None:
+        """Only the first closes: it gets the session, everybody after it None.
+
+        What the session held of budgets is free from then on.
+        """
+
+    def postpone(self, session_id: str, due_at: float | None) -> None:
+        """When the sweeper is to look again; None: never."""
+
+    def due_sessions(self, now: float, limit: int) -> list[str]:
+        """Ids of sessions whose time to look has come (eventually consistent)."""
+
+    def list_sessions(
+        self, owner: str, state: SessionState | None, cursor: str | None, limit: int
+    ) -> Page[Session]:
+        """Newest first (eventually consistent). Raises InvalidRequest for a bad cursor."""
+
+    def delete_session(self, session: Session) -> None:
+        """Remove shards, blob and latch; what is left of the session says only that it is deleted.
+
+        An old execution of it may still claim chunks: a new session of the same id would get them.
+        """
+
+    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
+        """Move the running mean of one task's time on a worker, which was `before` (see Lane)."""
