@@ -12,6 +12,7 @@ from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.description import describe
 from stepgrid_core.errors import Conflict, NotFound, QuotaExceeded
+from stepgrid_core.ports import ExecutionState
 from stepgrid_core.records import Session
 from stepgrid_core.states import SessionState
 from stepgrid_core.steering import update_session
@@ -187,6 +188,14 @@ def test_a_deadline_passes_while_it_waits(bench: Bench) -> None:
     bench.memory.run()
     assert bench.state(late) is SessionState.FAILED
     assert bench.ran == ["first"]
+
+
+def test_an_expired_session_dispatches_nothing_more(bench: Bench) -> None:
+    """Its execution is stopped, which would else call a worker for each chunk that is left."""
+    session = bench.submit("late", tasks=50, timeout_seconds=60)
+    bench.memory.clock.advance(62)
+    bench.memory.sweep()
+    assert bench.memory.dispatcher.look(session) is ExecutionState.ENDED
 
 
 # --- pause and resume -----------------------------------------------------------------------------

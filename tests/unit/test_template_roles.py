@@ -84,6 +84,7 @@ ROLE_ACTIONS = {
         "sqs:SendMessage",
         "states:DescribeExecution",
         "states:StartExecution",
+        "states:StopExecution",
     },
     "RecorderFunctionRole": {
         "dynamodb:DeleteItem",

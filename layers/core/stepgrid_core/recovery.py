@@ -67,6 +67,8 @@ def revive(grid: Grid, session: Session) -> None:
     now = grid.clock.now()
     if now >= session.deadline_at:
         end_all(grid, session, ChunkState.EXPIRED)
+        if session.dispatches:  # else a large Map calls a worker for each chunk that is left
+            grid.dispatcher.stop(session)
         return
     shards = complete_shards(grid, session)
     shards = [release_expired(grid, shard, now) for shard in shards]
