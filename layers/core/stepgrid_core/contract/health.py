@@ -1,0 +1,11 @@
+"""Whether the grid is there, and which."""
+
+from typing import Literal
+
+from .model import Response
+
+
+class Health(Response):
+    status: Literal["ok"] = "ok"
+    version: str
+    contract_version: str

@@ -1,0 +1,47 @@
+"""Where files go before a session is submitted."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ..names import UPLOAD_ID
+from .model import Request, Response
+from .submission import CommonFile
+
+
+class UploadRequest(Request):
+    """POST /v1/uploads: where to PUT an input file, whole or in parts; or a common input.
+
+    For more parts of the same file, ask again with its upload_id, multipart_id and first_part.
+    Parts but the last have at least 5 MiB (S3 multipart upload limits). A common input is one PUT;
+    where the grid has these very bytes of yours already, it answers no URL.
+    """
+
+    parts: int | None = Field(None, ge=1, le=1000, description="left out: one PUT, up to 5 GiB")
+    upload_id: str | None = Field(None, pattern=UPLOAD_ID)
+    multipart_id: str | None = Field(None, max_length=1024)
+    first_part: int = Field(1, ge=1, le=10_000)
+    common: CommonFile | None = None
+
+    @model_validator(mode="after")
+    def _common_is_one_put(self) -> Self:
+        if self.common is not None and (self.parts or self.upload_id):
+            raise ValueError("a common input is uploaded by one PUT: leave parts and upload_id out")
+        return self
+
+    @model_validator(mode="after")
+    def _continuation_needs_both(self) -> Self:
+        if (self.upload_id is None) != (self.multipart_id is None):
+            raise ValueError("upload_id and multipart_id belong together")
+        if self.upload_id is not None and self.parts is None:
+            raise ValueError("parts says how many more URLs are wanted")
+        if self.first_part + (self.parts or 1) - 1 > 10_000:
+            raise ValueError("a file has at most 10,000 parts")
+        return self
+
+
+class Upload(Response):
+    upload_id: str
+    multipart_id: str | None = None
+    urls: list[str]
+    expires_in_seconds: int
