@@ -1,8 +1,4 @@
-"""Session, Shard and Chunk: frozen records, and the pure moves from an old record to a new one.
-
-A chunk row is the unit of every race in the grid. A move takes the row that was read and answers
-the row to write, or None where the move is not allowed; the state table then swaps the one for the
-other only if nothing changed in between. All rules live here, the table knows none of them.
+"""Chunk, one row: the unit of every race in the grid, and its moves.
 
     pending --claim--> running --commit--> ended
        ^                  |`--checkpoint--> running (some tasks settled)
@@ -11,14 +7,13 @@ other only if nothing changed in between. All rules live here, the table knows n
 
     pending --hold--> held --unhold--> pending      (a held chunk can't be claimed, but be ended)
 
-This module knows no I/O, no clock and no wire format.
+A move answers the row to write, or None where it is not allowed.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from .names import CHUNKS_PER_SHARD
-from .states import ENDINGS, TERMINAL_CHUNKS, ChunkState, SessionState, TaskState
+from ..states import ENDINGS, TERMINAL_CHUNKS, ChunkState, SessionState, TaskState
 
 #: environments that may die one after the other without any task settled or marked in between
 MAX_IDLE_LOSSES = 10
@@ -227,165 +222,6 @@ def count(chunks: Iterable[Chunk]) -> dict[TaskState, int]:
         if chunk.unsettled:
             counts[open_state(chunk)] += chunk.unsettled - retrying
     return counts
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """Up to 16 chunk rows, stored as one item."""
-
-    session_id: str
-    number: int
-    chunks: tuple[Chunk, ...]
-    #: byte range of each chunk in the session's input object: start of the first, then lengths
-    start: int = 0
-    lengths: tuple[int, ...] = ()
-    #: small outputs kept in the item itself, by slot
-    inline: dict[int, bytes] = field(default_factory=dict)
-    first_claim_at: float | None = None  #: epoch seconds; the first claim of any of its rows
-
-    @property
-    def terminal(self) -> bool:
-        return all(chunk.terminal for chunk in self.chunks)
-
-    def number_of(self, slot: int) -> int:
-        return self.number * CHUNKS_PER_SHARD + slot
-
-    def byte_range(self, slot: int) -> tuple[int, int]:
-        """First byte and length of the chunk's lines in the input object."""
-        return self.start + sum(self.lengths[:slot]), self.lengths[slot]
-
-    def with_chunk(self, slot: int, chunk: Chunk, inline: bytes | None = None) -> "Shard":
-        chunks = (*self.chunks[:slot], chunk, *self.chunks[slot + 1 :])
-        kept = self.inline if inline is None else {**self.inline, slot: inline}
-        return replace(self, chunks=chunks, inline=kept)
-
-
-def pending_chunks(shards: Iterable[Shard]) -> list[int]:
-    """Numbers of the chunks that may be claimed."""
-    return [
-        shard.number_of(slot)
-        for shard in shards
-        for slot, chunk in enumerate(shard.chunks)
-        if chunk.state is ChunkState.PENDING
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What the shards of a session tell of the time that it took."""
-
-    first_claim_at: float | None = None  #: epoch seconds; None: nothing was claimed
-    task_seconds: float = 0.0  #: in user code, of the settled tasks
-
-
-NO_WORK = Work()
-
-
-def work(shards: Iterable[Shard]) -> Work:
-    """Of the shards of one session, whether it is closed or not."""
-    shards = list(shards)
-    claims = [shard.first_claim_at for shard in shards if shard.first_claim_at is not None]
-    milliseconds = sum(chunk.milliseconds for shard in shards for chunk in shard.chunks)
-    return Work(min(claims, default=None), milliseconds / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class InputRef:
-    """Where a session's tasks are: an object of the payload store, or an item of the table."""
-
-    key: str | None  #: None: the lines are in the table
-    etag: str
-    size: int  #: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CommonRef:
-    """Which object holds a session's common input, and what it must be."""
-
-    key: str
-    sha256: str
-    size: int  #: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One submitted vector of tasks. `verdict` stays None until the session is closed."""
-
-    session_id: str
-    owner: str
-    worker: str
-    function: str  #: what runs it: the name or ARN of the worker's function
-    tasks: int
-    digest: (
-        str  #: of worker, tasks, common input and options: tells a repeated submit from another one
-    )
-    input: InputRef
-    chunk_size: int
-    route: str  #: "burst" or "map"
-    children: str  #: kind of the Map's child executions: "express" or "standard"
-    max_concurrency: int
-    watch_seconds: float  #: a worker looks at its row this often; cancel waits as long
-    task_timeout_seconds: float
-    max_attempts: int
-    priority: int
-    created_at: float
-    deadline_at: float
-    expires_at: int
-    target: str = ""  #: ARN of the registered function that `function`, the relay, calls
-    name: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    common: CommonRef | None = None
-    dispatches: int = 0  #: executions started so far
-    dispatched_at: float = 0.0
-    slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
-    waiting: bool = False  #: in the queue of its worker
-    paused: bool = False  #: by its owner: holds no slots, and no chunk of it starts
-    cancelling: bool = False
-    deleted: bool = False  #: kept until it expires, so that its token makes no other session
-    verdict: SessionState | None = None
-    closed_at: float | None = None
-    counts: dict[TaskState, int] | None = None  #: written when it closes
-    first_claim_at: float | None = None  #: written when it closes, as the next one
-    task_seconds: float | None = None
-
-    @property
-    def chunks(self) -> int:
-        return -(-self.tasks // self.chunk_size)
-
-    @property
-    def shards(self) -> int:
-        return -(-self.chunks // CHUNKS_PER_SHARD)
-
-    @property
-    def concurrency(self) -> int:
-        """Chunks of it that may run at once."""
-        return self.slots or self.max_concurrency
-
-    @property
-    def blob_id(self) -> str:
-        """Also says how the tasks were cut: two submits at once may have planned differently."""
-        return f"{self.digest[:32]}.{self.chunk_size}"
-
-    def tasks_in(self, chunk: int) -> int:
-        return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
-
-
-def closed(
-    session: Session,
-    verdict: SessionState,
-    counts: dict[TaskState, int],
-    now: float,
-    work: Work = NO_WORK,
-) -> Session:
-    """The session with its end written down; nothing of it changes any more."""
-    return replace(
-        session,
-        verdict=verdict,
-        counts=dict(counts),
-        closed_at=now,
-        first_claim_at=work.first_claim_at,
-        task_seconds=work.task_seconds,
-    )
 
 
 def verdict(chunks: Iterable[Chunk]) -> SessionState:

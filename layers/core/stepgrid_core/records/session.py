@@ -1,0 +1,106 @@
+"""Session: what was submitted, and what became of it."""
+
+from dataclasses import dataclass, field, replace
+
+from ..names import CHUNKS_PER_SHARD
+from ..states import SessionState, TaskState
+from .shard import NO_WORK, Work
+
+
+@dataclass(frozen=True, slots=True)
+class InputRef:
+    """Where a session's tasks are: an object of the payload store, or an item of the table."""
+
+    key: str | None  #: None: the lines are in the table
+    etag: str
+    size: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommonRef:
+    """Which object holds a session's common input, and what it must be."""
+
+    key: str
+    sha256: str
+    size: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One submitted vector of tasks. `verdict` stays None until the session is closed."""
+
+    session_id: str
+    owner: str
+    worker: str
+    function: str  #: what runs it: the name or ARN of the worker's function
+    tasks: int
+    digest: (
+        str  #: of worker, tasks, common input and options: tells a repeated submit from another one
+    )
+    input: InputRef
+    chunk_size: int
+    route: str  #: "burst" or "map"
+    children: str  #: kind of the Map's child executions: "express" or "standard"
+    max_concurrency: int
+    watch_seconds: float  #: a worker looks at its row this often; cancel waits as long
+    task_timeout_seconds: float
+    max_attempts: int
+    priority: int
+    created_at: float
+    deadline_at: float
+    expires_at: int
+    target: str = ""  #: ARN of the registered function that `function`, the relay, calls
+    name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    common: CommonRef | None = None
+    dispatches: int = 0  #: executions started so far
+    dispatched_at: float = 0.0
+    slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
+    waiting: bool = False  #: in the queue of its worker
+    paused: bool = False  #: by its owner: holds no slots, and no chunk of it starts
+    cancelling: bool = False
+    deleted: bool = False  #: kept until it expires, so that its token makes no other session
+    verdict: SessionState | None = None
+    closed_at: float | None = None
+    counts: dict[TaskState, int] | None = None  #: written when it closes
+    first_claim_at: float | None = None  #: written when it closes, as the next one
+    task_seconds: float | None = None
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.tasks // self.chunk_size)
+
+    @property
+    def shards(self) -> int:
+        return -(-self.chunks // CHUNKS_PER_SHARD)
+
+    @property
+    def concurrency(self) -> int:
+        """Chunks of it that may run at once."""
+        return self.slots or self.max_concurrency
+
+    @property
+    def blob_id(self) -> str:
+        """Also says how the tasks were cut: two submits at once may have planned differently."""
+        return f"{self.digest[:32]}.{self.chunk_size}"
+
+    def tasks_in(self, chunk: int) -> int:
+        return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
+
+
+def closed(
+    session: Session,
+    verdict: SessionState,
+    counts: dict[TaskState, int],
+    now: float,
+    work: Work = NO_WORK,
+) -> Session:
+    """The session with its end written down; nothing of it changes any more."""
+    return replace(
+        session,
+        verdict=verdict,
+        counts=dict(counts),
+        closed_at=now,
+        first_claim_at=work.first_claim_at,
+        task_seconds=work.task_seconds,
+    )
