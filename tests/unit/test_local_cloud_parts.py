@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -237,14 +238,31 @@ def test_a_log_is_followed_to_its_end(tmp_path: Path) -> None:
     assert list(file_lines(tmp_path / "absent", lambda: True)) == []
 
 
-MARK = "mark-of-the-test"
+@pytest.fixture
+def mark() -> str:
+    """Of this test alone: others run at the same time, on this machine and in other folders."""
+    return uuid4().hex
 
 
 @pytest.fixture
-def marked() -> Iterator[subprocess.Popen[bytes]]:
-    """A process with the mark, not a child of any root that the tests name."""
-    environment = {**os.environ, MARK_VARIABLE: MARK}
-    with subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True) as process:
+def marked(mark: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with the mark, not a child of any root that the tests name.
+
+    Its line has come back before the test begins: until a new program runs, the system shows an
+    empty environment.
+    """
+    with subprocess.Popen(
+        ["cat"],
+        env={**os.environ, MARK_VARIABLE: mark},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"ready\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"ready\n"
         yield process
         process.kill()
 
@@ -258,15 +276,17 @@ class TestProcessTree:
         assert find_process(ProcessIdentity(marked.pid, create_time)) is not None
         assert find_process(ProcessIdentity(marked.pid, create_time - 60)) is None
 
-    def test_an_orphan_is_found_by_its_mark(self, marked: subprocess.Popen[bytes]) -> None:
+    def test_an_orphan_is_found_by_its_mark(
+        self, mark: str, marked: subprocess.Popen[bytes]
+    ) -> None:
         """A process whose parents are dead, in a session of its own, still belongs to the tree."""
-        assert [process.pid for process in find_tree(MARK, None)] == [marked.pid]
+        assert [process.pid for process in find_tree(mark, None)] == [marked.pid]
 
     def test_stopping_a_tree_kills_the_marked_and_spares_the_others(
-        self, marked: subprocess.Popen[bytes]
+        self, mark: str, marked: subprocess.Popen[bytes]
     ) -> None:
         """Another mark is another local cloud."""
         assert stop_tree("another mark", None) is False
         assert marked.poll() is None
-        assert stop_tree(MARK, None) is True
+        assert stop_tree(mark, None) is True
         assert marked.wait() < 0
