@@ -131,7 +131,7 @@ def test_a_stream_over_all_sessions_misses_no_end(fault: Fault) -> None:
 
 
 @given(seed=st.integers(0, 2**32), loss=st.floats(0, 1), repeats=st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_mixture_of_faults(seed: int, loss: float, repeats: int) -> None:
     """Lost, repeated and shuffled at once, at random."""
     dice = random.Random(seed)

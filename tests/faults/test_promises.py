@@ -300,4 +300,4 @@ class Grid(RuleBasedStateMachine):
 
 
 TestPromises = Grid.TestCase
-TestPromises.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestPromises.settings = settings(max_examples=60, stateful_step_count=25)

@@ -181,7 +181,7 @@ AMOUNTS = st.floats(10, 200)
 RATES = st.floats(-0.02, 0.10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     payoff=AMOUNTS,
     underlying=AMOUNTS,
