@@ -177,7 +177,7 @@ def test_large_sessions_are_uploaded() -> None:
     assert session.results() == tasks
 
 
-@pytest.mark.parametrize("count", [9_999, 10_000, 10_001, 40_001])
+@pytest.mark.parametrize("count", [10_000, 10_001, 20_001])
 def test_offsets_stay_few(count: int) -> None:
     """Ten thousand offsets at most, and every task comes back in its place."""
     world = World()

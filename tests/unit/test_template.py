@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,8 @@ import pytest
 
 from tests.unit.translated_template import (
     PROJECT,
-    REGION,
     Resource,
     properties,
-    read_definition,
     read_template,
     resources_of_type,
     translate,
@@ -31,31 +27,6 @@ FUNCTIONS = (*CONTROL_FUNCTIONS, *WORKERS)
 @pytest.fixture(scope="module")
 def translated() -> dict[str, Any]:
     return translate(TEMPLATE)
-
-
-def cfn_lint(template: dict[str, Any], path: Path) -> tuple[int, str]:
-    """cfn-lint's exit code and output. In a process of its own: it changes the SAM translator."""
-    path.write_text(json.dumps(template), encoding="utf-8")
-    program = Path(sys.executable).with_name("cfn-lint")
-    command = [program, "--regions", REGION, "--", path]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.returncode, found.stdout + found.stderr
-
-
-def with_inline_definitions(template: dict[str, Any]) -> dict[str, Any]:
-    """A copy with the state machines' definitions in it: cfn-lint reads no others."""
-    inlined: dict[str, Any] = json.loads(json.dumps(template))
-    for name, file in (("SessionMachine", "session"), ("BurstMachine", "burst")):
-        machine = properties(inlined, name)
-        del machine["DefinitionS3Location"]
-        machine["DefinitionString"] = json.dumps(read_definition(file))
-    return inlined
-
-
-def test_cfn_lint_finds_nothing(translated: dict[str, Any], tmp_path: Path) -> None:
-    """CloudFormation's rules hold for the translated template, state machines included."""
-    path = tmp_path / "translated.json"
-    assert cfn_lint(with_inline_definitions(translated), path) == (0, "")
 
 
 def test_every_route_but_two_needs_a_signature(translated: dict[str, Any]) -> None:

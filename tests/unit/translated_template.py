@@ -3,8 +3,8 @@
 Assertions on the translated template also cover what SAM adds by itself: roles, stages and so on.
 """
 
-import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ Resource = dict[str, Any]
 
 def read_template() -> dict[str, Any]:
     """template.yaml, intrinsic functions in their long form."""
-    template: dict[str, Any] = json.loads(json.dumps(_read_yaml(PROJECT / "template.yaml")))
+    template: dict[str, Any] = json.loads(_read_yaml(PROJECT / "template.yaml"))
     return template
 
 
 def read_observability() -> dict[str, Any]:
     """The nested template of the dashboard and the alarms; it has no transform."""
-    nested: dict[str, Any] = json.loads(json.dumps(_read_yaml(PROJECT / "observability.yaml")))
+    nested: dict[str, Any] = json.loads(_read_yaml(PROJECT / "observability.yaml"))
     return nested
 
 
@@ -44,13 +44,19 @@ def read_definition(name: str) -> dict[str, Any]:
 
 def translate(template: dict[str, Any]) -> dict[str, Any]:
     """What CloudFormation gets once the SAM transform has run on the template."""
-    uploaded = _with_uploaded_files(template)
+    translated: dict[str, Any] = json.loads(_translate(json.dumps(template)))
+    return translated
+
+
+@cache
+def _translate(template: str) -> str:
+    """As JSON: one translation serves all tests of a process, and each has a copy of its own."""
+    uploaded = _with_uploaded_files(json.loads(template))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         translator = Translator(managed_policy_map={}, sam_parser=Parser())
         translated = translator.translate(uploaded, parameter_values={})
-    plain: dict[str, Any] = json.loads(json.dumps(translated))
-    return plain
+    return json.dumps(translated)
 
 
 def resources_of_type(template: dict[str, Any], resource_type: str) -> dict[str, Resource]:
@@ -76,12 +82,13 @@ def worker_names(template: dict[str, Any]) -> list[str]:
     )
 
 
-def _read_yaml(path: Path) -> Any:
-    return yaml_parse(path.read_text(encoding="utf-8"))
+@cache
+def _read_yaml(path: Path) -> str:
+    """As JSON, for the same reason."""
+    return json.dumps(yaml_parse(path.read_text(encoding="utf-8")))
 
 
-def _with_uploaded_files(template: dict[str, Any]) -> dict[str, Any]:
-    uploaded = copy.deepcopy(template)
+def _with_uploaded_files(uploaded: dict[str, Any]) -> dict[str, Any]:
     for resource in uploaded["Resources"].values():
         for name in LOCAL_FILE_PROPERTIES:
             if name in resource["Properties"]:
