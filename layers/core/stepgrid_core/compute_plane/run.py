@@ -1,0 +1,213 @@
+"""One attempt at one chunk, from the claim to the commit."""
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Any
+
+from .. import records
+from ..cancellation import permit_seconds
+from ..closing import shard_changed
+from ..errors import NotFound, PayloadCorrupted, Unavailable
+from ..invocation import Invocation
+from ..ledger import TaskLedger
+from ..metrics import ChunkMeter
+from ..ports import CommonInput, TaskRunner
+from ..progress import Commit, report_progress
+from ..records import Chunk
+from ..states import ChunkState
+from ..telemetry import logger
+from ..wiring import Grid
+from .claim import Claim, ClaimLost, take_claim
+from .files import ChunkFiles
+from .lifetime import Lifetime
+from .pace import Pace
+
+
+def run_chunk(
+    grid: Grid, invocation: Invocation, runner: TaskRunner, time_left: Callable[[], float]
+) -> str:
+    """Run one chunk as far as the environment lives; `time_left` says how many seconds that is.
+
+    Answers "ended" (nothing more to do for this caller) or "again" (the rest was handed back).
+    """
+    claim = take_claim(grid, invocation, time_left())
+    if claim is None:
+        return "ended"
+    run = _Run(grid, invocation, runner, Lifetime(grid.clock, invocation.facts, time_left), claim)
+    try:
+        return run.execute()
+    except ClaimLost:
+        logger.info("claim lost", session_id=invocation.facts.session_id, chunk=invocation.chunk)
+        return "ended"
+    finally:
+        run.tell_metrics()
+
+
+class _Run:
+    def __init__(
+        self,
+        grid: Grid,
+        invocation: Invocation,
+        runner: TaskRunner,
+        life: Lifetime,
+        claim: Claim,
+    ) -> None:
+        self._grid = grid
+        self._invocation = invocation
+        self._facts = invocation.facts
+        self._runner = runner
+        self._life = life
+        self._claim = claim
+        self._files = ChunkFiles(grid, invocation, claim)
+        self._common: CommonInput | None = None
+        self._pace = Pace(self._facts.watch_seconds)
+        self._meter = ChunkMeter(claim.chunk)
+        self._permit()
+
+    def execute(self) -> str:
+        try:
+            lines = self._files.read_lines()
+            self._common = self._grid.commons.read(self._grid.payloads, self._facts)
+        except (NotFound, PayloadCorrupted) as error:
+            logger.warning("input could not be read", reason=str(error), **self._who())
+            self._write(records.release(self._claim.chunk, ChunkState.UNREADABLE))
+            shard_changed(self._grid, self._claim.shard, self._facts.shards)
+            return "ended"
+        ledger = self._open_ledger(lines)
+        if ledger.bury_exhausted():
+            self._checkpoint(ledger)
+        careful = self._claim.chunk.losses > 0 or self._facts.max_attempts == 1
+        while (offsets := ledger.open()) and self._life.may_start():
+            if careful:
+                self._run_carefully(ledger, self._next_to_mark(offsets))
+            else:
+                self._run_all(ledger, offsets)
+        return self._commit(ledger)
+
+    def tell_metrics(self) -> None:
+        """Call once, whatever became of the run."""
+        who = {"session_id": self._facts.session_id, "chunk": self._invocation.chunk}
+        values = self._meter.values(self._claim.published, self._life.passed_seconds)
+        self._grid.metrics.emit(self._facts.worker, values, **who)
+
+    def _who(self) -> dict[str, Any]:
+        return {
+            "session_id": self._facts.session_id,
+            "chunk": self._invocation.chunk,
+            "attempt": self._claim.chunk.attempt,
+        }
+
+    def _open_ledger(self, lines: list[bytes]) -> TaskLedger:
+        facts = self._facts
+        first = self._invocation.chunk * facts.chunk_size
+        ledger = TaskLedger(first, lines, facts.session_id, facts.max_attempts)
+        ledger.resume(self._files.read_output(), self._claim.chunk)
+        return ledger
+
+    def _run_all(self, ledger: TaskLedger, offsets: list[int]) -> None:
+        """A pass over all open tasks, so that those which failed wait for the others."""
+        ledger.begin(offsets)
+        if ledger.retries_due:
+            self._checkpoint(ledger)
+        self._run(ledger, offsets)
+
+    def _next_to_mark(self, offsets: list[int]) -> int:
+        """The marked task first: a mark on another one would forget how often it was started."""
+        suspect = self._claim.chunk.suspect
+        return suspect if suspect is not None and suspect in offsets else offsets[0]
+
+    def _run_carefully(self, ledger: TaskLedger, offset: int) -> None:
+        """One task, marked before it starts; a failed start is published before the next one."""
+        (task,) = ledger.inputs([offset])
+        ledger.begin([offset])
+        self._write(records.mark(self._claim.chunk, offset, task.attempt))
+        self._run(ledger, [offset])
+        if self._pace.is_checkpoint_due(self._grid.clock.monotonic()):
+            self._checkpoint(ledger)
+
+    def _run(self, ledger: TaskLedger, offsets: list[int]) -> None:
+        """Run a batch until it ends or may not go on."""
+        outcomes = self._runner.run(
+            ledger.inputs(offsets), self._facts.task_timeout_seconds, self._common
+        )
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome is not None:
+                    self._meter.record(outcome.milliseconds, settled=ledger.record(outcome))
+                    self._pace.failure_unpublished |= outcome.fault is not None
+                self._watch(ledger)
+                if self._must_stop(between_tasks=outcome is not None):
+                    break
+        ledger.stop()
+        if self._pace.in_doubt:
+            self._look()
+
+    def _must_stop(self, between_tasks: bool) -> bool:
+        """A task that runs is only cut short by the end of the environment or of the session."""
+        return not self._life.may_start() if between_tasks else self._life.is_over()
+
+    def _watch(self, ledger: TaskLedger) -> None:
+        """See now and then whether the claim still stands; raises ClaimLost if not.
+
+        A failure is published on this occasion: a write finds out as well as a read does.
+        """
+        now = self._grid.clock.monotonic()
+        if now < self._pace.watch_at:
+            return
+        self._pace.watch_at = now + self._pace.watch_seconds
+        with suppress(Unavailable):  # no permit: soon nothing starts until the table answers again
+            if self._pace.is_failure_due(now):
+                self._pace.in_doubt = True
+                self._checkpoint(ledger)
+                self._pace.in_doubt = False
+            else:
+                self._look()
+
+    def _look(self) -> None:
+        self._claim.look()
+        self._pace.in_doubt = False
+        self._permit()
+
+    def _write(self, new: Chunk, inline: bytes | None = None) -> None:
+        self._claim.write(new, inline)
+        self._permit()
+
+    def _permit(self) -> None:
+        """Tasks may start for two watches from when the claim was seen to stand, if at all."""
+        seen_at, watch_seconds = self._claim.seen_at, self._pace.watch_seconds
+        self._pace.watch_at = seen_at + watch_seconds
+        passed = self._grid.clock.monotonic() - seen_at
+        seconds = min(permit_seconds(watch_seconds) - passed, self._life.start_seconds())
+        self._runner.permit(max(0.0, seconds))
+
+    def _checkpoint(self, ledger: TaskLedger) -> None:
+        started_at = self._grid.clock.monotonic()
+        output = self._files.publish(ledger.output())
+        self._write(records.checkpoint(self._claim.chunk, ledger.settled(output)))
+        self._pace.checkpointed(started_at, self._grid.clock.monotonic())
+
+    def _commit(self, ledger: TaskLedger) -> str:
+        data = ledger.output()
+        inline = data if not ledger.open() and self._files.may_inline(data) else None
+        output = self._claim.chunk.output
+        if inline is not None:
+            output = self._files.describe(data)
+        elif data:
+            output = self._files.publish(data)
+        committed = records.commit(self._claim.chunk, ledger.settled(output))
+        if not committed.terminal and self._life.past_deadline():
+            committed = records.release(committed, ChunkState.EXPIRED)
+        before = self._claim.chunk
+        self._write(committed, inline)
+        self._tell_commit(before)
+        return "ended" if committed.terminal or self._settles_later() else "again"
+
+    def _tell_commit(self, before: Chunk) -> None:
+        logger.debug("chunk committed", **self._who())
+        claim = self._claim
+        ended = shard_changed(self._grid, claim.shard, self._facts.shards)
+        report_progress(self._grid, Commit(self._facts, before, claim.shard, claim.slot, ended))
+
+    def _settles_later(self) -> bool:
+        """The rest of a chunk goes to another child: this one's five minutes are used up."""
+        return self._facts.route == "map" and self._facts.children == "express"
