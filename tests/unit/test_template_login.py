@@ -33,10 +33,11 @@ def test_passwords_are_strong(translated: dict[str, Any]) -> None:
 
 
 def test_users_outlive_the_stack(translated: dict[str, Any]) -> None:
-    """As sessions do: a new pool gives every user a new identity, without the old sessions."""
-    pool = translated["Resources"]["UserPool"]
-    assert pool["DeletionPolicy"] == "RetainExceptOnCreate"
-    assert pool["UpdateReplacePolicy"] == "Retain"
+    """As sessions do: new pools give every user a new identity, without the old sessions."""
+    for name in ("UserPool", "IdentityPool"):
+        pool = translated["Resources"][name]
+        assert pool["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert pool["UpdateReplacePolicy"] == "Retain"
 
 
 def test_a_password_never_travels(translated: dict[str, Any]) -> None:
