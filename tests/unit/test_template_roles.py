@@ -160,7 +160,7 @@ def test_resources_are_named(translated: dict[str, Any]) -> None:
         statement["Sid"]: set(listed(statement["Action"]))
         for role in ROLE_ACTIONS
         for statement in statements_of(translated, role)
-        if "*" in listed(statement["Resource"]) and statement["Effect"] == "Allow"
+        if statement["Effect"] == "Allow" and "*" in listed(statement["Resource"])
     }
     assert unbound == UNBOUND_STATEMENTS
 
@@ -182,6 +182,20 @@ def test_workers_write_results_only(translated: dict[str, Any]) -> None:
     statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
     (written,) = (each for each in statements if "s3:PutObject" in listed(each["Action"]))
     assert written["Resource"] == {"Fn::Sub": "${PayloadBucket.Arn}/results/*"}
+
+
+def test_workers_write_their_own_logs_only(translated: dict[str, Any]) -> None:
+    """User code can't write into another program's log, though AWS's own policy would let it."""
+    statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
+    (denied,) = (each for each in statements if each["Action"] == "logs:*")
+    groups = {
+        properties(translated, name)["LoggingConfig"]["LogGroup"]["Ref"]
+        for name in (*worker_names(TEMPLATE), "RelayFunction")
+    }
+    # Lambda writes the function's lines by the same role (Lambda guide, source function ARN).
+    assert (denied["Effect"], "Condition" in denied) == ("Deny", False)
+    spared = {each["Fn::Sub"].partition(":log-group:")[2] for each in denied["NotResource"]}
+    assert spared == {f"${{{group}}}{end}" for group in groups for end in ("", ":*")}
 
 
 def test_the_relay_calls_registered_functions_only(translated: dict[str, Any]) -> None:
