@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.unit.translated_template import (
     PROJECT,
     REGION,
@@ -36,10 +38,27 @@ def with_inline_definitions(template: dict[str, Any]) -> dict[str, Any]:
     return inlined
 
 
-def test_cfn_lint_finds_nothing(tmp_path: Path) -> None:
-    """CloudFormation's rules hold for the translated template, state machines included."""
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {
+            "PayloadCache": "elasticache",
+            "VpcSubnetIds": "subnet-0a",
+            "VpcSecurityGroupIds": "sg-0a",
+        },
+        {"PayloadCache": "url", "RedisUrl": "rediss://cache.example:6379/0"},
+        {"Dashboard": "off", "ApiAccessLog": "on", "Tracing": "Active"},
+    ],
+    ids=["defaults", "elasticache", "url", "observed otherwise"],
+)
+def test_cfn_lint_finds_nothing(given: dict[str, str], tmp_path: Path) -> None:
+    """With these parameters, CloudFormation's rules hold for the translated template."""
+    translated = with_inline_definitions(translate(read_template()))
+    for name, value in given.items():
+        translated["Parameters"][name]["Default"] = value
     path = tmp_path / "translated.json"
-    path.write_text(json.dumps(with_inline_definitions(translate(read_template()))), "utf-8")
+    path.write_text(json.dumps(translated), "utf-8")
     assert cfn_lint(path) == (0, "")
 
 

@@ -16,6 +16,7 @@ from tests.unit.translated_template import (
 TEMPLATE = read_template()
 CACHE_TYPES = ("ServerlessCache", "User", "UserGroup")
 FUNCTIONS = ("ApiFunction", *worker_names(TEMPLATE))
+NETWORK = {"VpcSubnetIds": ["subnet-1"], "VpcSecurityGroupIds": ["sg-1"]}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,9 @@ def _holds(condition: Any, given: dict[str, Any]) -> bool:
     """Of the conditions that are used here."""
     if "Fn::Not" in condition:
         return not _holds(condition["Fn::Not"][0], given)
+    if "Fn::EachMemberEquals" in condition:
+        members, value = condition["Fn::EachMemberEquals"]
+        return all(member == value for member in given[members["Ref"]])
     left, right = condition["Fn::Equals"]
     if "Fn::Join" in left:
         return "".join(given[left["Fn::Join"][1]["Ref"]]) == str(right)
@@ -96,12 +100,11 @@ def test_the_stacks_own_cache_is_reached_by_tls_and_iam(
     translated: dict[str, Any], name: str
 ) -> None:
     """No password exists; the functions are in its network."""
-    network = {"VpcSubnetIds": ["subnet-1"], "VpcSecurityGroupIds": ["sg-1"]}
-    given = variables(translated, name, PayloadCache="elasticache", **network)
+    given = variables(translated, name, PayloadCache="elasticache", **NETWORK)
     assert given["STEPGRID_REDIS_URL"]["Fn::Sub"].startswith("rediss://${HotPayloads.Endpoint")
     assert given["STEPGRID_REDIS_USER"] == {"Ref": "HotPayloadsUser"}
     assert given["STEPGRID_REDIS_CACHE"] == {"Ref": "HotPayloads"}
-    placed = chosen(translated, properties(translated, name)["VpcConfig"], **network)
+    placed = chosen(translated, properties(translated, name)["VpcConfig"], **NETWORK)
     assert placed == {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
 
 
@@ -125,6 +128,30 @@ def test_the_functions_user_may_do_what_they_do(translated: dict[str, Any]) -> N
 def test_user_code_has_no_right_on_the_network(translated: dict[str, Any]) -> None:
     """What Lambda needs to place a worker in a VPC is denied to what runs in the worker."""
     statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
-    denied = [entry for entry in statements if entry["Effect"] == "Deny"]
-    assert [entry["Action"] for entry in denied] == ["ec2:*"]
-    assert "lambda:SourceFunctionArn" in denied[0]["Condition"]["ArnLike"]
+    (denied,) = (entry for entry in statements if entry["Action"] == "ec2:*")
+    assert (denied["Effect"], denied["Resource"]) == ("Deny", "*")
+    assert "lambda:SourceFunctionArn" in denied["Condition"]["ArnLike"]
+
+
+@pytest.mark.parametrize(
+    ("given", "broken"),
+    [
+        ({}, set()),
+        ({"PayloadCache": "elasticache"}, {"OwnCacheIsReachable"}),
+        ({"PayloadCache": "url"}, {"UrlIsGiven"}),
+        ({"PayloadCache": "url", "RedisUrl": "rediss://cache"}, set()),
+        ({"VpcSubnetIds": ["subnet-1"]}, {"SubnetsHaveGroups"}),
+        ({"PayloadCache": "elasticache", **NETWORK}, set()),
+        ({"PayloadCache": "url", "RedisUrl": "rediss://cache", **NETWORK}, set()),
+    ],
+)
+def test_choices_that_can_not_work_are_refused(given: dict[str, Any], broken: set[str]) -> None:
+    """Before anything is made: CloudFormation checks the rules of the template first."""
+    defaults = {"PayloadCache": "off", "RedisUrl": ""}
+    values = defaults | {"VpcSubnetIds": [""], "VpcSecurityGroupIds": [""]} | given
+    assert broken == {
+        name
+        for name, rule in TEMPLATE["Rules"].items()
+        if _holds(rule["RuleCondition"], values)
+        and not all(_holds(each["Assert"], values) for each in rule["Assertions"])
+    }
