@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from stepgrid_core.aws.subscriptions import AwsSubscriptions
-from stepgrid_core.errors import NotFound, QuotaExceeded
+from stepgrid_core.contract import MAX_SUBSCRIBED_SESSIONS
+from stepgrid_core.errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from stepgrid_core.names import subscription_id
 from stepgrid_core.ports import Subscription
 from stepgrid_core.session_events import SessionEvent, accepted, progressed, started
@@ -196,29 +199,73 @@ def test_names_fit_however_long_the_stack_is_called() -> None:
     assert len("s" * 29 + "-events-" + NAME) <= 64
 
 
-def test_the_longest_pattern_fits() -> None:
-    """An event pattern has at most 2,048 characters."""
-    from stepgrid_core.aws.subscriptions import _pattern
-    from stepgrid_core.contract import MAX_SUBSCRIBED_SESSIONS
+@pytest.mark.parametrize(
+    ("owner", "session_ids", "by_session"),
+    [
+        ("arn:aws:sts::123456789012:assumed-role/" + "r" * 64 + "/" + "p" * 64, "0" * 36, True),
+        ("arn:aws:iam::123456789012:user/" + "p" * 512 + "/" + "u" * 64, "\U0001f600" * 128, False),
+    ],
+    ids=["sessions", "whatever a caller may send"],
+)
+def test_the_longest_pattern_fits(
+    on_aws: AwsSubscriptions, owner: str, session_ids: str, by_session: bool
+) -> None:
+    """A pattern has at most 2,048 characters: sessions that don't fit in are left out of it."""
+    longest = make_subscription(
+        owner=owner,
+        session_ids=tuple(
+            f"{number:02}{session_ids[2:]}" for number in range(MAX_SUBSCRIBED_SESSIONS)
+        ),
+        kinds=tuple(EventKind),
+    )
+    on_aws.create(longest)
+    rule = {"Name": f"{STACK_NAME}-events-{NAME}", "EventBusName": STACK_NAME}
+    pattern = boto3.client("events").describe_rule(**rule)["EventPattern"]
+    assert len(pattern) <= 2_048
+    assert json.loads(pattern)["detail"]["owner"] == [owner]
+    assert ("session_id" in json.loads(pattern)["detail"]) is by_session
 
-    sessions = tuple("0" * 36 for _ in range(MAX_SUBSCRIBED_SESSIONS))
-    owner = "arn:aws:sts::123456789012:assumed-role/" + "r" * 64 + "/" + "p" * 64
-    longest = make_subscription(owner=owner, session_ids=sessions, kinds=tuple(EventKind))
-    assert len(json.dumps(_pattern(longest))) <= 2_048
+
+class Refusing:
+    """A client of AWS whose one operation is answered with an error."""
+
+    def __init__(self, service: Any, operation: str, code: str) -> None:
+        self._client = boto3.client(service)
+        self._operation = operation
+        self._code = code
+
+    def __getattr__(self, name: str) -> Any:
+        return self._refuse if name == self._operation else getattr(self._client, name)
+
+    def _refuse(self, **request: object) -> None:
+        raise ClientError({"Error": {"Code": self._code}}, self._operation)
 
 
-def test_a_full_bus_is_a_quota(on_aws: AwsSubscriptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_bus_is_a_quota(on_aws: AwsSubscriptions) -> None:
     """EventBridge's own limit of rules is told as such, and what was begun is removed."""
-    from botocore.exceptions import ClientError
-
-    class FullBus:
-        def put_rule(self, **request: object) -> None:
-            raise ClientError({"Error": {"Code": "LimitExceededException"}}, "PutRule")
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(boto3.client("events"), name)
-
-    on_aws.__dict__["_events"] = FullBus()
+    on_aws.__dict__["_events"] = Refusing("events", "put_rule", "LimitExceededException")
     with pytest.raises(QuotaExceeded):
         on_aws.create(make_subscription())
     assert on_aws.find(NAME) is None
+
+
+def test_a_token_is_not_good_for_a_second_queue_at_once(on_aws: AwsSubscriptions) -> None:
+    """SQS keeps the name of a deleted queue for a minute; what was begun is removed."""
+    code = "AWS.SimpleQueueService.QueueDeletedRecently"
+    on_aws.__dict__["_sqs"] = Refusing("sqs", "create_queue", code)
+    with pytest.raises(Conflict, match="new token"):
+        on_aws.create(make_subscription())
+    assert on_aws.find(NAME) is None
+    assert boto3.client("events").list_rules(EventBusName=STACK_NAME)["Rules"] == []
+
+
+def test_requests_that_meet_in_a_rule_are_repeated(on_aws: AwsSubscriptions) -> None:
+    """EventBridge refuses one of two changes of a rule: that is no fault of the deployment."""
+    for operation, change in (
+        ("put_targets", lambda: on_aws.create(make_subscription())),
+        ("remove_targets", lambda: on_aws.delete(NAME)),
+    ):
+        refusing = Refusing("events", operation, "ConcurrentModificationException")
+        on_aws.__dict__["_events"] = refusing
+        with pytest.raises(Unavailable, match="busy"):
+            change()

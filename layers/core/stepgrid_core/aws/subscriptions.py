@@ -7,7 +7,8 @@ pattern names the owner, and only this rule may write to the queue.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,7 @@ import boto3
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from ..errors import NotFound, QuotaExceeded, Unavailable
+from ..errors import Conflict, NotFound, QuotaExceeded, Unavailable
 from ..event_detail import SOURCE
 from ..ports import Delivery, Subscription
 from ..settings import Settings
@@ -39,12 +40,11 @@ _GONE = {
     "QueueDoesNotExist",
     "ResourceNotFoundException",
 }
-_BUSY = {
-    "AWS.SimpleQueueService.QueueDeletedRecently",
-    "QueueDeletedRecently",
-    "ConcurrentModificationException",
-    "RequestThrottled",
-}
+_BUSY = {"ConcurrentModificationException", "RequestThrottled"}
+#: A queue's name can't be used for a minute after the queue was deleted (SQS CreateQueue).
+_JUST_DELETED = {"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"}
+#: Of an event pattern (EventBridge PutRule).
+MAX_PATTERN_CHARACTERS = 2_048
 
 
 class AwsSubscriptions:
@@ -71,7 +71,7 @@ class AwsSubscriptions:
         stored = self._store(subscription)
         name = self._name(stored.subscription_id)
         try:
-            with translated(f"subscription {stored.subscription_id}"):
+            with _translated(stored.subscription_id):
                 self._build(name, stored)
         except ClientError as error:
             if code_of(error) == "LimitExceededException":
@@ -80,8 +80,12 @@ class AwsSubscriptions:
                     "the event bus of this grid takes no more subscriptions (EventBridge quota "
                     "of rules per bus); try again later, or wait for the sessions themselves"
                 ) from error
-            if code_of(error) in _BUSY:
-                raise Unavailable(f"subscription {stored.subscription_id}: busy") from error
+            if code_of(error) in _JUST_DELETED:
+                self.delete(stored.subscription_id)
+                raise Conflict(
+                    "this client_token was used for a subscription that was just deleted; "
+                    "use a new token"
+                ) from error
             raise
         return stored
 
@@ -103,7 +107,7 @@ class AwsSubscriptions:
         rule_arn = self._events.put_rule(
             Name=name,
             EventBusName=bus,
-            EventPattern=json.dumps(_pattern(subscription)),
+            EventPattern=_pattern(subscription),
             Description="Events of one owner, for a subscription through the API",
         )["RuleArn"]
         queue_arn = _queue_arn(rule_arn, name)
@@ -149,7 +153,7 @@ class AwsSubscriptions:
 
     def receive(self, subscription_id: str, wait_seconds: float) -> list[Delivery]:
         try:
-            with translated(f"subscription {subscription_id}"):
+            with _translated(subscription_id):
                 answer = self._sqs.receive_message(
                     QueueUrl=self._url(subscription_id),
                     MaxNumberOfMessages=BATCH,
@@ -168,7 +172,7 @@ class AwsSubscriptions:
     def acknowledge(self, subscription_id: str, receipts: Sequence[str]) -> None:
         entries = [{"Id": str(n), "ReceiptHandle": each} for n, each in enumerate(receipts)]
         try:
-            with translated(f"subscription {subscription_id}"):
+            with _translated(subscription_id):
                 self._sqs.delete_message_batch(QueueUrl=self._url(subscription_id), Entries=entries)
         except ClientError as error:
             if code_of(error) not in _GONE:
@@ -176,7 +180,7 @@ class AwsSubscriptions:
 
     def delete(self, subscription_id: str) -> None:
         name, bus = self._name(subscription_id), self._settings.event_bus
-        with translated(f"subscription {subscription_id}"):
+        with _translated(subscription_id):
             self._unless_gone(
                 self._events.remove_targets, Rule=name, EventBusName=bus, Ids=[TARGET]
             )
@@ -215,13 +219,29 @@ class AwsSubscriptions:
         return self._urls[name]
 
 
-def _pattern(subscription: Subscription) -> dict[str, Any]:
+@contextmanager
+def _translated(subscription_id: str) -> Iterator[None]:
+    """As `translated`; two requests for one subscription may meet in its rule or queue."""
+    what = f"subscription {subscription_id}"
+    try:
+        with translated(what):
+            yield
+    except ClientError as error:
+        if code_of(error) in _BUSY:
+            raise Unavailable(f"{what}: busy") from error
+        raise
+
+
+def _pattern(subscription: Subscription) -> str:
+    """Sessions that don't fit in are left to the control plane, which looks at each event again."""
     detail: dict[str, list[str]] = {"owner": [subscription.owner]}
-    if subscription.session_ids:
-        detail["session_id"] = list(subscription.session_ids)
     if subscription.kinds:
         detail["kind"] = [str(kind) for kind in subscription.kinds]
-    return {"source": [SOURCE], "detail": detail}
+    sessions = {"session_id": list(subscription.session_ids)} if subscription.session_ids else {}
+    narrow = json.dumps({"source": [SOURCE], "detail": detail | sessions})
+    if len(narrow) <= MAX_PATTERN_CHARACTERS:
+        return narrow
+    return json.dumps({"source": [SOURCE], "detail": detail})
 
 
 def _queue_arn(rule_arn: str, name: str) -> str:

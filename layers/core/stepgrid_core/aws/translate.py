@@ -28,6 +28,7 @@ TRANSLATIONS: dict[str, type[StepgridError]] = {
     "SlowDown": Unavailable,
     "503": Unavailable,
     "InternalError": Unavailable,
+    "InternalException": Unavailable,
     "InternalServerError": Unavailable,
     "InternalFailure": Unavailable,
     "ServiceUnavailable": Unavailable,

@@ -33,7 +33,7 @@ class Subscriptions(Protocol):
     def create(self, subscription: Subscription) -> Subscription:
         """Store it unless the id is taken; answers what is stored, and keeps its events from now.
 
-        Raises QuotaExceeded if the bus takes no more of them.
+        Raises QuotaExceeded if the bus takes no more of them, Conflict if it was just deleted.
         """
 
     def find(self, subscription_id: str) -> Subscription | None: ...
