@@ -14,6 +14,7 @@ from stepgrid_core.logs import SEARCH_SECONDS, read_logs
 from stepgrid_core.ports import LogEvent, LogSearch, Page
 from tests.unit.sdk_fakes import World
 
+OWNER = "arn:aws:iam::000000000000:user/tester"
 OTHER = "arn:aws:iam::000000000000:user/other"
 
 
@@ -85,6 +86,19 @@ def test_a_foreign_session_looks_like_none(memory: InMemoryGrid, session: Sessio
     assert len(words) == 1
 
 
+def test_nothing_was_written_after_the_end(memory: InMemoryGrid, session: Session) -> None:
+    """Who asks from a later time on is answered without a search, which the log would refuse."""
+    session.cancel()
+
+    class Refusing:
+        def search(self, search: LogSearch, cursor: str | None, limit: int) -> Page[LogEvent]:
+            raise AssertionError("was searched")
+
+    grid = replace(memory.wiring, logs=Refusing())
+    page = read_logs(grid, OWNER, session.id, LogsQuery(since=1e11))
+    assert (page.lines, page.cursor) == ([], None)
+
+
 class EmptyPages:
     """A log that is searched for ever; each page takes a while."""
 
@@ -104,7 +118,7 @@ def test_a_long_search_answers_in_time() -> None:
     session = memory.client().submit("echo", [1])
     pages = EmptyPages(memory)
     grid = replace(memory.wiring, logs=pages)
-    page = read_logs(grid, "arn:aws:iam::000000000000:user/tester", session.id, LogsQuery())
+    page = read_logs(grid, OWNER, session.id, LogsQuery())
     assert (page.lines, page.cursor) == ([], str(int(SEARCH_SECONDS)))
 
 
