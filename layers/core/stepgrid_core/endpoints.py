@@ -3,7 +3,9 @@
     HttpRequest --> find route --> owner --> read body and query --> use case --> HttpAnswer
 
 One table serves the api function, the OpenAPI document and the in-memory grid. No 5xx for anything
-that a caller can send. This module knows no HTTP server and no Lambda event.
+that a caller can send. A fault of the deployment, such as a right that a role lacks, is raised:
+Lambda counts and logs it, and API Gateway answers 502 in the shape of all errors. This module knows
+no HTTP server and no Lambda event.
 """
 
 import re
