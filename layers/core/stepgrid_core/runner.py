@@ -19,11 +19,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Generator, Iterable, Sequence
 
-from stepgrid_core.data_plane import TaskFault
 from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
+from stepgrid_core.runner_batch import encode_tasks, fail, fail_all, settle
 from stepgrid_core.runner_failures import (
     Fault,
     describe_death,
@@ -35,14 +34,8 @@ from stepgrid_core.runner_failures import (
 from stepgrid_core.runner_prints import PrintReader, PrintSink, write_to_stderr
 from stepgrid_core.runner_process import ChildProcess
 from stepgrid_core.runner_protocol import (
-    FINISHED,
     READY,
-    SAME_COMMON,
     Page,
-    Reply,
-    cut,
-    encode_batch,
-    encode_task,
     open_anonymous_file,
 )
 from stepgrid_core.runner_settings import (
@@ -167,7 +160,7 @@ class Runner:
                     fault = describe_idle_deaths(idle_deaths)
             if fault:
                 self._discard_child()
-                yield from _fail_all(pending, fault)
+                yield from fail_all(pending, fault)
 
     def _send(
         self,
@@ -183,7 +176,7 @@ class Runner:
         self._page.reset()
         child.drain_prints()
         child.prints.begin(batch)
-        child.send(_encode_tasks(batch, timeout_seconds, None if same else text))
+        child.send(encode_tasks(batch, timeout_seconds, None if same else text))
 
     def _run_life(
         self, child: ChildProcess, pending: deque[TaskInput], timeout_seconds: float
@@ -192,7 +185,7 @@ class Runner:
         count = len(pending)
         while pending:
             replies = child.exchange(self._choose_wait(timeout_seconds))
-            yield from _settle(pending, replies)
+            yield from settle(pending, replies)
             if replies:
                 continue
             if child.hung_up or self._is_overdue(time.monotonic(), timeout_seconds):
@@ -210,7 +203,7 @@ class Runner:
         """End a dead or overdue child, and yield what it left: replies, then the guilty task."""
         killed_at = None if child.hung_up else time.monotonic()
         returncode = child.end()
-        yield from _settle(pending, child.drain())
+        yield from settle(pending, child.drain())
         if self._stopped:
             raise RunnerStopped("The runner was stopped while a batch was running.")
         trace = child.read_crash_trace()
@@ -225,7 +218,7 @@ class Runner:
         else:
             fault = describe_timeout(timeout_seconds)
         milliseconds = (time.monotonic() - started_at) * 1000 if started_at else 0.0
-        yield _fail(pending.popleft(), milliseconds, fault)
+        yield fail(pending.popleft(), milliseconds, fault)
 
     def _choose_wait(self, timeout_seconds: float) -> float:
         started_at = self._page.started_at
@@ -306,33 +299,3 @@ class Runner:
             child.end()
             self._finish_prints(child)
             child.close()
-
-
-def _encode_tasks(
-    batch: Sequence[TaskInput], timeout_seconds: float, common: bytes | None
-) -> Iterator[bytes]:
-    """common: what is to be sent of it; None: the child has it."""
-    size = SAME_COMMON if common is None else len(common)
-    frames = (encode_task(task.task_id, task.attempt, task.line) for task in batch)
-    header = encode_batch(len(batch), timeout_seconds, size)
-    return chain([header], cut(common or b""), frames)
-
-
-def _settle(pending: deque[TaskInput], replies: Iterable[Reply]) -> Iterator[TaskOutcome]:
-    """Match replies with the first pending tasks: the child answers in order."""
-    for reply in replies:
-        task = pending.popleft()
-        if reply.kind == FINISHED:
-            yield TaskOutcome(task.index, reply.milliseconds, result=reply.body)
-        else:
-            yield _fail(task, reply.milliseconds, Fault(**json.loads(reply.body)))
-
-
-def _fail_all(pending: deque[TaskInput], fault: Fault) -> Iterator[TaskOutcome]:
-    while pending:
-        yield _fail(pending.popleft(), 0.0, fault)
-
-
-def _fail(task: TaskInput, milliseconds: float, fault: Fault) -> TaskOutcome:
-    told = TaskFault(fault.type, fault.message, fault.traceback, fault.retryable)
-    return TaskOutcome(task.index, milliseconds, fault=told)
