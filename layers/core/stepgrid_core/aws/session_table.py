@@ -23,7 +23,7 @@ from ..records import NO_WORK, Session, Work, closed
 from ..states import SessionState, TaskState
 from . import rows
 from .rows import Item, decimal, owner_lane_key, session_key, usage_key, waiting_key, worker_key
-from .transactions import Write, delete, put, transact, update
+from .transactions import Write, delete, put, repeat_conflicts, transact, update
 from .translate import CLIENT_CONFIG, translated
 
 #: An owner's quota is read again after so many seconds.
@@ -38,6 +38,7 @@ class SessionTable:
     def __init__(self, name: str) -> None:
         self._name = name
         self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(name)
+        repeat_conflicts(self._table.meta.client)
         self._quotas: dict[str, tuple[float, Quota]] = {}
 
     def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:

@@ -1,7 +1,8 @@
 """Several items of the state table changed together or not at all (DynamoDB TransactWriteItems).
 
-A transaction is a dictionary of named writes; what refused it is told by those names. Knows no rule
-of the grid.
+A transaction is a dictionary of named writes; what refused it is told by those names. Where a
+transaction and a single write meet on an item, either may be refused: both are repeated here. Knows
+no rule of the grid.
 """
 
 import random
@@ -23,6 +24,8 @@ Write = dict[str, Any]
 CONFLICTS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 CONFLICT_TRIES = 12
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.01, 0.5
+#: What a single write is told that meets a transaction. It changed nothing.
+SINGLE_CONFLICT = "TransactionConflictException"
 
 
 def put(table: str, item: Item, condition: ConditionBase | None = None) -> Write:
@@ -77,8 +80,7 @@ def transact(client: Any, writes: Mapping[str, Write], what: str) -> frozenset[s
     `client` is that of a boto3 resource, which converts values. A lost answer is no danger:
     botocore repeats the request under the same token. Raises Unavailable.
     """
-    pause = FIRST_PAUSE_SECONDS
-    for _ in range(CONFLICT_TRIES):
+    for tries in range(1, CONFLICT_TRIES + 1):
         try:
             with translated(what):
                 client.transact_write_items(TransactItems=list(writes.values()))
@@ -97,6 +99,26 @@ def transact(client: Any, writes: Mapping[str, Write], what: str) -> frozenset[s
                 raise
         else:
             return frozenset()
-        time.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, no secret
-        pause = min(2 * pause, LAST_PAUSE_SECONDS)
+        time.sleep(_pause_seconds(tries))
     raise Unavailable(f"{what}: others changed it at the same moment, {CONFLICT_TRIES} times")
+
+
+def repeat_conflicts(client: Any) -> None:
+    """Make `client` repeat single writes that meet a transaction: botocore's own list lacks them.
+
+    Otherwise a worker would fail after its commit because another session began or ended just then.
+    """
+    client.meta.events.register("needs-retry.dynamodb", _before_repeat, "stepgrid-conflicts")
+
+
+def _before_repeat(response: Any, attempts: int, **_: Any) -> float | None:
+    """Seconds to wait before the request is made again; None: not for our reasons."""
+    answer = response[1] if response else {}
+    met = answer.get("Error", {}).get("Code") == SINGLE_CONFLICT
+    return _pause_seconds(attempts) if met and attempts < CONFLICT_TRIES else None
+
+
+def _pause_seconds(tries: int) -> float:
+    """Full jitter below a bound that doubles."""
+    bound = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), LAST_PAUSE_SECONDS)
+    return random.uniform(0, bound)  # noqa: S311 - jitter, no secret

@@ -39,6 +39,9 @@ TRANSLATIONS: dict[str, type[StepgridError]] = {
     "Throttling": Unavailable,
     "TooManyRequestsException": Unavailable,
     "ExecutionLimitExceeded": Unavailable,
+    # Of DynamoDB, after all repeats: the same request again finds out what became of it.
+    "TransactionConflictException": Unavailable,
+    "TransactionInProgressException": Unavailable,
 }
 
 #: The api function has 29 s: three tries of 2 + 6 s and 3 s of waiting leave time to answer.

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from ..registration import Registration
 from .rows import Item, worker_key
+from .transactions import repeat_conflicts
 from .translate import code_of, make_client, translated
 
 INDEX_KEY = "WORKERS"
@@ -23,6 +24,7 @@ class AwsWorkerRegistry:
         """client: of DynamoDB; one with this process's own credentials when left out."""
         self._table = table
         self._client = client or make_client("dynamodb")
+        repeat_conflicts(self._client)
 
     def register(self, registration: Registration) -> None:
         values = {
