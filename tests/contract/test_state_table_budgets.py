@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import boto3
 import pytest
 
+from stepgrid_core.aws.state_table import AwsStateTable
 from stepgrid_core.budgets import Limits, Quota, Usage
 from stepgrid_core.ports import Refusal, StateTable
 from stepgrid_core.records import Session
 from stepgrid_core.states import SessionState, TaskState
 
+from .aws_stack import AwsStack
 from .samples import NOW, OTHER_OWNER, OWNER, make_session, store_session
 
 FAR = NOW + 10_000_000
@@ -173,14 +176,19 @@ def test_without_room_it_goes_on_waiting(table: StateTable, limits: Limits) -> N
 
 
 def test_a_session_that_is_over_is_not_admitted(table: StateTable) -> None:
-    """It was cancelled while it waited: its entry is dropped by whoever finds it."""
+    """It was cancelled while it waited."""
     session = store_session(table, waiting())
     close(table, session)
     assert table.admit(session, 4, FREE, NOW, FAR) is Refusal.CHANGED
-    for entry in table.list_waiting(WORKER, None, 10):
-        table.drop_waiting(WORKER, entry)
-    assert queue(table) == []
     assert table.read_usage(OWNER, WORKER) == Usage()
+
+
+def test_an_entry_can_be_dropped(table: StateTable) -> None:
+    """Of a session that is overdue, say: those behind it come first from then on."""
+    store_session(table, waiting())
+    (entry,) = table.list_waiting(WORKER, None, 10)
+    table.drop_waiting(WORKER, entry)
+    assert queue(table) == []
 
 
 def test_the_stamp_is_cleared_only_by_who_saw_the_last(table: StateTable) -> None:
@@ -247,3 +255,45 @@ def test_closed_sessions_can_not_be_steered(table: StateTable) -> None:
     assert not table.pause(session, FAR)
     assert not table.set_priority(session, 9)
     assert read(table, session) == closed
+
+
+def test_a_session_that_waits_again_keeps_its_entry(table: StateTable) -> None:
+    """Paused and resumed while somebody looked at its old entry, it has a new one in that place."""
+    session = store_session(table, waiting())
+    (seen,) = table.list_waiting(WORKER, None, 10)
+    table.pause(session, FAR)
+    table.enqueue(read(table, session), FAR)
+    table.drop_waiting(WORKER, seen)
+    assert queue(table) == [session.session_id]
+
+
+def test_closed_it_waits_no_longer(table: StateTable) -> None:
+    """Its place in the queue is free with its end."""
+    session = store_session(table, waiting())
+    close(table, session)
+    assert queue(table) == []
+    assert not read(table, session).waiting
+
+
+@pytest.mark.parametrize("change", [{"paused": True}, {"waiting": True}])
+def test_without_the_right_to_run_it_is_not_dispatched(
+    table: StateTable, change: dict[str, bool]
+) -> None:
+    """Paused or put back into the queue since the sweeper read it, it gets no new execution."""
+    session = store_session(table, make_session(dispatches=1, **change))
+    assert not table.mark_dispatched(session.session_id, 2, NOW, FAR)
+    assert read(table, session) == session
+
+
+def test_a_session_of_an_earlier_version_is_closed(stack: AwsStack) -> None:
+    """It has no slots and was never counted: it ends as any other, and no count falls below 0."""
+    name = stack.create_table()
+    table = AwsStateTable(name)
+    session = store_session(table, make_session())
+    items = boto3.resource("dynamodb").Table(name)
+    key = {"pk": f"S#{session.session_id}", "sk": "SESSION"}
+    items.update_item(Key=key, UpdateExpression="REMOVE slots, waiting, paused")
+    items.delete_item(Key={"pk": f"O#{session.owner}", "sk": "USAGE"})
+    close(table, session)
+    assert read(table, session).verdict is SessionState.FINISHED
+    assert table.read_usage(OWNER, WORKER) == Usage()

@@ -8,6 +8,7 @@ so what is counted is at every moment what open sessions hold. Knows no rule abo
 """
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any
@@ -17,7 +18,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from ..budgets import Lane, Limits, Quota, Usage
 from ..errors import NotFound
-from ..listing import first_due, queue_place
+from ..listing import first_due, queue_place, steered
 from ..ports import Refusal, Waiting
 from ..records import NO_WORK, Session, Work, closed
 from ..states import SessionState, TaskState
@@ -30,6 +31,8 @@ from .translate import CLIENT_CONFIG, translated
 QUOTA_SECONDS = 60.0
 OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
 NEW = Attr("pk").not_exists()
+#: Names of what `listing.steered` answers.
+STEERED = ("waiting", "paused", "slots", "priority", "dispatches")
 
 
 class SessionTable:
@@ -100,9 +103,11 @@ class SessionTable:
         entry = {
             **waiting_key(session.worker, queue_place(session)),
             "session_id": session.session_id,
+            "owner": session.owner,
+            "stamp": token_hex(8),
             "expires_at": session.expires_at,
         }
-        stamp = {"waiting_stamp": token_hex(8)}
+        stamp = {"waiting_stamp": entry["stamp"]}
         return {
             "entry": put(self._name, entry),
             "lane": update(self._name, worker_key(session.worker), change=stamp),
@@ -154,25 +159,32 @@ class SessionTable:
                 Limit=limit,
             )
         return [
-            Waiting(str(item["sk"]).removeprefix("WAIT#"), str(item["session_id"]))
+            Waiting(
+                place=str(item["sk"]).removeprefix("WAIT#"),
+                session_id=str(item["session_id"]),
+                owner=str(item["owner"]),
+                stamp=str(item["stamp"]),
+            )
             for item in page["Items"]
         ]
 
     def drop_waiting(self, worker: str, entry: Waiting) -> None:
-        with translated(f"table {self._name}"):
-            self._table.delete_item(Key=waiting_key(worker, entry.place))
+        key = waiting_key(worker, entry.place)
+        condition = Attr("stamp").eq(entry.stamp)
+        with translated(f"table {self._name}"), suppress(self._refused):
+            self._table.delete_item(Key=key, ConditionExpression=condition)
 
     def clear_waiting(self, worker: str, stamp: str) -> None:
-        client = self._table.meta.client
-        with translated(f"table {self._name}"):
-            try:
-                self._table.update_item(
-                    Key=worker_key(worker),
-                    UpdateExpression="REMOVE waiting_stamp",
-                    ConditionExpression=Attr("waiting_stamp").eq(stamp),
-                )
-            except client.exceptions.ConditionalCheckFailedException:
-                return
+        with translated(f"table {self._name}"), suppress(self._refused):
+            self._table.update_item(
+                Key=worker_key(worker),
+                UpdateExpression="REMOVE waiting_stamp",
+                ConditionExpression=Attr("waiting_stamp").eq(stamp),
+            )
+
+    @property
+    def _refused(self) -> type[Exception]:
+        return self._table.meta.client.exceptions.ConditionalCheckFailedException
 
     def admit(
         self, session: Session, slots: int, limits: Limits, now: float, due_at: float
@@ -199,14 +211,11 @@ class SessionTable:
 
     def _change(self, session: Session, change: dict[str, Any]) -> Write:
         """Only if it is open and steered as it was read, see listing.steered."""
-        as_read = (
-            OPEN
-            & Attr("waiting").eq(session.waiting)
-            & Attr("paused").eq(session.paused)
-            & Attr("slots").eq(session.slots)
-            & Attr("priority").eq(session.priority)
-            & Attr("dispatches").eq(session.dispatches)
-        )
+        as_read = OPEN
+        for name, value in zip(STEERED, steered(session), strict=True):
+            # What an earlier version stored lacks those that it did not know.
+            same = Attr(name).eq(value)
+            as_read &= same if value else same | Attr(name).not_exists()
         key = session_key(session.session_id)
         return update(self._name, key, change=change, condition=as_read)
 
@@ -248,6 +257,7 @@ class SessionTable:
             "counts": {state.value: n for state, n in counts.items()},
             "closed_at": decimal(now),
             "due_at": decimal(now),
+            "waiting": False,
             **rows.write_work(work),
         }
         while True:
@@ -256,11 +266,21 @@ class SessionTable:
                 return None
             writes = {
                 "session": self._change(session, change),
-                "usage": self._change_usage(session, -1),
+                **self._leave_queue(session),
                 **self._give_slots(session),
+                "usage": self._change_usage(session, -1, _was_counted(session)),
             }
-            if not self._transact(writes, session_id):
+            refused = self._transact(writes, session_id)
+            if refused == {"usage"}:
+                del writes["usage"]
+                refused = self._transact(writes, session_id)
+            if not refused:
                 return closed(session, verdict, counts, now, work)
+
+
+def _was_counted(session: Session) -> ConditionBase:
+    """An earlier version counted nothing: then there is nothing to take away."""
+    return Attr("open_sessions").gte(1) & Attr("open_tasks").gte(session.tasks)
 
 
 def _within_quota(session: Session, limits: Limits) -> ConditionBase | None:

@@ -171,7 +171,8 @@ class AwsStateTable(SessionTable):
 
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
         values = {"dispatches": dispatch, "dispatched_at": decimal(now), "due_at": decimal(due_at)}
-        condition = OPEN & Attr("dispatches").eq(dispatch - 1)
+        may_run = Attr("paused").ne(True) & Attr("waiting").ne(True)
+        condition = OPEN & Attr("dispatches").eq(dispatch - 1) & may_run
         item = self._update(session_key(session_id), values, condition)
         return not isinstance(item, _Refused)
 

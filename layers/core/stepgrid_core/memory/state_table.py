@@ -88,7 +88,7 @@ class MemoryStateTable:
 
     def drop_waiting(self, worker: str, entry: Waiting) -> None:
         with self._lock:
-            self._queues.drop(worker, entry.place)
+            self._queues.drop(worker, entry)
 
     def clear_waiting(self, worker: str, stamp: str) -> None:
         with self._lock:
@@ -226,6 +226,8 @@ class MemoryStateTable:
             session = self._sessions.get(session_id)
             if session is None or session.verdict or session.dispatches != dispatch - 1:
                 return False
+            if session.paused or session.waiting:
+                return False
             self._sessions[session_id] = replace(session, dispatches=dispatch, dispatched_at=now)
             self._due[session_id] = due_at
             return True
@@ -257,6 +259,7 @@ class MemoryStateTable:
             session = self._sessions.get(session_id)
             if session is None or session.verdict is not None:
                 return None
+            self._queues.leave(session)
             session = closed(session, verdict, counts, now, work)
             self._sessions[session_id] = session
             self._due[session_id] = now

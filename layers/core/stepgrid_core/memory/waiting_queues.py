@@ -11,23 +11,27 @@ class WaitingQueues:
     """A queue for each worker, in order of rank, and the stamp of who joined it last."""
 
     def __init__(self) -> None:
-        self._places: dict[str, dict[str, str]] = {}
+        self._places: dict[str, dict[str, Waiting]] = {}
         self._stamps: dict[str, str] = {}
 
     def join(self, session: Session) -> None:
-        self._places.setdefault(session.worker, {})[queue_place(session)] = session.session_id
-        self._stamps[session.worker] = token_hex(8)
+        place, stamp = queue_place(session), token_hex(8)
+        entry = Waiting(place, session.session_id, session.owner, stamp)
+        self._places.setdefault(session.worker, {})[place] = entry
+        self._stamps[session.worker] = stamp
 
     def leave(self, session: Session) -> None:
-        self.drop(session.worker, queue_place(session))
+        self._places.get(session.worker, {}).pop(queue_place(session), None)
 
-    def drop(self, worker: str, place: str) -> None:
-        self._places.get(worker, {}).pop(place, None)
+    def drop(self, worker: str, entry: Waiting) -> None:
+        queue = self._places.get(worker, {})
+        if queue.get(entry.place) == entry:
+            del queue[entry.place]
 
     def entries(self, worker: str, after: str | None, limit: int) -> list[Waiting]:
         queue = sorted(self._places.get(worker, {}).items())
-        behind = [entry for entry in queue if after is None or entry[0] > after]
-        return [Waiting(place, session_id) for place, session_id in behind[:limit]]
+        behind = [entry for place, entry in queue if after is None or place > after]
+        return behind[:limit]
 
     def stamp(self, worker: str) -> str:
         """Empty: nobody waits."""

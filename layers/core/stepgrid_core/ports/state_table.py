@@ -33,6 +33,8 @@ class Waiting:
 
     place: str  #: sorts by rank; as a cursor it leads to those behind
     session_id: str
+    owner: str
+    stamp: str  #: new whenever a session begins to wait, also in the same place
 
 
 class StateTable(Protocol):
@@ -89,7 +91,10 @@ class StateTable(Protocol):
         """
 
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
-        """Raise `dispatches` from `dispatch` - 1 to `dispatch`; False if somebody else did."""
+        """Raise `dispatches` from `dispatch` - 1 to `dispatch`.
+
+        False if somebody else did, or it is paused or waiting: then it has no right to run.
+        """
 
     def read_lane(self, worker: str) -> Lane: ...
 
@@ -102,7 +107,7 @@ class StateTable(Protocol):
         """The queue of a worker in order of rank, from behind the place `after`."""
 
     def drop_waiting(self, worker: str, entry: Waiting) -> None:
-        """Remove an entry whose session waits no longer."""
+        """Remove an entry whose session waits no longer; if it does again, that is another one."""
 
     def clear_waiting(self, worker: str, stamp: str) -> None:
         """Note that nobody waits, unless somebody began to since `stamp` was read (see Lane)."""
@@ -137,7 +142,7 @@ class StateTable(Protocol):
     ) -> Session | None:
         """Only the first closes: it gets the session, everybody after it None.
 
-        What the session held of budgets is free from then on.
+        What the session held of budgets is free from then on, and so is its place in a queue.
         """
 
     def postpone(self, session_id: str, due_at: float | None) -> None:

@@ -98,6 +98,7 @@ def closed(
     """The session with its end written down; nothing of it changes any more."""
     return replace(
         session,
+        waiting=False,
         verdict=verdict,
         counts=dict(counts),
         closed_at=now,
