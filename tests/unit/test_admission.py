@@ -1,19 +1,22 @@
 """Sessions on a full worker: who starts when, what pause and resume do, what quotas refuse."""
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.admission import admit_waiting, show_quota
-from stepgrid_core.budgets import HEAD_START_SECONDS, Quota
+from stepgrid_core.budgets import HEAD_START_SECONDS, Lane, Quota
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.description import describe
-from stepgrid_core.errors import Conflict, NotFound, QuotaExceeded
-from stepgrid_core.ports import ExecutionState
+from stepgrid_core.errors import Conflict, NotFound, QuotaExceeded, Unavailable
+from stepgrid_core.ports import ExecutionState, StateTable
 from stepgrid_core.records import Session
+from stepgrid_core.recovery import SWEEP_LIMIT, sweep
 from stepgrid_core.states import SessionState
 from stepgrid_core.steering import update_session
 from stepgrid_core.submission import submit
@@ -330,3 +333,70 @@ def test_an_owner_s_part_of_a_worker_is_limited() -> None:
     admit_waiting(bench.memory.wiring, "work")
     bench.memory.run()
     assert bench.ran == ["mine", "a rival's", "mine too"]
+
+
+def test_within_one_owner_s_part_nobody_passes_either() -> None:
+    """A small session behind a large one of the same owner waits its turn, as on a full worker."""
+    bench = Bench(worker_concurrency=8, owner_concurrency=4)
+    bench.submit("first", tasks=3)
+    assert bench.submit("large", tasks=4).waiting
+    assert bench.submit("small").waiting
+    admit_waiting(bench.memory.wiring, "work")
+    bench.memory.run()
+    assert bench.ran == ["first", "large", "small"]
+
+
+class CountingTable:
+    """A table that counts the reads of sessions and of queues."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+        self.reads: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.reads[name] += 1
+        return getattr(self._table, name)
+
+
+def test_the_long_queue_of_one_owner_is_passed_over_unread() -> None:
+    """What each end of a session costs does not grow with it, but for the list itself."""
+    bench = Bench(worker_concurrency=4, owner_concurrency=1)
+    for number in range(60):
+        bench.submit(f"mine-{number}")
+    table = CountingTable(bench.memory.table)
+    admit_waiting(replace(bench.memory.wiring, table=cast("StateTable", table)), "work")
+    assert table.reads["read_session"] == 1
+    assert table.reads["list_waiting"] == 3
+
+
+def test_the_sweeper_looks_at_every_session_and_at_a_queue_once(bench: Bench) -> None:
+    """Also at more of them than it lists at once."""
+    bench.fill()
+    for number in range(SWEEP_LIMIT + 10):
+        bench.submit(f"waiting-{number}")
+    bench.memory.clock.advance(61)
+    table = CountingTable(bench.memory.table)
+    grid = replace(bench.memory.wiring, table=cast("StateTable", table))
+    assert sweep(grid) == SWEEP_LIMIT + 11
+    assert table.reads["list_waiting"] == 1
+
+
+class DeafTable:
+    """Does not answer what comes after a close."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def read_lane(self, worker: str) -> Lane:
+        raise Unavailable(f"no lane of {worker} now")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+def test_an_end_stands_though_nothing_can_follow_it_up(bench: Bench) -> None:
+    """Who cancels gets the counts, even if nobody can be woken just then."""
+    session = bench.fill()
+    deaf = replace(bench.memory.wiring, table=cast("StateTable", DeafTable(bench.memory.table)))
+    assert cancel(deaf, OWNER, [session.session_id])[session.session_id].cancelled_pending == 2
+    assert bench.state(session) is SessionState.CANCELLED

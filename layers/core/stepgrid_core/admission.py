@@ -13,10 +13,11 @@ from dataclasses import replace
 
 from .announcement import tell
 from .budgets import Lane, Limits, Usage, exceeded, slots_for
+from .closing import close
 from .contract import QuotaDescription
 from .ending import complete_shards
 from .errors import QuotaExceeded
-from .holding import hold_chunks, unhold_chunks
+from .holding import let_chunks_go
 from .listing import LOOK_AGAIN_SECONDS
 from .ports import Dispatch, Refusal, Waiting
 from .records import Session, pending_chunks
@@ -95,20 +96,24 @@ def _usage(grid: Grid, session: Session, limits: Limits) -> Usage:
 def admit_waiting(grid: Grid, worker: str) -> int:
     """Start waiting sessions in order until the worker has no room; answers how many.
 
-    A session that only its owner's quota keeps back lets those of other owners pass.
+    A session that only its owner's quota keeps back lets those of other owners pass, but none of
+    the same owner: those are passed over unread, so that a long queue of one owner costs little.
     """
     stamp = grid.table.read_lane(worker).waiting
     after: str | None = None
-    started, empty = 0, True
+    started, kept_back = 0, set[str]()
     while entries := grid.table.list_waiting(worker, after, QUEUE_PAGE):
         for entry in entries:
+            if entry.owner in kept_back:
+                continue
             outcome = _admit(grid, worker, entry)
             if outcome is Refusal.NO_ROOM:
                 return started
-            empty = empty and outcome is not Refusal.QUOTA
+            if outcome is Refusal.QUOTA:
+                kept_back.add(entry.owner)
             started += outcome is None
         after = entries[-1].place
-    if empty and stamp:
+    if stamp and not kept_back:
         grid.table.clear_waiting(worker, stamp)
     return started
 
@@ -140,14 +145,16 @@ def _waits(session: Session, now: float) -> bool:
 
 def start(grid: Grid, session: Session) -> None:
     """Start an execution for what is to run of a session that was admitted from the queue."""
-    shards = unhold_chunks(grid, complete_shards(grid, session))
-    again = grid.table.read_session(session.session_id)
-    if again is not None and again.paused:
-        # Paused between its admission and here: whoever paused it may have come too early.
-        hold_chunks(grid, shards)
+    shards = let_chunks_go(grid, session, complete_shards(grid, session))
+    if shards is None:
+        return
+    chunks = pending_chunks(shards)
+    if not chunks:
+        # All that is left runs already, or has ended while it was paused.
+        close(grid, shards)
         return
     logger.info("session started", session_id=session.session_id, slots=session.slots)
-    grid.dispatcher.start(Dispatch(session, session.dispatches, pending_chunks(shards)))
+    grid.dispatcher.start(Dispatch(session, session.dispatches, chunks))
     if session.dispatches == 1:
         tell(grid, started(session))
 

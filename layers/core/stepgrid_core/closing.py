@@ -52,10 +52,18 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
         values = closing_values(session, chunks)
         grid.metrics.emit(session.worker, values, session_id=session.session_id)
         announce_if_possible(grid, session)
-        lane = grid.table.read_lane(session.worker)
-        _learn(grid, session, lane, done.task_seconds)
-        wake_if_waiting(grid, lane, session.worker)
+        _follow_up(grid, session, done.task_seconds)
     return session
+
+
+def _follow_up(grid: Grid, session: Session, task_seconds: float) -> None:
+    """What is good to do after an end that stands anyway: whoever closed it must not fail by it."""
+    try:
+        lane = grid.table.read_lane(session.worker)
+        wake_if_waiting(grid, lane, session.worker)
+        _learn(grid, session, lane, task_seconds)
+    except Unavailable as error:
+        logger.warning("closing not followed up", session_id=session.session_id, reason=str(error))
 
 
 def wake_if_waiting(grid: Grid, lane: Lane, worker: str) -> None:

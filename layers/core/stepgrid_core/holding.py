@@ -7,7 +7,7 @@ its worker hands it back.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .records import Chunk, Shard, hold, unhold
+from .records import Chunk, Session, Shard, hold, unhold
 from .wiring import Grid
 
 
@@ -16,8 +16,22 @@ def hold_chunks(grid: Grid, shards: Sequence[Shard]) -> list[Shard]:
     return grid.each(lambda shard: _change(grid, shard, hold), shards)
 
 
-def unhold_chunks(grid: Grid, shards: Sequence[Shard]) -> list[Shard]:
-    return grid.each(lambda shard: _change(grid, shard, unhold), shards)
+def let_chunks_go(grid: Grid, session: Session, shards: Sequence[Shard]) -> list[Shard] | None:
+    """From then on the held chunks of a session that has slots may be claimed; answers its shards.
+
+    None if it lost its slots in between: whoever paused it may have held its chunks too early, and
+    they are held again. Only where a chunk was held there is anything to look at.
+    """
+    freed = grid.each(lambda shard: _change(grid, shard, unhold), shards)
+    if all(one == other for one, other in zip(freed, shards, strict=True)):
+        return freed
+    now = grid.table.read_session(session.session_id)
+    if now is None or now.verdict is not None:
+        return None
+    if now.paused or now.waiting:
+        hold_chunks(grid, freed)
+        return None
+    return freed
 
 
 def _change(grid: Grid, shard: Shard, move: Callable[[Chunk], Chunk | None]) -> Shard:

@@ -7,13 +7,13 @@ A session is looked at again and again until it is closed and its closing was pu
 is pure (`next_dispatch`); the rest carries out what was decided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .admission import admit_waiting
 from .announcement import announce, tell
 from .closing import close
 from .ending import complete_shards, end_all
-from .holding import hold_chunks, unhold_chunks
+from .holding import hold_chunks, let_chunks_go
 from .listing import LOOK_AGAIN_SECONDS
 from .planning import EXPRESS_LIFE_SECONDS
 from .ports import Dispatch, ExecutionState
@@ -23,35 +23,57 @@ from .states import ChunkState
 from .telemetry import logger
 from .wiring import Grid
 
+#: Sessions that are listed at once, and how long a sweep goes on listing (its Lambda has 55 s).
 SWEEP_LIMIT = 200
+SWEEP_SECONDS = 30.0
 
 
 def sweep(grid: Grid) -> int:
     """Look at every session whose time has come; answers how many those were.
 
     One that can't be healed now must not keep the others waiting: its error is logged, and it is
-    looked at again a minute later.
+    looked at again a minute later. A queue is looked at once, however many sessions wait in it.
     """
+    give_up_at = grid.clock.monotonic() + SWEEP_SECONDS
+    looked_at, queues = set[str](), set[str]()
+    while due := _due(grid, looked_at):
+        for session_id in due:
+            _try(lambda name: _look_after(grid, name, queues), session_id)
+        looked_at.update(due)
+        if grid.clock.monotonic() >= give_up_at:
+            break
+    for worker in queues:
+        _try(lambda name: admit_waiting(grid, name), worker)
+    return len(looked_at)
+
+
+def _due(grid: Grid, looked_at: set[str]) -> list[str]:
+    """The index may still tell of those that were looked at a moment ago."""
     due = grid.table.due_sessions(grid.clock.now(), SWEEP_LIMIT)
-    for session_id in due:
-        try:
-            _look_after(grid, session_id)
-        except Exception:
-            logger.exception("session could not be healed", session_id=session_id)
-    return len(due)
+    return [session_id for session_id in due if session_id not in looked_at]
 
 
-def _look_after(grid: Grid, session_id: str) -> None:
+def _try(heal: Callable[[str], object], name: str) -> None:
+    try:
+        heal(name)
+    except Exception:
+        logger.exception("could not be healed", what=name)
+
+
+def _look_after(grid: Grid, session_id: str, queues: set[str]) -> None:
+    """Notes the worker whose queue a session is in; who waits needs nothing else until then."""
     session = grid.table.read_session(session_id)
     if session is None:
         return
+    now = grid.clock.now()
     # First: one that can't be healed must not be at the head of the queue for ever.
-    grid.table.postpone(session_id, next_look(session, grid.clock.now()))
+    grid.table.postpone(session_id, next_look(session, now))
     if session.verdict is not None:
         announce(grid, session)
-        return
-    if session.cancelling:
+    elif session.cancelling:
         end_all(grid, session, ChunkState.CANCELLED)
+    elif session.waiting and now < session.deadline_at:
+        queues.add(session.worker)
     else:
         revive(grid, session)
 
@@ -76,14 +98,20 @@ def revive(grid: Grid, session: Session) -> None:
         return
     if session.paused:
         hold_chunks(grid, shards)
-        return
-    if session.waiting:
+    elif session.waiting:
         admit_waiting(grid, session.worker)
+    else:
+        _go_on(grid, session, shards, now)
+
+
+def _go_on(grid: Grid, session: Session, shards: Sequence[Shard], now: float) -> None:
+    """See to it that an execution is at work on what is left."""
+    freed = let_chunks_go(grid, session, shards)
+    if freed is None:
         return
-    shards = unhold_chunks(grid, shards)
-    number = next_dispatch(session, shards, grid.dispatcher.look(session), now)
+    number = next_dispatch(session, freed, grid.dispatcher.look(session), now)
     if number is not None:
-        _dispatch(grid, session, number, pending_chunks(shards), now)
+        _dispatch(grid, session, number, pending_chunks(freed), now)
 
 
 def next_dispatch(

@@ -1,7 +1,7 @@
 """Changing an open session: its priority, pause and resume.
 
     pause  --> mark, give slots or place back --> hold its chunks --> stop the execution --> wake
-    resume --> queue --> admit_waiting --> let its chunks go, start a new execution
+    resume --> hold (again) --> queue --> admit_waiting --> let its chunks go, start a new execution
 
 Paused means: no further chunk starts; what runs is finished. Every step can be repeated, and the
 sweeper finishes what was begun.
@@ -61,6 +61,9 @@ def _pause(grid: Grid, owner: str, session_id: str) -> None:
 
 def _resume(grid: Grid, owner: str, session_id: str) -> None:
     session = _open_session(grid, owner, session_id)
+    if session.paused:
+        # A pause that was cut off may have left chunks that an old execution would start.
+        hold_chunks(grid, complete_shards(grid, session))
     while session.paused:
         if grid.table.enqueue(session, grid.clock.now() + LOOK_AGAIN_SECONDS):
             break
