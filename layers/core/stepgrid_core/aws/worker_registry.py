@@ -6,10 +6,10 @@ one query; no owner's key can equal theirs, for those begin with `O#`.
 
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from ..registration import Registration
+from .items import typed, untyped
 from .rows import Item, worker_key
 from .transactions import repeat_conflicts
 from .translate import code_of, make_client, translated
@@ -66,7 +66,7 @@ class AwsWorkerRegistry:
             ExpressionAttributeValues={":workers": {"S": INDEX_KEY}},
         )
         with translated(f"table {self._table}"):
-            items = [_deserialised(item) for page in pages for item in page["Items"]]
+            items = [untyped(item) for page in pages for item in page["Items"]]
         return [_read(item) for item in items]
 
     def limit(self, name: str, concurrency: int | None) -> None:
@@ -81,9 +81,9 @@ class AwsWorkerRegistry:
     def _get(self, name: str) -> Item:
         with translated(f"table {self._table}"):
             answer = self._client.get_item(
-                TableName=self._table, Key=_serialised(worker_key(name)), ConsistentRead=True
+                TableName=self._table, Key=typed(worker_key(name)), ConsistentRead=True
             )
-        return _deserialised(answer.get("Item", {}))
+        return untyped(answer.get("Item", {}))
 
     def _update(
         self, name: str, values: Item, remove: tuple[str, ...] = (), **condition: str
@@ -94,14 +94,14 @@ class AwsWorkerRegistry:
         expression = (f"SET {sets} " if sets else "") + (f"REMOVE {removes}" if removes else "")
         request: dict[str, Any] = {
             "TableName": self._table,
-            "Key": _serialised(worker_key(name)),
+            "Key": typed(worker_key(name)),
             "UpdateExpression": expression,
             "ExpressionAttributeNames": {f"#{n}": field for n, field in enumerate(names)},
             **condition,
         }
         if values:
             numbered = {f":{n}": value for n, value in enumerate(values.values())}
-            request["ExpressionAttributeValues"] = _serialised(numbered)
+            request["ExpressionAttributeValues"] = typed(numbered)
         with translated(f"table {self._table}"):
             self._client.update_item(**request)
 
@@ -120,13 +120,3 @@ def _read(item: Item) -> Registration:
 def _limit(item: Item) -> int | None:
     limit = item.get("concurrency")
     return None if limit is None else int(limit)
-
-
-def _serialised(values: Item) -> dict[str, Any]:
-    write = TypeSerializer().serialize
-    return {name: write(value) for name, value in values.items()}
-
-
-def _deserialised(item: dict[str, Any]) -> Item:
-    read = TypeDeserializer().deserialize
-    return {name: read(value) for name, value in item.items()}
