@@ -7,8 +7,7 @@ Grid ── submit ──▶ Session ── results
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 from stepgrid_core.contract import (
     CancelCounts,
@@ -22,6 +21,7 @@ from stepgrid_core.errors import ConfigurationError, InvalidRequest
 from stepgrid_core.states import EventKind, SessionState
 
 from .api import Api, check_id
+from .closable import Closable
 from .common_input import encode_common
 from .config import Config, find_config
 from .connection import TRANSFERS, Connection
@@ -39,7 +39,7 @@ from .transport import DEFAULT_TIMEOUT_SECONDS, HttpTransport, Transport
 CANCEL_BATCH = 100
 
 
-class Grid:
+class Grid(Closable):
     """A grid, and who calls it. Safe for several threads; close it, or use it as a context."""
 
     def __init__(
@@ -226,17 +226,6 @@ class Grid:
         """Let the threads and connections go. Sessions of the grid go on without it."""
         for close in self._closers:
             close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Grid {self.config.endpoint if self.config else 'in memory'}>"

@@ -14,7 +14,6 @@ import math
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Self
 
 from pydantic import Field
@@ -37,6 +36,7 @@ from stepgrid_core.states import (
     event_sequence,
 )
 
+from .closable import Closable
 from .connection import Connection
 from .truth import Truth
 
@@ -93,7 +93,7 @@ class Ledger:
         return self._last.get(session_id) == TERMINAL_SEQUENCE
 
 
-class EventStream:
+class EventStream(Closable):
     """Events of some sessions, or of all that are yours; see Grid.events.
 
     Iterate over it once. The subscription behind it is made on entry, and deleted on exit.
@@ -145,14 +145,6 @@ class EventStream:
 
     def __enter__(self) -> Self:
         return self.open()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[SessionEvent]:
         """Ends when all the sessions that were named have ended; without names, never."""
@@ -230,7 +222,7 @@ def so_far(description: SessionDescription) -> Iterator[SessionEvent]:
         yield infer(description)
 
 
-class Subscription:
+class Subscription(Closable):
     """A callback that is told of a session's events, by a thread of its own.
 
     It ends with the session, when it is closed, or when the callback raises.
@@ -267,14 +259,3 @@ class Subscription:
     def close(self) -> None:
         """No more calls begin; one that is under way goes on. Repeating it does nothing."""
         self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -11,14 +11,14 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from stepgrid_core.contract import SessionDescription, SessionSummary
 from stepgrid_core.errors import ConfigurationError, TaskCancelled, TaskError, Unavailable
 from stepgrid_core.states import TERMINAL_SESSIONS
 
 from ..client import Grid
+from ..closable import Closable
 from .access import Access
 from .agent_config import AgentConfig, load_agent_config
 from .default_worker import default_worker
@@ -31,7 +31,7 @@ class GridConnectionError(Unavailable, ConnectionError):
     """The grid can't be reached: also a ConnectionError, as HTC-Grid's guide has it caught."""
 
 
-class HTCGridClient:
+class HTCGridClient(Closable):
     """Sessions of tasks by HTC-Grid's documented names. Safe for several threads."""
 
     def __init__(
@@ -127,17 +127,6 @@ class HTCGridClient:
     def close(self) -> None:
         """Let connections and threads go. Sessions of the grid go on without it."""
         self._access.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _reaching_grid(self) -> Iterator[Grid]:

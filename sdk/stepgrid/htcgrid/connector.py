@@ -13,14 +13,14 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from stepgrid_core.contract import MAX_WAIT_SECONDS
 from stepgrid_core.errors import ConfigurationError, DeadlineExceeded, InvalidRequest, NotFound
 from stepgrid_core.states import TERMINAL_SESSIONS
 
 from ..client import Grid
+from ..closable import Closable
 from ..retry import Deadline
 from ..submission import make_order
 from ..submission import submit as submit_lines
@@ -39,7 +39,7 @@ LEAST_PULL_SECONDS = 0.1
 REMEMBERED_NAMES = 10_000
 
 
-class AWSConnector:
+class AWSConnector(Closable):
     """HTC-Grid's `api.connector.AWSConnector`. Safe for several threads.
 
     Either AWSConnector(client_config_data=...), or AWSConnector() and `init`. Errors are those of
@@ -177,17 +177,6 @@ class AWSConnector:
         with self._lock:
             if self._access is not None:
                 self._access.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         url = self._config.public_url if self._config else None
