@@ -3,16 +3,14 @@
     validate -> quota -> plan -> accept (slots, or a place in the queue) -> create_shards
              -> start the execution, or see whether it is this one's turn -> 202
 
-Every step can be repeated, and the sweeper finishes any prefix of them. Never looks into a task:
-tasks in the request are packed into lines and carried, files stay in the payload store.
+Every step can be repeated, and the sweeper finishes any prefix of them. Where the tasks come from
+is the business of `material`.
 """
 
 import hashlib
-import io
 import json
 import uuid
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 from .admission import accept, admit_waiting, check_quota, limits_of
 from .announcement import tell
@@ -22,16 +20,16 @@ from .contract import (
     SessionOptions,
     SubmitRequest,
     Upload,
-    UploadedInput,
     UploadRequest,
 )
-from .data_plane import Packed, pack
-from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
+from .data_plane import Packed
+from .errors import Conflict, InvalidRequest, NotFound
+from .material import Material, gather
 from .metrics import Metric
 from .names import input_key, session_id
-from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES, Workload, plan
+from .planning import Workload, plan
 from .ports import URL_SECONDS, Dispatch, Worker
-from .records import CommonRef, InputRef, Session
+from .records import CommonRef, Session
 from .recovery import revive
 from .session_events import accepted, started
 from .sharding import cut_lines, make_blob, make_shards
@@ -62,16 +60,6 @@ def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """A session's tasks: how many, where, and where each `stride`-th line begins."""
-
-    packed: Packed
-    input: InputRef
-    lines: bytes | None
-    common: CommonRef | None = None
-
-
 def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     """Accept a session, or answer the one that the same token and tasks made before.
 
@@ -89,7 +77,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     tasks = request.input.tasks if request.input else len(request.tasks or ())
     check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
     _refuse_common(request, worker)
-    material = replace(_gather(grid, owner, request), common=keep_common(grid, owner, request))
+    material = replace(gather(grid, owner, request), common=keep_common(grid, owner, request))
     session = _new_session(grid, owner, request, worker, material, task_seconds=lane.task_seconds)
     boundaries = _boundaries(session, material.packed)
     blob = make_blob(boundaries, material.lines)
@@ -132,69 +120,12 @@ def _refuse_other(request: SubmitRequest, session: Session, stored: Session) -> 
         )
 
 
-def _gather(grid: Grid, owner: str, request: SubmitRequest) -> _Material:
-    if request.input is not None:
-        _check_quota(grid, request.input.tasks, request.input.size)
-        return _uploaded(grid, owner, request.input)
-    sink = io.BytesIO()
-    packed = pack(request.tasks or (), sink)
-    _check_quota(grid, packed.tasks, packed.size)
-    lines = sink.getvalue()
-    if packed.size <= INLINE_INPUT_BYTES:
-        return _Material(packed, InputRef(None, "", packed.size), lines)
-    key = input_key(owner, packed.sha256[:32])
-    stored = grid.payloads.put(key, lines)
-    return _Material(packed, InputRef(key, stored.etag, packed.size), None)
-
-
-def _check_quota(grid: Grid, tasks: int, size: int) -> None:
-    settings = grid.settings
-    if tasks > settings.max_tasks:
-        raise RequestTooLarge(
-            f"the session has {tasks} tasks; this grid takes {settings.max_tasks} at most"
-        )
-    if size > settings.max_input_mib * 1024 * 1024:
-        raise RequestTooLarge(
-            f"the input has {size} bytes; this grid takes {settings.max_input_mib} MiB at most"
-        )
-
-
-def _uploaded(grid: Grid, owner: str, upload: UploadedInput) -> _Material:
-    key = input_key(owner, upload.upload_id)
-    if upload.multipart_id is not None:
-        grid.payloads.complete_multipart(key, upload.multipart_id, upload.etags or ())
-    stored = grid.payloads.head(key)
-    if stored is None:
-        raise InvalidRequest(
-            f"nothing was uploaded as {upload.upload_id}; "
-            "PUT the file to the URL that POST /v1/uploads gave"
-        )
-    if stored.size != upload.size:
-        raise InvalidRequest(
-            f"upload {upload.upload_id} has {stored.size} bytes, not {upload.size}; upload it again"
-        )
-    _check_gaps(upload)
-    packed = Packed(upload.stride, upload.tasks, upload.size, upload.offsets, upload.sha256)
-    return _Material(packed, InputRef(key, stored.etag, stored.size), None)
-
-
-def _check_gaps(upload: UploadedInput) -> None:
-    """A worker holds what lies between two offsets in its memory, if not more."""
-    gaps = [b - a for a, b in pairwise([*upload.offsets, upload.size])]
-    largest = max(range(len(gaps)), key=gaps.__getitem__)
-    if gaps[largest] > MAX_STRIDE_BYTES:
-        raise InvalidRequest(
-            f"input.offsets: {gaps[largest]} bytes from task {largest * upload.stride} on; between "
-            f"two offsets there may be {MAX_STRIDE_BYTES}: use a smaller stride or smaller tasks"
-        )
-
-
 def _new_session(
     grid: Grid,
     owner: str,
     request: SubmitRequest,
     worker: Worker,
-    material: _Material,
+    material: Material,
     *,
     task_seconds: float | None,
 ) -> Session:
