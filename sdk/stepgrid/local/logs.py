@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 POLL_INTERVAL_SECONDS = 0.5
 
@@ -15,20 +15,26 @@ def file_lines(path: Path, follow: Callable[[], bool]) -> Iterator[str]:
     """The lines of a file; after the last one, wait for more while `follow()` is true."""
     if not path.exists():
         return
+    unfinished = ""
     with path.open(encoding="utf-8", errors="replace") as file:
-        unfinished = ""
-        while True:
-            if part := file.readline():
-                unfinished += part
-                if unfinished.endswith("\n"):
-                    yield unfinished.rstrip("\n")
-                    unfinished = ""
-            elif follow():
-                time.sleep(POLL_INTERVAL_SECONDS)
-            else:
-                break
-        if unfinished:
-            yield unfinished
+        for part in _parts(file, follow):
+            unfinished += part
+            if unfinished.endswith("\n"):
+                yield unfinished.rstrip("\n")
+                unfinished = ""
+    if unfinished:
+        yield unfinished
+
+
+def _parts(file: TextIO, follow: Callable[[], bool]) -> Iterator[str]:
+    """What readline gives, where a line may come in several parts while it is written."""
+    while True:
+        if part := file.readline():
+            yield part
+        elif follow():
+            time.sleep(POLL_INTERVAL_SECONDS)
+        else:
+            return
 
 
 def function_log_group(lambda_client: Any, function_name: str) -> str:
