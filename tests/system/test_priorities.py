@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from stepgrid import Grid, Session
 from stepgrid.local import LocalCloud
 from stepgrid.registrar import GridStack, Registrar
 from stepgrid_core.errors import QuotaExceeded
+from stepgrid_core.names import execution_name
 from stepgrid_core.states import TERMINAL_SESSIONS, SessionState
 
 #: More than any worker's budget on a local cloud: such a session wants all of it.
@@ -63,6 +65,27 @@ def test_a_paused_session_stands_still_until_it_is_resumed(grid: Grid) -> None:
     assert still.counts.pending > 0
     session.resume()
     assert session.results() == [100] * TASKS
+
+
+def executions_have_ended(cloud: LocalCloud, session: Session) -> bool:
+    machine = cloud.status().outputs["SessionMachineArn"]
+    found = cloud.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    again = [each for each in found if each["name"] == execution_name(session.id, 2)]
+    return bool(again) and all(each["status"] != "RUNNING" for each in again)
+
+
+def test_a_resumed_session_is_cancelled_with_its_counts(grid: Grid, cloud: LocalCloud) -> None:
+    """Its task went on all the while, so the execution of the resume had nothing to do, and has
+    ended when it is to be stopped."""
+    session = grid.submit("mock-compute", [{"worker_arguments": ["30000", "1", "1"]}])
+    while not session.status().counts.processing:
+        Event().wait(0.1)
+    session.pause()
+    session.resume()
+    while not executions_have_ended(cloud, session):
+        Event().wait(0.1)
+    assert session.cancel().cancelled_processing == 1
+    assert session.status().counts.cancelled == 1
 
 
 def test_an_over_quota_submit_leaves_no_trace(

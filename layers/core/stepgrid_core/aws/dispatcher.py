@@ -22,6 +22,8 @@ from .translate import code_of, make_client, translated
 
 #: A deployed worker is found at once; a changed or removed one after so many seconds.
 CACHE_SECONDS = 60.0
+#: It was never started, or it has ended by itself: for some Step Functions, an error.
+_NOTHING_TO_STOP = ("ExecutionDoesNotExist", "ValidationException")
 
 
 class AwsDispatcher:
@@ -74,7 +76,7 @@ class AwsDispatcher:
         except Unavailable:
             return
         except ClientError as error:
-            if code_of(error) != "ExecutionDoesNotExist":
+            if code_of(error) not in _NOTHING_TO_STOP:
                 raise
 
     def _is_burst(self, session: Session) -> bool:
