@@ -50,6 +50,13 @@ def test_prints_are_found_by_session(memory: InMemoryGrid, session: Session) -> 
     assert lines[1].fields == {"outcome": "ended"}
 
 
+def test_metrics_are_no_lines(memory: InMemoryGrid, session: Session) -> None:
+    """What the grid writes for CloudWatch's metrics says nothing to a reader."""
+    metrics = {"session_id": session.id, "_aws": {"Timestamp": 1}, "TaskTime": [3.0]}
+    memory.logs.add(memory.clock.now(), json.dumps(metrics))
+    assert list(session.logs(every=True)) == []
+
+
 def test_prints_are_found_by_task(memory: InMemoryGrid, session: Session) -> None:
     """Those of the one task, none of its neighbours."""
     for task in range(3):

@@ -76,8 +76,8 @@ def read_line(event: LogEvent, search: LogSearch) -> LogLine | None:
 
 
 def _is_wanted(fields: dict[str, Any], search: LogSearch) -> bool:
-    if fields.get("session_id") != search.session_id:
-        return False
+    if fields.get("session_id") != search.session_id or "message" not in fields:
+        return False  # without a message it is a line of metrics
     if search.task is not None and fields.get("task") != search.task:
         return False
     return search.every or "printed" in fields
