@@ -60,6 +60,10 @@ class GridStack:
             ) from error
 
 
+#: See functions/api/identity.py.
+OWNER_PREFIXES = ("arn:", "cognito:")
+
+
 class Registrar:
     """Workers of one grid. `client` answers boto3 clients by the name of the service."""
 
@@ -136,8 +140,13 @@ class Registrar:
         """What one owner may have at work; None: as everybody. It holds a minute later at most.
 
         owner: as `Grid.quota` shows it. sessions: open ones. tasks: in them. concurrency: chunks
-        at once on one worker.
+        at once on one worker. Raises InvalidRequest for what can't be an owner.
         """
+        if not owner.startswith(OWNER_PREFIXES):
+            raise InvalidRequest(
+                f"{owner!r} is no owner: one begins with {' or '.join(OWNER_PREFIXES)}, and "
+                "`stepgrid quota` shows it to whoever runs it"
+            )
         self._quotas.set(owner, Quota(sessions, tasks, concurrency))
 
     def read_quota(self, owner: str) -> Quota:

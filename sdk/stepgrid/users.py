@@ -54,6 +54,8 @@ class Users:
 
         Raises Conflict if there is one of that name, InvalidRequest for a name that can't be.
         """
+        if any(character.isspace() for character in name):  # Cognito's rule; the emulator has none
+            raise InvalidRequest(f"{name!r} can't be a user's name: it has a space in it")
         password = make_password()
         attributes = [] if email is None else [{"Name": "email", "Value": email}]
         self._call(

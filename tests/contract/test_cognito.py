@@ -128,6 +128,12 @@ def test_users_that_are_not_there_or_there_already(users: Users) -> None:
         users.remove("eve")
 
 
+def test_a_name_with_a_space_is_refused(users: Users) -> None:
+    """As Cognito does, though the emulator would take it."""
+    with pytest.raises(InvalidRequest, match="'ann lee' can't be a user's name"):
+        users.add("ann lee")
+
+
 def test_a_weak_password_is_refused_with_the_reason(users: Users) -> None:
     """The reason is the pool's, and does not quote the password."""
     with pytest.raises(InvalidRequest, match="not accepted") as caught:

@@ -8,6 +8,7 @@ import pytest
 
 from stepgrid.registrar import TAG, GridStack, Registrar
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
+from stepgrid_core.budgets import Quota
 from stepgrid_core.errors import ConfigurationError, Conflict, InvalidRequest, NotFound
 
 from .aws_stack import REGION, RELAY, STACK_NAME, TABLE, AwsStack
@@ -174,6 +175,14 @@ def test_workers_of_both_kinds_are_limited(grid: AwsStack) -> None:
     with pytest.raises(NotFound, match="there is no worker 'nobody'"):
         registrar().limit("nobody", 1)
     assert registry.read_limit("nobody") is None
+
+
+def test_a_quota_is_for_an_owner(grid: AwsStack) -> None:
+    """A user's name is not what the grid calls an owner, and a quota of it would never count."""
+    with pytest.raises(InvalidRequest, match="'ann' is no owner"):
+        registrar().set_quota("ann", tasks=3)
+    registrar().set_quota("cognito:us-east-1:6f1c", tasks=3)
+    assert registrar().read_quota("cognito:us-east-1:6f1c") == Quota(tasks=3)
 
 
 def test_a_stack_is_read_from_its_outputs() -> None:

@@ -70,7 +70,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     worker = grid.dispatcher.find_worker(request.worker)
     if worker is None:
         raise NotFound(
-            f"there is no worker {request.worker!r} in this grid; GET /v1/workers lists them"
+            f"there is no worker {request.worker!r} in this grid; `stepgrid workers` lists them"
         )
     lane = grid.table.read_lane(worker.name)
     limits = limits_of(grid, owner, lane)
