@@ -22,6 +22,7 @@ RUNNING = LocalStatus(
     uptime_seconds=65.0,
     endpoint="http://127.0.0.1:4000/v1",
     aws_endpoint_url="http://127.0.0.1:4000",
+    agent_config_path=Path("/p/.stepgrid/agent_config.json"),
     outputs={"SessionMachineArn": "arn:aws:states:::m"},
 )
 STOPPED = LocalStatus(False, RUNNING.profile_path, RUNNING.log_path)
@@ -87,6 +88,7 @@ class TestUp:
             "api      http://127.0.0.1:4000/v1",
             "aws      http://127.0.0.1:4000",
             "profile  /p/.stepgrid/profile.json",
+            "login    a user and its password are in /p/.stepgrid/agent_config.json",
             "log      /p/.stepgrid/emulator.log",
         ]
 

@@ -202,10 +202,10 @@ class TestUsers:
     def test_users_are_listed_and_removed(self, desk: Desk) -> None:
         """A table for people, JSON for scripts."""
         assert desk.run("users", "list").stdout == (
-            "user  e-mail           status       age\n"
-            "ann   ann@example.org  CONFIRMED    1 h\n"
-            "bob   -                DISABLED   1 min\n"
+            "USER  E-MAIL           STATUS         ADDED\n"
+            "ann   ann@example.org  CONFIRMED    1 h ago\n"
+            "bob   -                DISABLED   1 min ago\n"
         )
-        names = [line["name"] for line in json_lines(desk.run("users", "list", "--json").stdout)]
+        names = [line["user"] for line in json_lines(desk.run("users", "list", "--json").stdout)]
         assert names == ["ann", "bob"]
         assert desk.run("users", "remove", "ann").stdout == "removed ann\n"

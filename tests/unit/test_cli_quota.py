@@ -49,10 +49,10 @@ def test_an_operator_sets_and_shows_quotas() -> None:
     assert done.exit_code == 0
     assert registrar.asked == [(OWNER, {"sessions": 3, "tasks": None, "concurrency": 0})]
     assert done.stdout.splitlines() == [
-        f"owner     {OWNER}",
-        "sessions  3",
-        "tasks     as for everybody",
-        "slots     0",
+        f"owner           {OWNER}",
+        "open sessions   3",
+        "tasks in them   as for everybody",
+        "chunks at once  0 on each worker",
     ]
     shown = json.loads(run_app(app, "quota", "show", OWNER, "--json").stdout)
-    assert shown == {"owner": OWNER, "sessions": 3, "tasks": None, "slots": 0}
+    assert shown == {"owner": OWNER, "max_sessions": 3, "max_tasks": None, "max_concurrency": 0}

@@ -4,6 +4,7 @@ import pytest
 
 from stepgrid.cli import rendering
 from stepgrid.cli.rendering import Column, age, duration, fields, session_fields, table
+from stepgrid.events import so_far
 from stepgrid_core.contract import (
     CancelCounts,
     SessionDescription,
@@ -35,6 +36,28 @@ def describe(**changes: object) -> SessionDescription:
             **changes,
         }
     )
+
+
+class TestEvents:
+    def test_only_an_end_is_told_with_counts_of_later(self) -> None:
+        """What was accepted had nothing finished yet, whatever the session says by now."""
+        accepted, started, ended = map(
+            rendering.event_line,
+            so_far(
+                describe(
+                    state="finished",
+                    timings={
+                        "created_at": CREATED,
+                        "dispatched_at": CREATED + 1,
+                        "closed_at": CREATED + 2,
+                        "deadline_at": CREATED + 86_400,
+                    },
+                )
+            ),
+        )
+        assert accepted == "2026-09-21 14:13:20 UTC  s-1  accepted         1,200 tasks"
+        assert started.endswith("started          1,200 tasks")
+        assert ended.endswith("finished         599 finished, 1 failed, 600 pending")
 
 
 class TestDuration:

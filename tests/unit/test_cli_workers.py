@@ -157,6 +157,12 @@ class TestOperators:
             {"name": "bonds", "registered": False}
         ]
 
+    def test_a_limit_that_is_none_is_refused(self) -> None:
+        """The message says what can be given."""
+        result = Operator().run("limit", "bonds", "some")
+        assert result.exit_code == 2
+        assert "'some' is neither a number from 1 to 10000 nor none" in result.stderr
+
     def test_limit_sets_and_takes_away(self) -> None:
         """A number of chunks, or none."""
         operator = Operator()

@@ -35,13 +35,14 @@ from stepgrid.cli import (
     users,
     workers,
 )
+from stepgrid.cli.context import InOrder
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid_core import __version__
 
 __all__ = ["cli", "main"]
 
 
-class _CommandLine(click.Group):
+class _CommandLine(InOrder):
     """A group whose commands return their exit code, and whose errors are one line on stderr."""
 
     def main(self, *arguments: Any, **options: Any) -> NoReturn:
@@ -67,10 +68,6 @@ class _CommandLine(click.Group):
             _forget_stdout()
             return ExitCode.BROKEN_PIPE
         return code
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which they are used, not of the alphabet."""
-        return list(self.commands)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_paragraph()

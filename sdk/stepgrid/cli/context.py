@@ -101,6 +101,13 @@ class App:
     now: Callable[[], float] = time.time
 
 
+class InOrder(click.Group):
+    """A group that lists its commands in the order in which they are used, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 pass_app = click.make_pass_decorator(App, ensure=True)
 
 

@@ -14,6 +14,7 @@ from stepgrid.cli import rendering
 from stepgrid.cli.context import (
     INSTALL_LOCAL,
     App,
+    InOrder,
     json_option,
     note,
     pass_app,
@@ -36,7 +37,7 @@ project_option = click.option(
 )
 
 
-@click.group(short_help="Run the grid on this machine.", no_args_is_help=False)
+@click.group(cls=InOrder, short_help="Run the grid on this machine.", no_args_is_help=False)
 def local() -> None:
     """Run the grid's AWS part on this machine, from the same template.yaml.
 
@@ -166,4 +167,6 @@ def status_fields(status: LocalStatus) -> Iterator[tuple[str, str]]:
     if status.redis_url:
         yield "redis", status.redis_url
     yield "profile", str(status.profile_path)
+    if status.agent_config_path:
+        yield "login", f"a user and its password are in {status.agent_config_path}"
     yield "log", str(status.log_path)

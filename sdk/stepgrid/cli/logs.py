@@ -13,7 +13,7 @@ from stepgrid.cli.waiting import attachable
 @click.command(short_help="What the tasks of a session printed.")
 @click.argument("session_id", metavar="SESSION")
 @click.argument("task", metavar="[TASK]", type=click.IntRange(min=0), required=False)
-@click.option("--follow", is_flag=True, help="Go on until the session has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the session has ended.")
 @click.option("--all", "every", is_flag=True, help="Also what the grid itself wrote about it.")
 @json_option
 @pass_app

@@ -10,6 +10,7 @@ import click
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
     App,
+    InOrder,
     json_option,
     open_grid,
     pass_app,
@@ -23,7 +24,9 @@ from stepgrid.cli.operating import operator_options
 _MOST = click.IntRange(min=0)
 
 
-@click.group(invoke_without_command=True, short_help="What you have at work, and may have.")
+@click.group(
+    cls=InOrder, invoke_without_command=True, short_help="What you have at work, and may have."
+)
 @json_option
 @click.pass_context
 def quota(context: click.Context, as_json: bool) -> int | None:
@@ -91,7 +94,7 @@ def set_quota(
     """
     registrar = app.open_registrar(stack, region, project_dir)
     registrar.set_quota(owner, sessions=sessions, tasks=tasks, concurrency=concurrency)
-    return _show(owner, asdict(registrar.read_quota(owner)), as_json)
+    return _show(owner, **asdict(registrar.read_quota(owner)), as_json=as_json)
 
 
 @quota.command("show", short_help="The quotas of one owner.")
@@ -116,14 +119,15 @@ def show_quota(
       stepgrid quota show arn:aws:iam::123456789012:user/ada
     """
     registrar = app.open_registrar(stack, region, project_dir)
-    return _show(owner, asdict(registrar.read_quota(owner)), as_json)
+    return _show(owner, **asdict(registrar.read_quota(owner)), as_json=as_json)
 
 
-def _show(owner: str, found: dict[str, int | None], as_json: bool) -> int:
+def _show(
+    owner: str, *, sessions: int | None, tasks: int | None, slots: int | None, as_json: bool
+) -> int:
     if as_json:
-        print_json({"owner": owner, **found})
-        return ExitCode.OK
-    general = "as for everybody"
-    told = {name: general if most is None else str(most) for name, most in found.items()}
-    print_fields([("owner", owner), *told.items()])
+        limits = {"max_sessions": sessions, "max_tasks": tasks, "max_concurrency": slots}
+        print_json({"owner": owner, **limits})
+    else:
+        print_fields(rendering.set_quota_fields(owner, sessions, tasks, slots))
     return ExitCode.OK

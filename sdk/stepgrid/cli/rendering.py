@@ -4,7 +4,7 @@ It must not know click's commands, the grid, the clock or whether a terminal is 
 says what time it is and whether to colour.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -12,18 +12,18 @@ from itertools import chain, islice
 import click
 
 from stepgrid.dead_letters import DeadLetter
+from stepgrid.events import SessionEvent
 from stepgrid_core.contract import (
     CancelCounts,
     LogLine,
     QuotaDescription,
     SessionDescription,
-    SessionEvent,
     SessionSummary,
     TaskCounts,
     TaskDescription,
     WorkerDescription,
 )
-from stepgrid_core.states import TaskState
+from stepgrid_core.states import TERMINAL_EVENTS, TaskState
 
 #: A table's widths come from its first rows, so that a million rows need not be kept.
 ROWS_MEASURED = 500
@@ -151,7 +151,27 @@ def quota_fields(quota: QuotaDescription) -> list[tuple[str, str]]:
         ("owner", quota.owner),
         ("open sessions", used_of(quota.sessions, quota.max_sessions)),
         ("tasks in them", used_of(quota.tasks, quota.max_tasks)),
-        ("chunks at once", f"{number(at_once)} on each worker" if at_once else "no limit"),
+        ("chunks at once", "no limit" if at_once is None else _at_once(at_once)),
+    ]
+
+
+def _at_once(slots: int) -> str:
+    return f"{number(slots)} on each worker"
+
+
+def set_quota_fields(
+    owner: str, sessions: int | None, tasks: int | None, slots: int | None
+) -> list[tuple[str, str]]:
+    """What an operator set for an owner; None: nothing."""
+
+    def told(most: int | None, text: Callable[[int], str]) -> str:
+        return "as for everybody" if most is None else text(most)
+
+    return [
+        ("owner", owner),
+        ("open sessions", told(sessions, number)),
+        ("tasks in them", told(tasks, number)),
+        ("chunks at once", told(slots, _at_once)),
     ]
 
 
@@ -173,7 +193,9 @@ def event_line(event: SessionEvent) -> str:
     """One line: when, which session, what, and how far it was."""
     what = event.kind.value if event.percent is None else f"{event.kind.value} {event.percent} %"
     name = f"  {printable(event.name)}" if event.name else ""
-    counts = task_counts(event.counts)
+    # Of what was made from the session itself, only the end shows the counts of that moment.
+    now = event.inferred and event.kind not in TERMINAL_EVENTS
+    counts = plural(event.tasks, "task") if now else task_counts(event.counts)
     return f"{moment(event.at)}  {event.session_id}  {what.ljust(15)}  {counts}{name}"
 
 

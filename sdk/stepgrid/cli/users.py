@@ -9,6 +9,7 @@ import click
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
     App,
+    InOrder,
     json_option,
     pass_app,
     print_fields,
@@ -23,14 +24,14 @@ permanent_option = click.option(
     "--permanent", is_flag=True, help="Ask for a password that lasts, in place of a temporary one."
 )
 COLUMNS = (
-    rendering.Column("user"),
-    rendering.Column("e-mail"),
-    rendering.Column("status"),
-    rendering.Column("age", right=True),
+    rendering.Column("USER"),
+    rendering.Column("E-MAIL"),
+    rendering.Column("STATUS"),
+    rendering.Column("ADDED", right=True),
 )
 
 
-@click.group(short_help="Manage who may log in.", no_args_is_help=False)
+@click.group(cls=InOrder, short_help="Manage who may log in.", no_args_is_help=False)
 def users() -> None:
     """Manage the users of the grid, with the AWS credentials of whoever deployed it.
 
@@ -126,12 +127,13 @@ def list_users(app: App, *, as_json: bool) -> int:
 
     \b
     Example:
-      stepgrid users list --json | jq -r .name
+      stepgrid users list --json | jq -r .user
     """
     found = _open_users(app).list()
     if as_json:
         for user in found:
-            print_json(asdict(user))
+            values = asdict(user)
+            print_json({"user": values.pop("name"), **values})
     else:
         print_table(COLUMNS, (_row(user, app.now()) for user in found))
     return ExitCode.OK
@@ -139,8 +141,8 @@ def list_users(app: App, *, as_json: bool) -> int:
 
 def _row(user: User, now: float) -> tuple[str, str, str, str]:
     status = user.status if user.enabled else "DISABLED"
-    age = rendering.duration(now - user.created_at)
-    return user.name, user.email or rendering.NONE, status, age
+    added = rendering.age(user.created_at, now)
+    return user.name, user.email or rendering.NONE, status, added
 
 
 def _print_password(name: str, temporary: str | None, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import click
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
     App,
+    InOrder,
     json_option,
     note,
     open_grid,
@@ -30,8 +31,11 @@ from stepgrid_core.errors import TaskError
 if TYPE_CHECKING:
     from stepgrid.session import Session
 
+#: Chunks that run at once; see contract.SessionOptions.
+MOST_CONCURRENCY = 10_000
 
-@click.group(invoke_without_command=True, short_help="List, try and register workers.")
+
+@click.group(cls=InOrder, invoke_without_command=True, short_help="List, try and register workers.")
 @json_option
 @click.pass_context
 def workers(context: click.Context, as_json: bool) -> int | None:
@@ -140,7 +144,9 @@ def _headline(error: TaskError) -> str:
     type=click.IntRange(1, 900),
     help="That a task may take at most.  [default: the function's own timeout]",
 )
-@click.option("--concurrency", type=click.IntRange(1, 10_000), help="Chunks that run at once.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, MOST_CONCURRENCY), help="Chunks that run at once."
+)
 @operator_options
 @json_option
 @pass_app
@@ -238,7 +244,7 @@ def limit(
       stepgrid workers limit pricer 50
       stepgrid workers limit pricer none
     """
-    most = None if concurrency == "none" else _LIMIT.convert(concurrency, None, None)
+    most = None if concurrency == "none" else _read_limit(concurrency)
     app.open_registrar(stack, region, project_dir).limit(name, most)
     if as_json:
         print_json({"name": name, "concurrency": most})
@@ -248,4 +254,11 @@ def limit(
     return ExitCode.OK
 
 
-_LIMIT = click.IntRange(1, 10_000)
+def _read_limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_CONCURRENCY:
+        raise click.BadParameter(
+            f"{text!r} is neither a number from 1 to {MOST_CONCURRENCY} nor none",
+            click.get_current_context(),
+            param_hint="'N|none'",
+        )
+    return int(text)

@@ -63,6 +63,8 @@ class LocalStatus:
     aws_endpoint_url: str | None = None
     #: The payload cache, if there is one.
     redis_url: str | None = None
+    #: For clients written for HTC-Grid; with a user who may log in, and the password.
+    agent_config_path: Path | None = None
     #: The stack's outputs.
     outputs: dict[str, str] = field(default_factory=dict)
 
@@ -132,6 +134,9 @@ class LocalCloud:
             endpoint=access.loopback_endpoint(outputs, emulator.url) if outputs else None,
             aws_endpoint_url=emulator.url,
             redis_url=state.redis.url if state.redis and state.redis.is_alive() else None,
+            agent_config_path=self.paths.agent_config
+            if access.agent_config_is_ours(self.paths, outputs)
+            else None,
             outputs=outputs,
         )
 
