@@ -6,11 +6,23 @@
     session = grid.submit("mock-compute", [{"worker_arguments": ["100", "1", "1"]}] * 50)
     print(session.results())                        # in the order of the tasks
 
-Names that are not listed here may change; stepgrid.config, stepgrid.testing and stepgrid.local have
-public names of their own.
+Names that are not listed here may change; stepgrid.config, stepgrid.login, stepgrid.users,
+stepgrid.htcgrid, stepgrid.testing and stepgrid.local have public names of their own.
 """
 
 from stepgrid_core import __version__
+from stepgrid_core.contract import (
+    CancelCounts,
+    Health,
+    LogLine,
+    QuotaDescription,
+    SessionDescription,
+    SessionSummary,
+    SessionTimings,
+    TaskCounts,
+    TaskDescription,
+    WorkerDescription,
+)
 from stepgrid_core.errors import (
     AccessDenied,
     ConfigurationError,
@@ -55,6 +67,7 @@ from .session import Session, Task
 
 __all__ = [
     "AccessDenied",
+    "CancelCounts",
     "Config",
     "ConfigurationError",
     "Conflict",
@@ -65,9 +78,11 @@ __all__ = [
     "FailureReason",
     "Grid",
     "GridExecutor",
+    "Health",
     "InputError",
     "InvalidRequest",
     "LocalCloudError",
+    "LogLine",
     "LoginError",
     "LoginExpired",
     "LoginRefused",
@@ -75,6 +90,7 @@ __all__ = [
     "NewPasswordRequired",
     "NotFound",
     "PayloadCorrupted",
+    "QuotaDescription",
     "QuotaExceeded",
     "RequestError",
     "RequestTooLarge",
@@ -82,14 +98,19 @@ __all__ = [
     "ResultTooLarge",
     "ServiceError",
     "Session",
+    "SessionDescription",
     "SessionEvent",
     "SessionState",
+    "SessionSummary",
     "SessionTimeout",
+    "SessionTimings",
     "StepgridError",
     "Subscription",
     "Task",
     "TaskCancelled",
+    "TaskCounts",
     "TaskCrashed",
+    "TaskDescription",
     "TaskError",
     "TaskExited",
     "TaskFailed",
@@ -97,6 +118,7 @@ __all__ = [
     "TaskState",
     "TaskTimeout",
     "Unavailable",
+    "WorkerDescription",
     "WorkerLost",
     "__version__",
 ]

@@ -55,6 +55,14 @@ class SessionEvent(contract.SessionEvent):
 
     inferred: bool = Field(False, description="made from the session itself: no event came")
 
+    def __str__(self) -> str:
+        """For `subscribe(print)`: which session, what, and how far it was; repr tells all."""
+        percent = "" if self.percent is None else f" {self.percent} %"
+        ended = self.counts.finished + self.counts.failed + self.counts.cancelled
+        return (
+            f"session {self.session_id} {self.kind}{percent}: {ended} of {self.tasks} tasks ended"
+        )
+
 
 def infer(description: SessionDescription) -> SessionEvent:
     """The event that a session which has ended must have had."""

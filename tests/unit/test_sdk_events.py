@@ -170,6 +170,7 @@ def test_a_callback_is_told_until_the_end(memory: InMemoryGrid, grid: Grid) -> N
 
     assert session.subscribe(note).join(timeout=30)
     assert events[-1].kind == session.wait().state
+    assert str(events[-1]) == f"session {session.id} finished: 3 of 3 tasks ended"
     assert threads == {"stepgrid-events"}
     assert subscriptions(memory) == 0
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import stepgrid
 from stepgrid.options import Options
@@ -27,6 +28,17 @@ def test_all_errors_are_exported() -> None:
     assert raised <= set(stepgrid.__all__)
 
 
+def test_what_methods_answer_is_exported() -> None:
+    """A program can name the type of whatever Grid and Session hand out."""
+    for kind in (stepgrid.Grid, stepgrid.Session):
+        for name, member in vars(kind).items():
+            if not name.startswith("_") and callable(member):
+                answered = get_type_hints(member).get("return")
+                for part in (answered, *get_args(answered)):
+                    if getattr(part, "__module__", "").startswith("stepgrid"):
+                        assert part.__name__ in stepgrid.__all__, f"{kind.__name__}.{name}"
+
+
 def test_public_names_are_documented() -> None:
     """Each public class, and each public method of Grid, Session, Task and GridExecutor, says
     what it does."""
@@ -46,5 +58,6 @@ def test_import_is_light() -> None:
 
 
 def test_typed_options_are_those_of_the_contract() -> None:
-    """What editors offer as an option of a session is what the grid takes."""
-    assert set(Options.__annotations__) == set(SessionOptions.model_fields)
+    """What editors offer as an option of a session is what the grid takes, of the same types."""
+    fields = get_type_hints(SessionOptions)
+    assert get_type_hints(Options) == {name: fields[name] for name in SessionOptions.model_fields}

@@ -37,6 +37,8 @@ class ResultPage(Response):
 
 
 class TaskDescription(Response):
+    """What the grid says of a task without opening its result."""
+
     task_id: str
     index: Count
     state: TaskState

@@ -59,6 +59,8 @@ class SessionTimings(Response):
 
 
 class SessionDescription(Response):
+    """A session as it is now: state, counts, timings, and the options it runs with."""
+
     session_id: str
     state: SessionState
     worker: str

@@ -8,6 +8,8 @@ from .model import Response
 
 
 class WorkerDescription(Response):
+    """A worker that tasks can be submitted to, and its limits."""
+
     name: str
     backends: list[str]
     timeout_seconds: int
