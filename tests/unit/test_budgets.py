@@ -98,7 +98,7 @@ def test_nobody_starves() -> None:
         pytest.param(Limits(sessions=0), Usage(), "0 open sessions", id="none allowed"),
         pytest.param(Limits(tasks=100), Usage(tasks=90), None, id="the last tasks"),
         pytest.param(Limits(tasks=100), Usage(tasks=91), "10 tasks", id="one task more"),
-        pytest.param(Limits(tasks=9), Usage(), "10 tasks", id="larger than the quota"),
+        pytest.param(Limits(tasks=9), Usage(), "cut it into smaller", id="larger than the quota"),
         pytest.param(Limits(), Usage(10**6, 10**9), None, id="no quota"),
     ],
 )

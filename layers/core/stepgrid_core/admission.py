@@ -58,7 +58,7 @@ def check_quota(grid: Grid, owner: str, session_id: str, tasks: int, limits: Lim
         return
     reason = exceeded(tasks, limits, grid.table.read_usage(owner, ""))
     if reason and grid.table.read_session(session_id) is None:
-        raise QuotaExceeded(f"{reason}; wait for one to end, or cancel one")
+        raise QuotaExceeded(reason)
 
 
 def accept(grid: Grid, session: Session, blob: bytes, lane: Lane, limits: Limits) -> Session:

@@ -91,11 +91,19 @@ def rank(session: Session) -> float:
 
 def exceeded(tasks: int, limits: Limits, usage: Usage) -> str | None:
     """Which quota of its owner a session of so many tasks would break, in words; None if none."""
+    if limits.tasks is not None and tasks > limits.tasks:
+        return (
+            f"the session has {tasks} tasks; this grid allows you {limits.tasks} at once: "
+            "cut it into smaller ones"
+        )
     if limits.sessions is not None and usage.sessions + 1 > limits.sessions:
-        return f"you have {usage.sessions} open sessions; this grid allows you {limits.sessions}"
+        return (
+            f"you have {usage.sessions} open sessions; this grid allows you {limits.sessions}: "
+            "wait for one to end, or cancel one"
+        )
     if limits.tasks is not None and usage.tasks + tasks > limits.tasks:
         return (
             f"the session has {tasks} tasks and your open sessions have {usage.tasks}; "
-            f"this grid allows you {limits.tasks} at once"
+            f"this grid allows you {limits.tasks} at once: wait for one to end, or cancel one"
         )
     return None

@@ -80,7 +80,7 @@ def results(app: App, session_id: str, results_path: Path | None, as_json: bool)
     unsuccessful = write_results(session, path, as_json)
     if unsuccessful:
         tasks = plural(unsuccessful, "task")
-        note(f"stepgrid: {tasks} without a result; see: stepgrid tasks {session_id} --state failed")
+        note(f"stepgrid: {tasks} without a result; see: stepgrid failures {session_id}")
     return ExitCode.FAILED if unsuccessful else ExitCode.OK
 
 

@@ -172,7 +172,9 @@ class LocalCloud:
         names = stack.function_names(self.client("cloudformation"), sam.STACK_NAME)
         deployed = names.get(function_name, function_name)
         if deployed not in names.values():
-            raise LocalCloudError(f"no function {function_name!r}; there are {sorted(names)}")
+            raise LocalCloudError(
+                f"no function {function_name!r}; there are {', '.join(sorted(names))}"
+            )
         group = logs.function_log_group(self.client("lambda"), deployed)
         return logs.group_lines(self.client("logs"), group, goes_on)
 
