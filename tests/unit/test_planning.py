@@ -42,8 +42,26 @@ def chunks_of(work: Workload) -> int:
 @pytest.mark.parametrize("tasks", [1, 2, BURST_CHUNKS])
 @pytest.mark.parametrize("task_seconds", [None, 0.001, 100.0])
 def test_few_tasks_get_a_chunk_each(tasks: int, task_seconds: float | None) -> None:
-    """Up to 40 tasks all run at once, however short they are."""
+    """Up to 40 tasks all run at once, however short those of other sessions were."""
     assert plan(workload(tasks=tasks, task_seconds=task_seconds)).chunk_size == 1
+
+
+@pytest.mark.parametrize(
+    ("tasks", "task_seconds", "chunk_size"),
+    [
+        pytest.param(20, 0.001, 20, id="milliseconds: all in one"),
+        pytest.param(20, 0.01, 10, id="a tenth of a second of work in each"),
+        pytest.param(40, 0.04, 3, id="rounded up"),
+        pytest.param(20, 0.1, 1, id="a tenth of a second alone"),
+        pytest.param(20, 100.0, 1, id="long ones alone"),
+    ],
+)
+def test_few_tasks_are_packed_on_the_callers_word(
+    tasks: int, task_seconds: float, chunk_size: int
+) -> None:
+    """Who says that they are short gets fewer invocations; each still has 0.1 s of work."""
+    work = workload(tasks=tasks, task_seconds=task_seconds, hinted=True)
+    assert plan(work).chunk_size == chunk_size
 
 
 @pytest.mark.parametrize(
@@ -138,6 +156,7 @@ def workloads(draw: st.DrawFn) -> Workload:
         chunk_size=draw(st.none() | st.integers(1, 1_000_000)),
         max_concurrency=draw(st.integers(1, 10_000)),
         stride=stride,
+        hinted=draw(st.booleans()),
     )
 
 

@@ -24,7 +24,8 @@ MAX_CHUNKS = 10_000
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 #: That is of the mean; what can't be cut, or lies together by chance, may be this much.
 MAX_STRIDE_BYTES = 64 * 1024 * 1024
-#: "Few tasks": one for each chunk. An inline Map runs at most 40 iterations at once.
+#: "Few tasks": one for each chunk, unless the caller says how short they are. An inline Map runs at
+#: most 40 iterations at once.
 BURST_CHUNKS = 40
 #: An EXPRESS execution lives 5 minutes; what may not fit with a margin goes through the Map.
 BURST_WORK_SECONDS = 120.0
@@ -54,6 +55,7 @@ class Workload:
     max_concurrency: int = 1_000
     stride: int = 1  #: chunks can begin at every `stride`-th task only
     relayed: bool = False  #: its worker is a registered function
+    hinted: bool = False  #: `task_seconds` is what the caller said of these very tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def watch_seconds(running_chunks: int) -> float:
 
 
 def _chunk_size(work: Workload) -> int:
-    if work.tasks <= BURST_CHUNKS:
+    # A mean of other sessions may mislead: few long tasks in one chunk would be many times as slow.
+    if work.tasks <= BURST_CHUNKS and not work.hinted:
         return 1
     seconds = work.task_seconds or UNKNOWN_TASK_SECONDS
     even = work.tasks / (work.max_concurrency * CHUNKS_PER_WORKER)

@@ -143,6 +143,7 @@ def _new_session(
             max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
             stride=packed.stride,
             relayed=worker.is_registered,
+            hinted=options.task_seconds is not None,
         )
     )
     now = grid.clock.now()
