@@ -15,29 +15,34 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    multiple,
     precondition,
     rule,
 )
 
 from stepgrid.testing import EnvironmentDied, InMemoryGrid
+from stepgrid_core.budgets import Usage
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.data_plane import read_outcomes
 from stepgrid_core.description import DEADLINE_GRACE_SECONDS, describe
-from stepgrid_core.errors import Conflict
+from stepgrid_core.errors import Conflict, QuotaExceeded
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.outputs import read_output
 from stepgrid_core.records import count
-from stepgrid_core.states import TERMINAL_EVENTS, TERMINAL_SESSIONS, TaskState
+from stepgrid_core.states import TERMINAL_EVENTS, TERMINAL_SESSIONS, ChunkState, TaskState
 from stepgrid_core.steering import update_session
 from stepgrid_core.submission import submit
 from tests.faults.agreement import agreed_counts
 
 OWNER, STRANGER = "owner", "stranger"
 TASK_SECONDS = 0.4
-#: Of the one worker; a session wants as many as it has chunks.
+#: Of each worker; a session wants as many as it has chunks.
 SLOTS = 12
+#: The owner's quota of open sessions and of the tasks in them.
+MOST_SESSIONS, MOST_TASKS = 5, 200
+WORKERS = ("work", "other-work")
 KINDS = ("ok", "ok", "ok", "ok", "raise", "poison", "slow")
 
 
@@ -49,12 +54,19 @@ class Grid(RuleBasedStateMachine):
     @initialize()
     def build(self) -> None:
         self.memory = InMemoryGrid(
-            {"work": self.work}, autorun=False, settings={"worker_concurrency": SLOTS}
+            dict.fromkeys(WORKERS, self.work),
+            autorun=False,
+            settings={
+                "worker_concurrency": SLOTS,
+                "owner_sessions": MOST_SESSIONS,
+                "owner_tasks": MOST_TASKS,
+            },
         )
         self.grid = self.memory.wiring
         self.starts: Counter[str] = Counter()
         self.kinds: dict[str, str] = {}
         self.attempts: dict[str, int] = {}
+        self.commons: dict[str, object] = {}
         self.seen: dict[str, dict[int, dict[str, object]]] = {}
         self.answered: set[str] = set()
         self.cancelled: Counter[str] = Counter()
@@ -68,6 +80,7 @@ class Grid(RuleBasedStateMachine):
         task_id = context.task_id  # type: ignore[attr-defined]
         session = task_id.rpartition("_")[0]
         assert session not in self.answered, "a task started after its cancel was answered"
+        assert context.common == self.commons[session]  # type: ignore[attr-defined]
         self.starts[task_id] += 1
         self.memory.clock.advance(TASK_SECONDS)
         if self.interrupt:
@@ -91,15 +104,25 @@ class Grid(RuleBasedStateMachine):
         chunk_size=st.integers(1, 9),
         max_attempts=st.integers(1, 3),
         timeout_seconds=st.sampled_from([60, 3600]),
+        worker=st.sampled_from(WORKERS),
+        common=st.none() | st.integers(0, 1),
     )
     def submit(
-        self, kinds: list[str], chunk_size: int, max_attempts: int, timeout_seconds: int
-    ) -> str:
+        self,
+        kinds: list[str],
+        chunk_size: int,
+        max_attempts: int,
+        timeout_seconds: int,
+        worker: str,
+        common: int | None,
+    ) -> object:
+        """Accepted, and the same once more; or refused over the quota, and then without a trace."""
         self.tokens += 1
         request = SubmitRequest.model_validate(
             {
                 "client_token": f"token-{self.tokens}",
-                "worker": "work",
+                "worker": worker,
+                "common": common,
                 "tasks": [{"n": n, "kind": kind} for n, kind in enumerate(kinds)],
                 "options": {
                     "chunk_size": chunk_size,
@@ -109,9 +132,15 @@ class Grid(RuleBasedStateMachine):
                 },
             }
         )
-        session = submit(self.grid, OWNER, request)
+        before = self._everything_stored()
+        try:
+            session = submit(self.grid, OWNER, request)
+        except QuotaExceeded:
+            assert self._everything_stored() == before
+            return multiple()
         again = submit(self.grid, OWNER, request)
         assert again.session_id == session.session_id
+        self.commons[session.session_id] = common
         for n, kind in enumerate(kinds):
             self.kinds[f"{session.session_id}_{n}"] = kind
             self.attempts[f"{session.session_id}_{n}"] = max_attempts
@@ -208,6 +237,11 @@ class Grid(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.memory.sweep()
 
+    def _everything_stored(self) -> object:
+        usage, objects = self.grid.table.read_usage(OWNER, ""), self.memory.payloads.list_keys()
+        lanes = [self.grid.table.read_lane(worker) for worker in WORKERS]
+        return self._all(), usage, objects, lanes, len(self.memory.dispatcher.started)
+
     def _counts(self, session: str) -> dict[TaskState, int]:
         shards = self.grid.table.read_shards(session)
         return count(chunk for shard in shards for chunk in shard.chunks)
@@ -222,11 +256,33 @@ class Grid(RuleBasedStateMachine):
     @invariant()
     def budgets_are_kept(self) -> None:
         """Open sessions hold no more slots than there are; paused, waiting and closed ones none."""
-        held = [session.slots for session in self._all() if session.verdict is None]
-        assert sum(held) <= SLOTS
+        still_open = [session for session in self._all() if session.verdict is None]
+        assert len(still_open) <= MOST_SESSIONS
+        assert sum(session.tasks for session in still_open) <= MOST_TASKS
+        for worker in WORKERS:
+            theirs = [session for session in still_open if session.worker == worker]
+            assert sum(session.slots for session in theirs) <= SLOTS
+            queue = self.grid.table.list_waiting(worker, None, 100)
+            waiting = [session.session_id for session in theirs if session.waiting]
+            # The entry of one that is overdue may have been dropped before it was ended.
+            assert {entry.session_id for entry in queue} <= set(waiting)
+        for session in still_open:
+            if session.paused or session.waiting:
+                assert session.slots == 0
+
+    @invariant()
+    def nothing_starts_without_slots(self) -> None:
+        """No chunk of a session that was started and then lost its slots can be claimed."""
         for session in self._all():
             if session.verdict is None and (session.paused or session.waiting):
-                assert session.slots == 0
+                shards = self.grid.table.read_shards(session.session_id)
+                # One that ran while its session was paused is held a minute after it comes back.
+                assert not session.dispatches or all(
+                    chunk.attempt
+                    for shard in shards
+                    for chunk in shard.chunks
+                    if chunk.state is ChunkState.PENDING
+                )
 
     @invariant()
     def counts_and_states_agree(self) -> None:
@@ -290,7 +346,9 @@ class Grid(RuleBasedStateMachine):
             self._everything_has_its_outcome(session)
         self.poison_is_started_at_most_max_attempts_times()
         assert self.grid.table.due_sessions(self.memory.clock.now() + 1e9, 10) == []
-        assert self.grid.table.list_waiting("work", None, 10) == []
+        assert [self.grid.table.list_waiting(worker, None, 10) for worker in WORKERS] == [[], []]
+        assert self.grid.table.read_usage(OWNER, "") == Usage()
+        assert [self.grid.table.read_lane(worker).used for worker in WORKERS] == [0, 0]
 
     def _everything_has_its_outcome(self, session) -> None:  # type: ignore[no-untyped-def]
         """Where nothing was cancelled and no deadline passed, innocent tasks have their results."""
