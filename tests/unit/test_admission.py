@@ -8,12 +8,14 @@ from typing import Any, cast
 import pytest
 
 from stepgrid.testing import InMemoryGrid
-from stepgrid_core.admission import admit_waiting, show_quota
+from stepgrid_core.admission import admit_waiting, show_quota, start
 from stepgrid_core.budgets import HEAD_START_SECONDS, Lane, Quota
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.description import describe
 from stepgrid_core.errors import Conflict, NotFound, QuotaExceeded, Unavailable
+from stepgrid_core.invocation import facts_of
+from stepgrid_core.loss import settle
 from stepgrid_core.ports import ExecutionState, StateTable
 from stepgrid_core.records import Session
 from stepgrid_core.recovery import SWEEP_LIMIT, sweep
@@ -113,15 +115,21 @@ def test_who_has_waited_long_enough_goes_before_the_urgent(bench: Bench) -> None
     assert bench.ran == ["first", "patient", "urgent"]
 
 
-def test_a_small_session_does_not_pass_one_that_waits(bench: Bench) -> None:
-    """Else a session that wants much would never find it free."""
+def test_half_of_what_a_session_wants_is_enough(bench: Bench) -> None:
+    """It starts beside another, and does not wait until the worker is idle."""
     first = bench.submit("first")
     large = bench.submit("large", tasks=2)
-    assert (first.slots, large.slots) == (1, 1), "half of what it wants is enough"
-    assert bench.submit("next", tasks=2).waiting
+    assert (first.slots, large.slots) == (1, 1)
+
+
+def test_a_small_session_does_not_pass_one_that_waits() -> None:
+    """Also into room that is too little for the other: it would never find enough."""
+    bench = Bench(worker_concurrency=4)
+    assert bench.submit("first", tasks=3).slots == 3
+    assert bench.submit("large", tasks=4).waiting
     assert bench.submit("small").waiting
     bench.memory.run()
-    assert bench.ran == ["first", "large", "next", "small"]
+    assert bench.ran == ["first", "large", "small"]
 
 
 def test_workers_do_not_wait_for_each_other() -> None:
@@ -193,12 +201,34 @@ def test_a_deadline_passes_while_it_waits(bench: Bench) -> None:
     assert bench.ran == ["first"]
 
 
+def test_room_that_comes_after_its_deadline_is_not_given_to_it(bench: Bench) -> None:
+    """Whether or not the sweeper has closed it yet."""
+    bench.fill()
+    late = bench.submit("late", timeout_seconds=5)
+    bench.memory.clock.advance(6)
+    bench.memory.run()
+    stored = bench.memory.table.read_session(late.session_id)
+    assert stored is not None
+    assert (stored.slots, stored.dispatches) == (0, 0)
+    assert bench.memory.table.list_waiting("work", None, 10) == []
+
+
 def test_an_expired_session_dispatches_nothing_more(bench: Bench) -> None:
     """Its execution is stopped, which would else call a worker for each chunk that is left."""
     session = bench.submit("late", tasks=50, timeout_seconds=60)
     bench.memory.clock.advance(62)
     bench.memory.sweep()
     assert bench.memory.dispatcher.look(session) is ExecutionState.ENDED
+
+
+def test_a_map_that_ends_after_the_deadline_gets_no_further_round(bench: Bench) -> None:
+    """What it left undone has expired, and the session is closed at once."""
+    session = bench.submit("late", tasks=3, timeout_seconds=60)
+    bench.memory.clock.advance(61)
+    assert settle(bench.memory.wiring, facts_of(session)) == []
+    stored = bench.memory.table.read_session(session.session_id)
+    assert stored is not None
+    assert stored.verdict is SessionState.FAILED
 
 
 # --- pause and resume -----------------------------------------------------------------------------
@@ -215,6 +245,18 @@ def test_paused_nothing_more_starts_and_what_runs_is_finished(bench: Bench) -> N
     bench.update(session, paused=False)
     bench.memory.run()
     assert bench.state(session) is SessionState.FINISHED
+
+
+def test_paused_between_admission_and_start_it_does_not_start(bench: Bench) -> None:
+    """The pause came too early to hold what the start releases: the start holds it again."""
+    admitted = bench.submit("paused", tasks=2)
+    bench.update(admitted, paused=True)
+    start(bench.memory.wiring, admitted)
+    bench.memory.run()
+    assert bench.ran == []
+    bench.update(admitted, paused=False)
+    bench.memory.run()
+    assert bench.state(admitted) is SessionState.FINISHED
 
 
 def test_a_paused_session_lets_others_in(bench: Bench) -> None:
