@@ -46,10 +46,10 @@ class RelayGrid:
         registry.register(Registration("pricer", ARN, "provided.al2023", 60, 256))
         self.memory.dispatcher.registry = registry
         self.caller = MemoryFunctionCaller(self.memory.clock, {ARN: self._behave})
-        self._script = script
+        self.script = script
 
     def _behave(self, payload: bytes) -> tuple[float, FunctionReply]:
-        step = self._script(payload)
+        step = self.script(payload)
         if isinstance(step, StepgridError):
             raise step
         return (step, FunctionReply(payload)) if isinstance(step, float) else (0.01, step)
@@ -156,7 +156,7 @@ def test_a_cancel_is_noticed_during_a_call() -> None:
         cancelled_at.append(grid.memory.clock.monotonic())
         return 30.0
 
-    grid._script = cancelling
+    grid.script = cancelling
     assert grid.run_chunk(session, 0) == "ended"
     assert grid.memory.clock.monotonic() - cancelled_at[0] < 2 * session.watch_seconds
     assert grid.counts(session) == TaskCounts(cancelled=3)
@@ -183,10 +183,10 @@ def test_a_relay_that_died_is_followed_by_a_careful_one() -> None:
     def die(payload: bytes) -> Step:
         raise Killed
 
-    grid._script = die
+    grid.script = die
     with pytest.raises(Killed):
         grid.run_chunk(session, 0, "first")
-    grid._script = lambda _: 0.01
+    grid.script = lambda _: 0.01
     grid.memory.clock.advance(1_000)
     assert grid.run_chunk(session, 0, "second") == "ended"
     assert grid.counts(session) == TaskCounts(finished=3)

@@ -119,7 +119,7 @@ def test_logs_show_what_a_task_printed(shell: Shell, grid: Grid) -> None:
     assert one.stdout.endswith("  task 1  from Python\n")
     assert "  grid  chunk run\n" in shell("logs", session.id, "--all").stdout
     with pytest.raises(InvalidRequest, match="cursor"):
-        grid.session(session.id)._connection.api.read_logs(session.id, None, cursor="none")
+        grid.connection.api.read_logs(session.id, None, cursor="none")
 
 
 def await_line(session: Session, message: str) -> None:
