@@ -331,6 +331,27 @@ def test_on_timeout_there_is_what_there_is() -> None:
     assert results["metadata"]["tasks_in_response"] == 1
 
 
+def test_a_task_that_is_tried_again_has_not_ended() -> None:
+    """Asked during its second attempt: its neighbour has ended, and it has not failed."""
+    seen: list[Any] = []
+
+    def work(task: Any, context: Any) -> Any:
+        if task == "stumbles" and context.attempt == 1:
+            raise ValueError("once")
+        if task == "stumbles":
+            seen.append(world.connector.get_results(sent, timeout_sec=1))
+        return task
+
+    world = ConnectedWorld(work, autorun=False)
+    sent = world.connector.send(["walks", "stumbles"] * 41)
+    world.memory.run()
+    walker, stumbler = sent["task_ids"][:2]
+    assert walker in seen[0]["finished"]
+    assert stumbler not in seen[0]["finished"]
+    assert all(results["failed"] == [] for results in seen)
+    assert world.connector.get_results(sent)["finished"] == sent["task_ids"]
+
+
 def test_without_timeout_it_waits_to_the_end() -> None:
     """0 means for ever: here until the tasks run after ten minutes."""
     world = ConnectedWorld(autorun=False)
