@@ -148,13 +148,10 @@ def start(grid: Grid, session: Session) -> None:
     shards = let_chunks_go(grid, session, complete_shards(grid, session))
     if shards is None:
         return
-    chunks = pending_chunks(shards)
-    if not chunks:
-        # All that is left runs already, or has ended while it was paused.
-        close(grid, shards)
-        return
+    if close(grid, shards) is not None:
+        return  # all that was left has ended while it was paused
     logger.info("session started", session_id=session.session_id, slots=session.slots)
-    grid.dispatcher.start(Dispatch(session, session.dispatches, chunks))
+    grid.dispatcher.start(Dispatch(session, session.dispatches, pending_chunks(shards)))
     if session.dispatches == 1:
         tell(grid, started(session))
 
