@@ -1,71 +1,25 @@
-"""Sessions on a full worker: who starts when, what pause and resume do, what quotas refuse."""
+"""Sessions on a full worker: who starts when, and what follows an end."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from stepgrid.testing import InMemoryGrid
-from stepgrid_core.admission import admit_waiting, show_quota, start
-from stepgrid_core.budgets import HEAD_START_SECONDS, Lane, Quota
+from stepgrid_core.admission import admit_waiting
+from stepgrid_core.budgets import HEAD_START_SECONDS, Lane
 from stepgrid_core.cancellation import cancel
-from stepgrid_core.contract import SessionUpdate, SubmitRequest
+from stepgrid_core.contract import SubmitRequest
 from stepgrid_core.description import describe
-from stepgrid_core.errors import Conflict, NotFound, QuotaExceeded, Unavailable
+from stepgrid_core.errors import Unavailable
 from stepgrid_core.invocation import facts_of
 from stepgrid_core.loss import settle
 from stepgrid_core.ports import ExecutionState, StateTable
-from stepgrid_core.records import Session
 from stepgrid_core.recovery import SWEEP_LIMIT, sweep
 from stepgrid_core.states import SessionState
-from stepgrid_core.steering import update_session
 from stepgrid_core.submission import submit
-
-OWNER, RIVAL = "owner", "rival"
-
-
-class Bench:
-    """A worker with two slots, and a note of the order in which sessions ran."""
-
-    def __init__(self, **settings: int) -> None:
-        self.ran: list[str] = []
-        self.inside: list[Callable[[], object]] = []
-        self.memory = InMemoryGrid(
-            {"work": self.work}, autorun=False, settings={"worker_concurrency": 2, **settings}
-        )
-
-    def work(self, task: Any, context: Any) -> Any:
-        if self.inside:
-            self.inside.pop()()
-        if task["name"] not in self.ran:
-            self.ran.append(task["name"])
-        self.memory.clock.advance(1)
-        return task["name"]
-
-    def submit(self, name: str, tasks: int = 1, owner: str = OWNER, **options: Any) -> Session:
-        self.memory.clock.advance(1)
-        request = {
-            "client_token": name.replace(" ", "-").replace("'", ""),
-            "worker": "work",
-            "tasks": [{"name": name}] * tasks,
-            "options": {"chunk_size": 1, **options},
-        }
-        return submit(self.memory.wiring, owner, SubmitRequest.model_validate(request))
-
-    def update(self, session: Session, **changes: Any) -> None:
-        update = SessionUpdate.model_validate(changes)
-        update_session(self.memory.wiring, session.owner, session.session_id, update)
-
-    def fill(self) -> Session:
-        """A session that holds both slots until `run`."""
-        session = self.submit("first", tasks=2)
-        assert session.slots == 2
-        return session
-
-    def state(self, session: Session) -> SessionState:
-        return describe(self.memory.wiring, session.owner, session.session_id).state
+from tests.unit.admission_bench import OWNER, Bench
 
 
 @pytest.fixture
@@ -229,163 +183,6 @@ def test_a_map_that_ends_after_the_deadline_gets_no_further_round(bench: Bench) 
     stored = bench.memory.table.read_session(session.session_id)
     assert stored is not None
     assert stored.verdict is SessionState.FAILED
-
-
-# --- pause and resume -----------------------------------------------------------------------------
-
-
-def test_paused_nothing_more_starts_and_what_runs_is_finished(bench: Bench) -> None:
-    """Paused during its second task: that one has its result, the other two wait for `resume`."""
-    session = bench.submit("paused", tasks=4)
-    bench.inside = [lambda: bench.update(session, paused=True), lambda: None]
-    bench.memory.run()
-    shown = describe(bench.memory.wiring, OWNER, session.session_id)
-    assert (shown.counts.finished, shown.counts.pending) == (2, 2)
-    assert (shown.paused, shown.slots) == (True, 0)
-    bench.update(session, paused=False)
-    bench.memory.run()
-    assert bench.state(session) is SessionState.FINISHED
-
-
-def test_paused_between_admission_and_start_it_does_not_start(bench: Bench) -> None:
-    """The pause came too early to hold what the start releases: the start holds it again."""
-    admitted = bench.submit("paused", tasks=2)
-    bench.update(admitted, paused=True)
-    start(bench.memory.wiring, admitted)
-    bench.memory.run()
-    assert bench.ran == []
-    bench.update(admitted, paused=False)
-    bench.memory.run()
-    assert bench.state(admitted) is SessionState.FINISHED
-
-
-def test_a_paused_session_lets_others_in(bench: Bench) -> None:
-    """Its slots are theirs, and it gets in line again when it is resumed."""
-    first = bench.fill()
-    bench.submit("second", tasks=2)
-    bench.update(first, paused=True)
-    bench.memory.run()
-    assert bench.ran == ["second"]
-    bench.update(first, paused=False)
-    bench.memory.run()
-    assert bench.ran == ["second", "first"]
-
-
-def test_paused_while_it_waits_it_is_passed(bench: Bench) -> None:
-    """And resumed it has the place that its age and priority give it."""
-    bench.fill()
-    one, other = bench.submit("one", tasks=2), bench.submit("other", tasks=2)
-    bench.update(one, paused=True)
-    bench.update(other, paused=True)
-    bench.update(other, paused=False)
-    bench.update(one, paused=False)
-    bench.memory.run()
-    assert bench.ran == ["first", "one", "other"]
-
-
-def test_a_paused_session_can_be_cancelled(bench: Bench) -> None:
-    """All of its tasks are counted as pending."""
-    session = bench.submit("paused", tasks=3)
-    bench.update(session, paused=True)
-    counts = cancel(bench.memory.wiring, OWNER, [session.session_id])[session.session_id]
-    assert counts.cancelled_pending == 3
-    with pytest.raises(Conflict, match="cancelled"):
-        bench.update(session, paused=False)
-
-
-def test_a_paused_session_keeps_its_deadline(bench: Bench) -> None:
-    """Else it would outlast its own data."""
-    session = bench.submit("paused", timeout_seconds=60)
-    bench.update(session, paused=True)
-    bench.memory.clock.advance(61)
-    bench.memory.sweep()
-    assert bench.state(session) is SessionState.FAILED
-
-
-def test_pausing_again_changes_nothing(bench: Bench) -> None:
-    """Nor does resuming what is not paused."""
-    session = bench.submit("session")
-    bench.update(session, paused=False)
-    for _ in range(2):
-        bench.update(session, paused=True)
-    for _ in range(2):
-        bench.update(session, paused=False)
-    bench.memory.run()
-    assert bench.state(session) is SessionState.FINISHED
-
-
-@pytest.mark.parametrize("change", [{"paused": True}, {"priority": 1}])
-def test_a_session_of_somebody_else_is_not_found(bench: Bench, change: dict[str, Any]) -> None:
-    """As one that is not there."""
-    session = bench.submit("mine")
-    with pytest.raises(NotFound):
-        update_session(
-            bench.memory.wiring, RIVAL, session.session_id, SessionUpdate.model_validate(change)
-        )
-
-
-# --- quotas ---------------------------------------------------------------------------------------
-
-
-def test_an_over_quota_submit_leaves_no_trace() -> None:
-    """No session, no object, no count; the message says what is there and what is allowed."""
-    bench = Bench(owner_sessions=1)
-    bench.submit("first")
-    before = show_quota(bench.memory.wiring, OWNER)
-    with pytest.raises(QuotaExceeded, match=r"you have 1 open sessions.*allows you 1"):
-        bench.submit("second", tasks=4000)
-    assert len(bench.memory.table.list_sessions(OWNER, None, None, 10).items) == 1
-    assert bench.memory.payloads.list_keys() == []
-    assert show_quota(bench.memory.wiring, OWNER) == before
-
-
-def test_the_quota_of_tasks_counts_open_sessions() -> None:
-    """What has ended counts no more."""
-    bench = Bench(owner_tasks=10)
-    bench.submit("first", tasks=6)
-    with pytest.raises(QuotaExceeded, match="5 tasks"):
-        bench.submit("second", tasks=5)
-    bench.memory.run()
-    assert bench.submit("second", tasks=5).tasks == 5
-
-
-def test_a_repeated_submit_is_within_the_quota() -> None:
-    """Its session is there already."""
-    bench = Bench(owner_sessions=1)
-    assert bench.submit("first").session_id == bench.submit("first").session_id
-
-
-def test_quotas_are_each_owner_s_own() -> None:
-    """And an administrator may give one owner another."""
-    bench = Bench(owner_sessions=1)
-    bench.memory.table.quotas[RIVAL] = Quota(sessions=2)
-    bench.submit("first")
-    for name in ("a", "b"):
-        bench.submit(name, owner=RIVAL)
-    with pytest.raises(QuotaExceeded):
-        bench.submit("c", owner=RIVAL)
-
-
-def test_an_owner_s_part_of_a_worker_is_limited() -> None:
-    """His further sessions wait while those of others start, also from behind him in the queue."""
-    bench = Bench(worker_concurrency=4, owner_concurrency=2)
-    bench.submit("mine", tasks=9)
-    assert bench.submit("mine too", tasks=9).waiting
-    assert bench.submit("a rival's", owner=RIVAL, tasks=2, priority=0).waiting
-    admit_waiting(bench.memory.wiring, "work")
-    bench.memory.run()
-    assert bench.ran == ["mine", "a rival's", "mine too"]
-
-
-def test_within_one_owner_s_part_nobody_passes_either() -> None:
-    """A small session behind a large one of the same owner waits its turn, as on a full worker."""
-    bench = Bench(worker_concurrency=8, owner_concurrency=4)
-    bench.submit("first", tasks=3)
-    assert bench.submit("large", tasks=4).waiting
-    assert bench.submit("small").waiting
-    admit_waiting(bench.memory.wiring, "work")
-    bench.memory.run()
-    assert bench.ran == ["first", "large", "small"]
 
 
 class CountingTable:
