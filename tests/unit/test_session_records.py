@@ -10,35 +10,19 @@ from hypothesis import given
 from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.records import (
     Chunk,
-    Output,
-    claim,
     count,
     open_state,
     verdict,
 )
 from stepgrid_core.states import (
-    TERMINAL_CHUNKS,
     TERMINAL_TASKS,
     ChunkState,
     SessionState,
     TaskState,
 )
 from tests.contract.samples import make_all_shards, make_session
+from tests.unit.chunk_samples import FRESH, HELD, take
 from tests.unit.record_strategies import chunks
-
-NOW = 1_000.0
-LEASE_UNTIL = 2_000
-OUTPUT = Output(attempt=1, part=0, size=10, digest="digest")
-FRESH = Chunk(tasks=10)
-#: As after a first claim with token "mine".
-HELD = Chunk(10, ChunkState.RUNNING, attempt=1, token="mine", lease_until=LEASE_UNTIL)
-
-terminal = pytest.mark.parametrize("state", sorted(TERMINAL_CHUNKS))
-
-
-def take(chunk: Chunk, token: str = "mine", now: float = NOW) -> Chunk | None:
-    return claim(chunk, token, "", now, now + 900)
-
 
 # --- counts and verdicts --------------------------------------------------------------------------
 
