@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from stepgrid import Grid
+from stepgrid import Grid, Session
 from stepgrid.objects import LinkRefused
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.runner import Handler
 from stepgrid.testing.transport import MemoryObjects, MemoryTransport
+from stepgrid_core.invocation import Invocation, facts_of
 
 OWNER = "arn:aws:iam::000000000000:user/alice"
 
@@ -118,6 +119,30 @@ class World:
         self.transport = RecordingTransport(self.memory)
         self.objects = RecordingObjects(self.memory)
         self.grid = Grid(transport=self.transport, objects=self.objects, clock=self.memory.clock)
+
+    def run_chunk(self, chunk: int) -> None:
+        """One chunk of the session that was submitted first, where nothing runs by itself."""
+        dispatch = self.memory.dispatcher.started[0]
+        lines = dispatch.lines[chunk] if dispatch.lines else None
+        token = f"token-{chunk}"
+        self.memory.executions.invoke(Invocation(facts_of(dispatch.session), chunk, token, lines))
+
+
+def running_session(count: int, **options: Any) -> tuple[World, Session, Callable[[int], None]]:
+    """A session of which nothing runs until the third value is called with a chunk's number."""
+    world = World(autorun=False)
+    session = world.grid.submit("square", range(count), **options)
+    return world, session, world.run_chunk
+
+
+def run_at_each_look(world: World, steps: Iterator[Any]) -> None:
+    """Do the next step of the work whenever the client waits for news."""
+
+    def before(sent: Sent) -> None:
+        if "wait" in sent.query:
+            next(steps, None)
+
+    world.transport.before = before
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Results, tasks and the end of sessions as their owner sees them, on the real planes in memory."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from stepgrid import (
     InvalidRequest,
     NotFound,
     PayloadCorrupted,
-    Session,
     SessionState,
     TaskCancelled,
     TaskExited,
@@ -27,34 +25,9 @@ from stepgrid.objects import LinkRefused
 from stepgrid.outcomes import Outcome, error_of, read_chunk
 from stepgrid_core.contract import ChunkOutput, TaskDescription
 from stepgrid_core.errors import TASK_ERRORS, reason_of
-from stepgrid_core.invocation import Invocation, facts_of
-from tests.unit.sdk_fakes import Sent, World
+from tests.unit.sdk_fakes import World, run_at_each_look, running_session
 
 UNKNOWN = "00000000-0000-5000-8000-000000000000"
-
-
-def running_session(count: int, **options: Any) -> tuple[World, Session, Callable[[int], None]]:
-    """A session of which nothing runs until the third value is called with a chunk's number."""
-    world = World(autorun=False)
-    session = world.grid.submit("square", range(count), **options)
-    dispatch = world.memory.dispatcher.started[0]
-
-    def run_chunk(chunk: int) -> None:
-        lines = dispatch.lines[chunk] if dispatch.lines else None
-        facts = facts_of(dispatch.session)
-        world.memory.executions.invoke(Invocation(facts, chunk, f"token-{chunk}", lines))
-
-    return world, session, run_chunk
-
-
-def run_at_each_look(world: World, steps: Iterator[Any]) -> None:
-    """Do the next step of the work whenever the client waits for news."""
-
-    def before(sent: Sent) -> None:
-        if "wait" in sent.query:
-            next(steps, None)
-
-    world.transport.before = before
 
 
 # --- results
