@@ -146,23 +146,45 @@ def test_a_batch_needs_the_right_to_its_single_action(kind: str, cloud: Cloud) -
 
 def test_a_map_takes_its_concurrency_from_its_input(kind: str, cloud: Cloud) -> None:
     """AWS follows MaxConcurrencyPath; the emulator reports that there is no limit."""
-    trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "states.amazonaws.com"}}]}
-    role = cloud.client("iam").create_role(
-        RoleName="states", AssumeRolePolicyDocument=json.dumps(trust)
-    )
+    machine = make_machine(cloud, "map", MAP)
+    arn = run_to_its_end(cloud, machine, {"items": [1, 2, 3], "most": 2})
     states = cloud.client("stepfunctions")
-    machine = states.create_state_machine(
-        name="map", definition=json.dumps(MAP), roleArn=role["Role"]["Arn"]
-    )["stateMachineArn"]
-    started = states.start_execution(
-        stateMachineArn=machine, input=json.dumps({"items": [1, 2, 3], "most": 2})
-    )
-    arn = started["executionArn"]
-    while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
-        pass
     run = states.list_map_runs(executionArn=arn)["mapRuns"][0]["mapRunArn"]
     most = states.describe_map_run(mapRunArn=run)["maxConcurrency"]
     assert most == (0 if kind == "ministack" else 2)
+
+
+def test_an_execution_begins_with_its_first_state(kind: str, cloud: Cloud) -> None:
+    """AWS enters the first state at once; the emulator sleeps 150 ms before, every time."""
+    machine = make_machine(cloud, "pass", PASS)
+
+    def first_wait() -> float:
+        started = run_to_its_end(cloud, machine)
+        events = cloud.client("stepfunctions").get_execution_history(executionArn=started)
+        begun, entered = (event["timestamp"] for event in events["events"][:2])
+        return float((entered - begun).total_seconds())
+
+    assert (min(first_wait() for _ in range(10)) >= 0.15) == (kind == "ministack")
+
+
+def make_machine(cloud: Cloud, name: str, definition: dict[str, Any]) -> str:
+    trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "states.amazonaws.com"}}]}
+    role = cloud.client("iam").create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    arn: str = cloud.client("stepfunctions").create_state_machine(
+        name=name, definition=json.dumps(definition), roleArn=role["Role"]["Arn"]
+    )["stateMachineArn"]
+    return arn
+
+
+def run_to_its_end(cloud: Cloud, machine: str, given: Any = None) -> str:
+    states = cloud.client("stepfunctions")
+    started = states.start_execution(stateMachineArn=machine, input=json.dumps(given or {}))
+    arn: str = started["executionArn"]
+    while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        pass
+    return arn
 
 
 def test_a_search_of_logs_goes_on_behind_its_first_page(kind: str, cloud: Cloud) -> None:
@@ -309,6 +331,7 @@ ALLOW_S3 = {
     "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
 }
 TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+PASS = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
 MAP = {
     "StartAt": "Map",
     "States": {
