@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from stepgrid_core.contract import ChunkOutput, SessionDescription
 from stepgrid_core.data_plane import check
 from stepgrid_core.errors import DeadlineExceeded, Unavailable
+from stepgrid_core.layout import Layout
 from stepgrid_core.states import TERMINAL_SESSIONS
 
 from .connection import TRANSFERS, Connection
@@ -47,7 +48,7 @@ class ResultCollector:
         self._connection = connection
         self._session_id = description.session_id
         self._chunks = description.chunks
-        self._chunk_size = description.chunk_size
+        self._layout = Layout.read(description.layout)
         self._pages = ResultPages(connection.api, description.session_id)
         self._cache = OutputCache(cache_bytes)
 
@@ -74,7 +75,7 @@ class ResultCollector:
 
     def outcome(self, index: int, timeout_seconds: float | None = None) -> Outcome:
         """What is known of one task now."""
-        chunk = self._pages.find(index // self._chunk_size, timeout_seconds)
+        chunk = self._pages.find(self._layout.chunk_of(index), timeout_seconds)
         return next(item for item in read_chunk(chunk, self._read(chunk)) if item.index == index)
 
     def final_outcome(self, index: int, deadline: Deadline) -> Outcome:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from stepgrid_core.budgets import Limits
+from stepgrid_core.layout import Layout
 from stepgrid_core.names import session_id
 from stepgrid_core.ports import StateTable, Swap, Worker
 from stepgrid_core.records import Chunk, InputRef, Output, Session, Shard
@@ -36,18 +37,18 @@ PRICER = Registration(
 )
 
 
-def make_session(token: str = "token", **changes: Any) -> Session:
+def make_session(token: str = "token", chunk_size: int = 2, **changes: Any) -> Session:
     """A session of 100 tasks in 50 chunks, so of four shards, that the map route runs."""
-    owner = changes.get("owner", OWNER)
+    owner, tasks = changes.get("owner", OWNER), changes.get("tasks", 100)
     plain = Session(
         session_id=session_id(owner, token),
         owner=owner,
         worker=WORKER.name,
         function=WORKER.function,
-        tasks=100,
+        tasks=tasks,
         digest=hashlib.sha256(token.encode()).hexdigest(),
         input=InputRef(key="inputs/owner/upload.jsonl", etag="e" * 32, size=1_000),
-        chunk_size=2,
+        layout=Layout.even(tasks, chunk_size),
         route="map",
         children="express",
         max_concurrency=1_000,
@@ -66,8 +67,7 @@ def make_session(token: str = "token", **changes: Any) -> Session:
 
 def make_all_shards(session: Session) -> list[Shard]:
     """The session's shards as they are at first; its input has 10 bytes for each task."""
-    starts = range(0, session.tasks * 10, session.chunk_size * 10)
-    return make_shards(session, [*starts, session.tasks * 10])
+    return make_shards(session, [task * 10 for task in session.layout.first_tasks()])
 
 
 def claimed(chunk: Chunk, token: str = "token") -> Chunk:

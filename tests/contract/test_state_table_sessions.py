@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stepgrid_core.errors import NotFound
+from stepgrid_core.layout import Layout
 from stepgrid_core.listing import first_due
 from stepgrid_core.ports import StateTable
 from stepgrid_core.records import InputRef, Session, Work
@@ -109,7 +110,7 @@ def test_a_stored_blob_is_never_replaced(table: StateTable, session: Session) ->
 
 def test_the_blob_of_the_stored_session_is_there(table: StateTable, session: Session) -> None:
     """Whichever of two submits at once stored the session: the blob came with it."""
-    other = replace(session, chunk_size=50)
+    other = replace(session, layout=Layout.even(session.tasks, 50))
     assert store_session(table, other, b"cut otherwise") == session
     assert table.read_blob(session.session_id, session.blob_id) == b"blob"
     with pytest.raises(NotFound):

@@ -148,7 +148,7 @@ def test_cancel_cut_off_anywhere(kind: str) -> None:
         (stored,) = sessions(memory)
         assert stored.counts is not None
         assert sum(stored.counts.values()) == stored.tasks
-        assert stored.counts[TaskState.FINISHED] >= stored.tasks_in(0)
+        assert stored.counts[TaskState.FINISHED] >= stored.layout.tasks_in(0)
     assert cut >= 6
 
 

@@ -63,6 +63,7 @@ class FakeSession:
                 "timings": {"created_at": CREATED, "deadline_at": CREATED + 86_400, **closed},
                 "chunk_size": 1,
                 "chunks": total,
+                "layout": f"{total}x1",
                 "route": "burst",
                 "priority": 4,
                 "max_attempts": 3,

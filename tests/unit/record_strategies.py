@@ -2,6 +2,7 @@
 
 import hypothesis.strategies as st
 
+from stepgrid_core.layout import Layout
 from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.records import Chunk, CommonRef, InputRef, Output, Session, Shard
 from stepgrid_core.states import ChunkState, SessionState, TaskState
@@ -9,6 +10,8 @@ from stepgrid_core.states import ChunkState, SessionState, TaskState
 small_counts = st.integers(0, 20)
 #: Seconds, as durations and since the epoch. DynamoDB's numbers go down to 1e-130, floats further.
 times = st.just(0.0) | st.floats(1e-6, 4e9)
+#: Sizes with many repetitions, as a plan has them.
+layouts = st.lists(st.sampled_from([1, 2, 3, 10]), min_size=1, max_size=40).map(Layout.of)
 session_ids = st.uuids().map(str)
 #: Tokens come from the state machine and digests from data_plane: neither holds a separator.
 base64_texts = st.text(
@@ -48,11 +51,8 @@ def chunks(draw: st.DrawFn, tasks: int | None = None) -> Chunk:
 
 @st.composite
 def shards(draw: st.DrawFn) -> Shard:
-    """All chunks have the same number of tasks, but the last, which may have fewer."""
-    number = draw(st.integers(1, CHUNKS_PER_SHARD))
-    tasks = draw(st.integers(1, 100_000))
-    rows = [draw(chunks(tasks)) for _ in range(number - 1)]
-    rows.append(draw(chunks(draw(st.integers(1, tasks)))))
+    rows = draw(st.lists(chunks(), min_size=1, max_size=CHUNKS_PER_SHARD))
+    number = len(rows)
     return Shard(
         session_id=draw(session_ids),
         number=draw(st.integers(0, 624)),
@@ -70,15 +70,16 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 @st.composite
 def sessions(draw: st.DrawFn) -> Session:
     verdict = draw(st.none() | st.sampled_from(SessionState))
+    layout = draw(layouts)
     return Session(
         session_id=draw(session_ids),
         owner=draw(texts),
         worker=draw(texts),
         function=draw(texts),
-        tasks=draw(st.integers(1, 10**6)),
+        tasks=layout.tasks,
         digest=draw(base64_texts),
         input=draw(st.builds(InputRef, key=st.none() | texts, etag=texts, size=small_counts)),
-        chunk_size=draw(st.integers(1, 10**6)),
+        layout=layout,
         route=draw(st.sampled_from(["burst", "map"])),
         children=draw(st.sampled_from(["express", "standard"])),
         max_concurrency=draw(small_counts),

@@ -29,6 +29,7 @@ def describe(**changes: object) -> SessionDescription:
             "timings": {"created_at": CREATED, "deadline_at": CREATED + 86_400},
             "chunk_size": 100,
             "chunks": 12,
+            "layout": "12x100",
             "route": "map",
             "priority": 4,
             "max_attempts": 3,

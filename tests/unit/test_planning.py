@@ -33,7 +33,7 @@ def workload(**changes: Any) -> Workload:
 
 
 def chunks_of(work: Workload) -> int:
-    return -(-work.tasks // plan(work).chunk_size)
+    return plan(work).layout.chunks
 
 
 # --- chunk size -----------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ def chunks_of(work: Workload) -> int:
 @pytest.mark.parametrize("task_seconds", [None, 0.001, 100.0])
 def test_few_tasks_get_a_chunk_each(tasks: int, task_seconds: float | None) -> None:
     """Up to 40 tasks all run at once, however short those of other sessions were."""
-    assert plan(workload(tasks=tasks, task_seconds=task_seconds)).chunk_size == 1
+    assert plan(workload(tasks=tasks, task_seconds=task_seconds)).layout.largest == 1
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_few_tasks_are_packed_on_the_callers_word(
 ) -> None:
     """Who says that they are short gets fewer invocations; each still has 0.1 s of work."""
     work = workload(tasks=tasks, task_seconds=task_seconds, hinted=True)
-    assert plan(work).chunk_size == chunk_size
+    assert plan(work).layout.largest == chunk_size
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_chunks_of_registered_functions_are_small(
 ) -> None:
     """The relay waits for one call after the other, so more relays wait at once."""
     work = workload(tasks=tasks, size=100, task_seconds=task_seconds, relayed=True)
-    assert plan(work).chunk_size == chunk_size
+    assert plan(work).layout.largest == chunk_size
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_chunks_hold_work_worth_dispatching(
     tasks: int, task_seconds: float | None, chunk_size: int
 ) -> None:
     """7 to 60 seconds of one worker, less where the session is small."""
-    assert plan(workload(tasks=tasks, task_seconds=task_seconds)).chunk_size == chunk_size
+    assert plan(workload(tasks=tasks, task_seconds=task_seconds)).layout.largest == chunk_size
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_callers_wish_is_kept_within_the_limits(
     changes: dict[str, Any], chunk_size: int
 ) -> None:
     """What the caller asks for is done, as far as the grid can."""
-    assert plan(workload(**changes)).chunk_size == chunk_size
+    assert plan(workload(**changes)).layout.largest == chunk_size
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_callers_wish_is_kept_within_the_limits(
 )
 def test_a_chunks_input_fits_into_memory(tasks: int, size: int, chunk_size: int) -> None:
     """A worker holds all of its input: 16 MiB at most, as long as that is a task or more."""
-    assert plan(workload(tasks=tasks, size=size, task_seconds=0.01)).chunk_size == chunk_size
+    assert plan(workload(tasks=tasks, size=size, task_seconds=0.01)).layout.largest == chunk_size
 
 
 @st.composite
@@ -165,12 +165,12 @@ def test_every_session_can_be_run_as_planned(work: Workload) -> None:
     """Chunks cover all tasks, begin at strides, and keep the limits on number and bytes."""
     chosen = plan(work)
     chunks = chunks_of(work)
-    assert chosen.chunk_size % work.stride == 0
-    assert (chunks - 1) * chosen.chunk_size < work.tasks <= chunks * chosen.chunk_size
+    assert all(first % work.stride == 0 for first in [*chosen.layout.first_tasks()][:-1])
+    assert chosen.layout.tasks == work.tasks
     assert chunks <= MAX_CHUNKS
     finest = max(work.stride, math.ceil(work.tasks / MAX_CHUNKS))
-    chunk_bytes = chosen.chunk_size * work.size / work.tasks
-    assert chunk_bytes <= MAX_CHUNK_BYTES * 1.000001 or chosen.chunk_size <= finest
+    chunk_bytes = chosen.layout.largest * work.size / work.tasks
+    assert chunk_bytes <= MAX_CHUNK_BYTES * 1.000001 or chosen.layout.largest <= finest
     assert chosen.max_concurrency == work.max_concurrency
     assert chosen.watch_seconds >= MIN_WATCH_SECONDS
 

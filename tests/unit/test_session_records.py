@@ -144,7 +144,7 @@ def test_a_session_knows_its_chunks(
     """Numbers of chunks and shards follow from tasks and chunk size, and hold all tasks."""
     session = make_session(tasks=tasks, chunk_size=chunk_size)
     assert (session.chunks, session.shards) == (chunks_, shards_)
-    assert sum(session.tasks_in(chunk) for chunk in range(session.chunks)) == tasks
+    assert session.layout.tasks == tasks
 
 
 @pytest.mark.parametrize("changes", [{"digest": "f" * 64}, {"chunk_size": 3}], ids=str)

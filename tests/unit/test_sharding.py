@@ -1,9 +1,13 @@
 """Shards: made once from the chunk boundaries, or again from what was stored with the session."""
 
+from itertools import accumulate, pairwise
+from typing import Any
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from stepgrid_core.layout import Layout
 from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.records import Chunk, InputRef, Session
 from stepgrid_core.sharding import cut_lines, make_blob, make_shards, shards_from_blob
@@ -17,12 +21,21 @@ def cut(session: Session, lines: list[bytes]) -> list[int]:
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
-    return [*starts[: -1 : session.chunk_size], starts[-1]]
+    return [starts[task] for task in session.layout.first_tasks()]
 
 
 line_lists = st.lists(
     st.text("ab{}é,", max_size=8).map(lambda text: text.encode() + b"\n"), min_size=1, max_size=80
 )
+
+
+@st.composite
+def sessions(draw: st.DrawFn, lines: list[bytes], **changes: Any) -> Session:
+    """A session of these tasks, cut anyhow."""
+    sizes = st.lists(st.integers(1, 5), min_size=len(lines), max_size=len(lines))
+    ends = [end for end in accumulate(draw(sizes)) if end < len(lines)]
+    layout = Layout.of(b - a for a, b in pairwise([0, *ends, len(lines)]))
+    return make_session(tasks=len(lines), layout=layout, **changes)
 
 
 @pytest.mark.parametrize(
@@ -47,34 +60,34 @@ def test_tasks_are_spread_over_chunks_and_shards(
     assert {shard.session_id for shard in shards} == {session.session_id}
 
 
-@given(line_lists, st.integers(1, 5))
-def test_byte_ranges_cut_the_input_into_chunks(lines: list[bytes], chunk_size: int) -> None:
+@given(line_lists, st.data())
+def test_byte_ranges_cut_the_input_into_chunks(lines: list[bytes], data: st.DataObject) -> None:
     """Each chunk's range holds exactly its tasks' lines."""
-    session = make_session(tasks=len(lines), chunk_size=chunk_size)
-    data = b"".join(lines)
+    session = data.draw(sessions(lines))
+    text = b"".join(lines)
     pieces = []
     for shard in make_shards(session, cut(session, lines)):
         for slot, chunk in enumerate(shard.chunks):
             start, length = shard.byte_range(slot)
-            piece = data[start : start + length]
+            piece = text[start : start + length]
             assert piece.count(b"\n") == chunk.tasks
             pieces.append(piece)
-    assert b"".join(pieces) == data
+    assert b"".join(pieces) == text
 
 
-@given(line_lists, st.integers(1, 5))
-def test_shards_are_made_again_from_the_lines(lines: list[bytes], chunk_size: int) -> None:
+@given(line_lists, st.data())
+def test_shards_are_made_again_from_the_lines(lines: list[bytes], data: st.DataObject) -> None:
     """Where the table keeps the tasks, the stored lines alone give the same shards."""
-    session = make_session(tasks=len(lines), chunk_size=chunk_size, input=IN_TABLE)
+    session = data.draw(sessions(lines, input=IN_TABLE))
     boundaries = cut(session, lines)
     blob = make_blob(boundaries, b"".join(lines))
     assert shards_from_blob(session, blob) == make_shards(session, boundaries)
 
 
-@given(line_lists, st.integers(1, 5))
-def test_shards_are_made_again_from_the_boundaries(lines: list[bytes], chunk_size: int) -> None:
+@given(line_lists, st.data())
+def test_shards_are_made_again_from_the_boundaries(lines: list[bytes], data: st.DataObject) -> None:
     """Where the payload store keeps the tasks, the stored boundaries give the same shards."""
-    session = make_session(tasks=len(lines), chunk_size=chunk_size)
+    session = data.draw(sessions(lines))
     boundaries = cut(session, lines)
     blob = make_blob(boundaries, None)
     assert shards_from_blob(session, blob) == make_shards(session, boundaries)
@@ -86,10 +99,10 @@ def test_boundaries_of_the_largest_session_fit_into_an_item() -> None:
     assert len(make_blob(boundaries, None)) < 200_000
 
 
-@given(line_lists, st.integers(1, 5))
-def test_a_burst_carries_the_lines_of_each_chunk(lines: list[bytes], chunk_size: int) -> None:
+@given(line_lists, st.data())
+def test_a_burst_carries_the_lines_of_each_chunk(lines: list[bytes], data: st.DataObject) -> None:
     """The texts in the execution input are the bytes that a worker would have read."""
-    session = make_session(tasks=len(lines), chunk_size=chunk_size, input=IN_TABLE)
+    session = data.draw(sessions(lines, input=IN_TABLE))
     boundaries = cut(session, lines)
     texts = cut_lines(b"".join(lines), boundaries)
     assert texts is not None

@@ -6,6 +6,7 @@ The session's facts travel in the execution input, so that a worker needs no rea
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .layout import Layout
 from .names import CHUNKS_PER_SHARD
 from .records import Session
 
@@ -19,7 +20,7 @@ class SessionFacts:
     worker: str
     function: str
     tasks: int
-    chunk_size: int
+    layout: Layout
     route: str
     children: str
     input_key: str | None
@@ -33,19 +34,16 @@ class SessionFacts:
     common_sha256: str = ""
     target: str = ""  #: ARN of the registered function that the relay calls for each task
 
-    def tasks_in(self, chunk: int) -> int:
-        return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
-
     @property
     def chunks(self) -> int:
-        return -(-self.tasks // self.chunk_size)
+        return self.layout.chunks
 
     @property
     def shards(self) -> int:
         return -(-self.chunks // CHUNKS_PER_SHARD)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "layout": str(self.layout)}
 
 
 def facts_of(session: Session) -> SessionFacts:
@@ -55,7 +53,7 @@ def facts_of(session: Session) -> SessionFacts:
         worker=session.worker,
         function=session.function,
         tasks=session.tasks,
-        chunk_size=session.chunk_size,
+        layout=session.layout,
         route=session.route,
         children=session.children,
         input_key=session.input.key,
@@ -89,4 +87,5 @@ class Invocation:
     def read_facts(session: dict[str, Any]) -> SessionFacts:
         """Facts that this version does not know are ignored: a newer API may have sent them."""
         known = SessionFacts.__dataclass_fields__
-        return SessionFacts(**{name: value for name, value in session.items() if name in known})
+        facts = {name: value for name, value in session.items() if name in known}
+        return SessionFacts(**{**facts, "layout": Layout.read(session["layout"])})

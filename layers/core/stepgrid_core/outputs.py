@@ -80,7 +80,7 @@ def _output(
         url = grid.payloads.presign_get(_key(session, number, chunk))
     return ChunkOutput(
         chunk=number,
-        first_task=number * session.chunk_size,
+        first_task=session.layout.first_task(number),
         tasks=chunk.tasks,
         final=chunk.terminal,
         finished=chunk.finished,
@@ -144,7 +144,8 @@ def list_tasks(
             if state not in (None, task.state):
                 continue
             if len(found) == TASKS_PER_PAGE:
-                return _page(session, found, _Place(number, task.index % session.chunk_size))
+                first = session.layout.first_task(number)
+                return _page(session, found, _Place(number, task.index - first))
             found.append(task)
         outputs += chunk.output is not None
         size += chunk.output.size if chunk.output else 0
@@ -171,7 +172,8 @@ def _task_cursor(cursor: str | None, session: Session) -> _Place:
         return _Place(0, 0)
     chunk, dot, offset = cursor[:32].partition(".")
     good = dot and all(part.isascii() and part.isdigit() for part in (chunk, offset))
-    if not good or int(chunk) >= session.chunks or int(offset) >= session.chunk_size:
+    layout = session.layout
+    if not good or int(chunk) >= layout.chunks or int(offset) >= layout.tasks_in(int(chunk)):
         raise InvalidRequest(f"cursor {cursor[:32]!r} is not one that this session gave")
     return _Place(int(chunk), int(offset))
 
@@ -183,7 +185,7 @@ def _tasks(
     row. A line "retrying" holds as long as the chunk is open.
     """
     chunk = shard.chunks[slot]
-    first = shard.number_of(slot) * session.chunk_size
+    first = session.layout.first_task(shard.number_of(slot))
     lines = {
         head.index: (head, line)
         for head, line in read_heads(read_output(grid, session, shard, slot))

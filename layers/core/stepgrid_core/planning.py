@@ -1,10 +1,12 @@
-"""Pure decisions about a session before it runs: chunk size, route, pace.
+"""Pure decisions about a session before it runs: layout, route, pace.
 
 Every figure has the limit behind it beside it (design: "AWS facts", November 2026). No I/O here.
 """
 
 import math
 from dataclasses import dataclass
+
+from .layout import Layout
 
 #: Work in one chunk, in seconds of one worker: long enough to make its invocation, claim and
 #: commit cheap, short enough that the last chunk does not keep the session waiting.
@@ -60,7 +62,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    chunk_size: int
+    layout: Layout
     route: str
     children: str
     max_concurrency: int
@@ -70,9 +72,10 @@ class Plan:
 def plan(work: Workload) -> Plan:
     """Cut the session into chunks and choose its route."""
     size = _aligned(_bounded(work.chunk_size or _chunk_size(work), work), work.stride)
-    chunks = -(-work.tasks // size)
+    layout = Layout.even(work.tasks, size)
+    chunks = layout.chunks
     return Plan(
-        chunk_size=size,
+        layout=layout,
         route="burst" if _fits_burst(work, chunks) else "map",
         children=_children(work, size),
         max_concurrency=work.max_concurrency,

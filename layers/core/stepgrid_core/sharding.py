@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from .names import CHUNKS_PER_SHARD
@@ -13,19 +13,24 @@ from .records import Chunk, Session, Shard
 
 def make_shards(session: Session, boundaries: Sequence[int]) -> list[Shard]:
     """All shards of a session, with nothing claimed yet."""
+    chunks = [Chunk(tasks) for tasks in session.layout.sizes()]
     return [
-        _shard(session, boundaries, number, first)
-        for number, first in enumerate(range(0, session.chunks, CHUNKS_PER_SHARD))
+        _shard(session.session_id, number, chunks[first:last], boundaries[first : last + 1])
+        for number, first, last in _spans(session.chunks)
     ]
 
 
-def _shard(session: Session, boundaries: Sequence[int], number: int, first: int) -> Shard:
-    last = min(first + CHUNKS_PER_SHARD, session.chunks)
-    edges = boundaries[first : last + 1]
+def _spans(chunks: int) -> Iterator[tuple[int, int, int]]:
+    """Each shard's number, its first chunk, and the first one after it."""
+    for number, first in enumerate(range(0, chunks, CHUNKS_PER_SHARD)):
+        yield number, first, min(first + CHUNKS_PER_SHARD, chunks)
+
+
+def _shard(session_id: str, number: int, chunks: Sequence[Chunk], edges: Sequence[int]) -> Shard:
     return Shard(
-        session_id=session.session_id,
+        session_id=session_id,
         number=number,
-        chunks=tuple(Chunk(session.tasks_in(chunk)) for chunk in range(first, last)),
+        chunks=tuple(chunks),
         start=edges[0],
         lengths=tuple(b - a for a, b in pairwise(edges)),
     )
@@ -49,4 +54,4 @@ def shards_from_blob(session: Session, blob: bytes) -> list[Shard]:
     starts = [0]
     for line in blob.split(b"\n")[:-1]:
         starts.append(starts[-1] + len(line) + 1)
-    return make_shards(session, [*starts[: -1 : session.chunk_size], starts[-1]])
+    return make_shards(session, [starts[task] for task in session.layout.first_tasks()])

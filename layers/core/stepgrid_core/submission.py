@@ -156,7 +156,7 @@ def _new_session(
         tasks=packed.tasks,
         digest=_digest(request, packed, material.common),
         input=material.input,
-        chunk_size=chosen.chunk_size,
+        layout=chosen.layout,
         route=chosen.route,
         children=chosen.children,
         max_concurrency=chosen.max_concurrency,
@@ -228,5 +228,5 @@ def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None) ->
 
 def _boundaries(session: Session, packed: Packed) -> list[int]:
     """Where each chunk begins in the input, and the input's end."""
-    step = session.chunk_size // packed.stride
-    return [*packed.offsets[::step], packed.size]
+    *firsts, _ = session.layout.first_tasks()
+    return [*(packed.offsets[first // packed.stride] for first in firsts), packed.size]

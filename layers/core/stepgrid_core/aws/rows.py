@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..budgets import Lane, Quota
+from ..layout import Layout
 from ..listing import sort_key
 from ..records import Chunk, CommonRef, InputRef, Output, Session, Shard, Work
 from ..states import ChunkState, SessionState, TaskState
@@ -107,6 +108,7 @@ def decimal(number: float) -> Decimal:
 
 def write_session(session: Session, due_at: float) -> Item:
     fixed = {name: value for name, value in asdict(session).items() if name not in MUTABLE}
+    fixed["layout"] = str(session.layout)
     return {
         **session_key(session.session_id),
         "owner_key": f"O#{session.owner}",
@@ -127,6 +129,7 @@ def write_session(session: Session, due_at: float) -> Item:
 def read_session(item: Item) -> Session:
     fixed = json.loads(item["data"])
     fixed["input"] = InputRef(**fixed["input"])
+    fixed["layout"] = Layout.read(fixed["layout"])
     common = fixed.pop("common", None)
     verdict, counts, closed_at = (item.get(name) for name in ("verdict", "counts", "closed_at"))
     return Session(
@@ -161,7 +164,7 @@ def _number(item: Item, name: str) -> float | None:
 def write_shard(shard: Shard, expires_at: int) -> Item:
     item: Item = {
         **shard_key(shard.session_id, shard.number),
-        "t": ",".join(str(chunk.tasks) for chunk in _ends(shard.chunks)),
+        "t": str(Layout.of(chunk.tasks for chunk in shard.chunks)),
         "o": ",".join(str(number) for number in (shard.start, *shard.lengths)),
         "expires_at": expires_at,
     }
@@ -174,21 +177,14 @@ def write_shard(shard: Shard, expires_at: int) -> Item:
     return item
 
 
-def _ends(chunks: tuple[Chunk, ...]) -> tuple[Chunk, Chunk]:
-    """All chunks but the last of a session have the same number of tasks."""
-    return chunks[0], chunks[-1]
-
-
 def read_shard(item: Item) -> Shard:
-    tasks, last = (int(number) for number in item["t"].split(","))
+    tasks = list(Layout.read(item["t"]).sizes())
     start, *lengths = (int(number) for number in item["o"].split(","))
-    slots = range(sum(1 for slot in range(16) if f"c{slot}" in item))
+    slots = range(len(tasks))
     return Shard(
         session_id=item["pk"].removeprefix("S#"),
         number=int(item["sk"].removeprefix("SHARD#")),
-        chunks=tuple(
-            read_chunk(item[f"c{slot}"], last if slot == slots[-1] else tasks) for slot in slots
-        ),
+        chunks=tuple(read_chunk(item[f"c{slot}"], tasks[slot]) for slot in slots),
         start=start,
         lengths=tuple(lengths),
         inline={slot: bytes(item[f"r{slot}"]) for slot in slots if f"r{slot}" in item},

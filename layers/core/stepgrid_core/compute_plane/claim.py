@@ -74,5 +74,5 @@ def take_claim(grid: Grid, invocation: Invocation, seconds: float) -> Claim | No
 def _untouched(facts: SessionFacts, number: int) -> Shard:
     first = number * CHUNKS_PER_SHARD
     last = min(first + CHUNKS_PER_SHARD, facts.chunks)
-    chunks = tuple(Chunk(facts.tasks_in(chunk)) for chunk in range(first, last))
+    chunks = tuple(Chunk(facts.layout.tasks_in(chunk)) for chunk in range(first, last))
     return Shard(facts.session_id, number, chunks)

@@ -24,7 +24,7 @@ class ChunkFiles:
 
     def read_lines(self) -> list[bytes]:
         """A line for each task. Raises NotFound or PayloadCorrupted."""
-        return split_lines(self._read_input(), self._facts.tasks_in(self._invocation.chunk))
+        return split_lines(self._read_input(), self._facts.layout.tasks_in(self._invocation.chunk))
 
     def _read_input(self) -> bytes:
         if self._invocation.lines is not None:

@@ -99,7 +99,7 @@ class _Run:
 
     def _open_ledger(self, lines: list[bytes]) -> TaskLedger:
         facts = self._facts
-        first = self._invocation.chunk * facts.chunk_size
+        first = facts.layout.first_task(self._invocation.chunk)
         ledger = TaskLedger(first, lines, facts.session_id, facts.max_attempts)
         ledger.resume(self._files.read_output(), self._claim.chunk)
         return ledger

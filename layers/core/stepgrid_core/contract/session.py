@@ -67,8 +67,11 @@ class SessionDescription(Response):
     tasks: Count
     counts: TaskCounts
     timings: SessionTimings
-    chunk_size: int
+    chunk_size: int = Field(description="tasks in its largest chunk")
     chunks: int
+    layout: str = Field(
+        description="tasks in each chunk, in order: 3x10,5 is three chunks of 10 and one of 5"
+    )
     route: str
     priority: int
     waiting: bool = Field(False, description="for room on its worker, in order of priority and age")

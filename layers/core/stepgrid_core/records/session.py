@@ -1,7 +1,9 @@
 """Session: what was submitted, and what became of it."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
+from ..layout import Layout
 from ..names import CHUNKS_PER_SHARD
 from ..states import SessionState, TaskState
 from .shard import NO_WORK, Work
@@ -38,7 +40,7 @@ class Session:
         str  #: of worker, tasks, common input and options: tells a repeated submit from another one
     )
     input: InputRef
-    chunk_size: int
+    layout: Layout  #: which tasks are in which chunk
     route: str  #: "burst" or "map"
     children: str  #: kind of the Map's child executions: "express" or "standard"
     max_concurrency: int
@@ -68,7 +70,7 @@ class Session:
 
     @property
     def chunks(self) -> int:
-        return -(-self.tasks // self.chunk_size)
+        return self.layout.chunks
 
     @property
     def shards(self) -> int:
@@ -82,10 +84,8 @@ class Session:
     @property
     def blob_id(self) -> str:
         """Also says how the tasks were cut: two submits at once may have planned differently."""
-        return f"{self.digest[:32]}.{self.chunk_size}"
-
-    def tasks_in(self, chunk: int) -> int:
-        return min(self.chunk_size, self.tasks - chunk * self.chunk_size)
+        cut = hashlib.sha256(str(self.layout).encode()).hexdigest()
+        return f"{self.digest[:32]}.{cut[:8]}"
 
 
 def closed(
