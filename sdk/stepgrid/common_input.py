@@ -10,8 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from stepgrid_core.codec import encode
 from stepgrid_core.contract import MAX_COMMON_BYTES, CommonFile, UploadedCommon, UploadRequest
-from stepgrid_core.data_plane import encode_task
 from stepgrid_core.errors import InvalidRequest, RequestTooLarge
 
 from .connection import Connection
@@ -47,7 +47,7 @@ def encode_common(value: Any) -> CommonInput | None:
     if value is None:
         return None
     try:
-        text = encode_task(value).rstrip(b"\n")
+        text = encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"common is not JSON: {error}") from error
     if len(text) > MAX_COMMON_BYTES:

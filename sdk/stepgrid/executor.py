@@ -21,8 +21,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
+from stepgrid_core.codec import encode
 from stepgrid_core.contract import SessionDescription
-from stepgrid_core.data_plane import encode_task
 from stepgrid_core.errors import InvalidRequest
 
 from .client import Grid
@@ -147,7 +147,7 @@ class GridExecutor(Executor):
         if callable(task) or args or kwargs:
             raise TypeError(_NO_CALLABLES.format(worker=self._worker))
         try:
-            line = encode_task(task)
+            line = encode(task) + b"\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"the task is not JSON: {error}") from error
         check_size(line, "the task")

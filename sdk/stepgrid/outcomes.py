@@ -4,11 +4,11 @@ Lines are taken apart when they are reached, and results decoded when they are a
 requests, no waiting.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepgrid_core.codec import decode
 from stepgrid_core.contract import ChunkOutput
 from stepgrid_core.data_plane import OutcomeHead, read_heads
 from stepgrid_core.errors import TASK_ERRORS, PayloadCorrupted, TaskCancelled, TaskError, TaskFailed
@@ -61,7 +61,7 @@ def result_of(outcome: Outcome, session_id: str) -> Any:
     error = error_of(outcome, session_id)
     if error is not None:
         raise error
-    return json.loads(outcome.line or b"{}")["result"]
+    return decode(outcome.line or b"{}")["result"]
 
 
 def error_of(outcome: Outcome, session_id: str) -> TaskError | None:
@@ -71,7 +71,7 @@ def error_of(outcome: Outcome, session_id: str) -> TaskError | None:
     name = task_id(session_id, outcome.index)
     if outcome.state is TaskState.CANCELLED:
         return TaskCancelled(f"task {name} was cancelled before it ended", name)
-    error = outcome.error or json.loads(outcome.line or b"{}").get("error", {})
+    error = outcome.error or decode(outcome.line or b"{}").get("error", {})
     remote_type, message = error.get("type", "unknown error"), error.get("message", "")
     traceback = error.get("traceback") or ""
     text = f"task {name} failed: {remote_type}: {message}"

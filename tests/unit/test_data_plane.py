@@ -11,13 +11,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from stepgrid_core.codec import encode
 from stepgrid_core.data_plane import (
     OutcomeHead,
     Packed,
     TaskFault,
     check,
     digest,
-    encode,
     encode_lines,
     failed_line,
     finished_line,
@@ -29,70 +29,14 @@ from stepgrid_core.data_plane import (
     split_lines,
 )
 from stepgrid_core.errors import InvalidRequest, PayloadCorrupted
+from tests.json_values import NOT_JSON, json_values
 
 FAULT = TaskFault("ValueError", 'no "such" rate\n', 'Traceback:\n  File "é"\n')
-
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
 
 
 def packed_bytes(tasks: list[Any], **how: int) -> tuple[Packed, bytes]:
     sink = io.BytesIO()
     return pack(tasks, sink, **how), sink.getvalue()
-
-
-# --- encode ---------------------------------------------------------------------------------------
-
-
-@given(json_values)
-def test_json_text_is_one_line(value: Any) -> None:
-    """Whatever a task is, its text has no newline, and says the same value."""
-    text = encode(value)
-    assert b"\n" not in text
-    assert json.loads(text) == value
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        pytest.param({"a": [1, 2]}, b'{"a":[1,2]}', id="no spaces"),
-        pytest.param("line\nbreak", rb'"line\nbreak"', id="newline escaped"),
-        pytest.param("\u2028", rb'"\u2028"', id="other line ends escaped"),
-        pytest.param("é", rb'"\u00e9"', id="ASCII only"),
-        pytest.param(None, b"null", id="null"),
-    ],
-)
-def test_json_text_is_compact(value: Any, text: bytes) -> None:
-    """Every byte is stored, moved and paid for."""
-    assert encode(value) == text
-
-
-CIRCULAR: list[Any] = []
-CIRCULAR.append(CIRCULAR)
-NOT_JSON = [
-    pytest.param(math.nan, id="NaN"),
-    pytest.param(math.inf, id="infinity"),
-    pytest.param({"deep": [-math.inf]}, id="infinity inside"),
-    pytest.param({1, 2}, id="set"),
-    pytest.param(b"bytes", id="bytes"),
-    pytest.param(object(), id="object"),
-    pytest.param(CIRCULAR, id="circular"),
-    pytest.param({(1, 2): 3}, id="tuple as a key"),
-]
-
-
-@pytest.mark.parametrize("value", NOT_JSON)
-def test_what_json_can_not_say_is_not_encoded(value: Any) -> None:
-    """NaN is refused too: other languages could not read it."""
-    with pytest.raises((TypeError, ValueError)):
-        encode(value)
 
 
 # --- pack -----------------------------------------------------------------------------------------

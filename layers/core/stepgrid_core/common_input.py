@@ -9,8 +9,8 @@ The control plane stores it and never reads it; the worker's side is in common_c
 
 import hashlib
 
+from .codec import encode
 from .contract import CommonFile, SubmitRequest, Upload, UploadedCommon
-from .data_plane import encode
 from .errors import InvalidRequest, RequestTooLarge
 from .names import common_key
 from .ports import URL_SECONDS

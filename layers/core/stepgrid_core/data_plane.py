@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from .codec import decode, encode
 from .errors import InvalidRequest, PayloadCorrupted
 
 #: a failed task's line is recognised by its beginning, so that nothing else needs to be parsed
@@ -29,23 +30,6 @@ class TaskFault:
     message: str
     traceback: str = ""
     retryable: bool = True
-
-
-def encode(value: Any) -> bytes:
-    """JSON text on one line. Raises TypeError or ValueError (NaN, circular) as json.dumps does."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-
-
-def encode_task(task: Any) -> bytes:
-    """A line of input. Raises as `encode`, and for half a surrogate pair.
-
-    Python writes such a half as an escape, and reads it back; the API's own JSON reader refuses the
-    whole request for it.
-    """
-    text = encode(task)
-    if b"\\ud" in text:  # whole pairs are written so too, and pass
-        json.dumps(task, ensure_ascii=False).encode()
-    return text + b"\n"
 
 
 def digest(data: bytes) -> str:
@@ -74,7 +58,7 @@ def encode_lines(tasks: Iterable[Any]) -> Iterator[bytes]:
     """Each task as a line of JSON. Raises InvalidRequest naming the first that JSON can't say."""
     for index, task in enumerate(tasks):
         try:
-            yield encode_task(task)
+            yield encode(task) + b"\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"task {index} is not JSON: {error}") from error
 
@@ -137,7 +121,8 @@ def failed_line(
 ) -> bytes:
     """An output line; state "retrying" is for checkpoints: it has failed but is not settled."""
     error = {"type": fault.type, "message": fault.message, "traceback": fault.traceback}
-    return b'%b,"error":%b}\n' % (_head(index, state, attempts, milliseconds), encode(error))
+    text = json.dumps(error).encode()  # escaped: a message may hold half a surrogate pair
+    return b'%b,"error":%b}\n' % (_head(index, state, attempts, milliseconds), text)
 
 
 def _head(index: int, state: str, attempts: int, milliseconds: float) -> bytes:
@@ -165,7 +150,7 @@ def read_outcomes(data: bytes) -> Iterator[dict[str, Any]]:
     """Each output line as a dict: i, state, attempts, ms, and result or error."""
     for line in data.split(b"\n"):
         if line:
-            yield json.loads(line)
+            yield decode(line)
 
 
 def read_error(line: bytes) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The process that user code runs in: reads tasks, calls the handler, writes one reply per task.
 
 Started by `runner_process` as `python -m stepgrid_core.runner_child LAUNCH`, one per worker
-environment, and kept warm. It must not know about sessions, storage or AWS, and it imports only the
-standard library. Its rules:
+environment, and kept warm. It must not know about sessions, storage or AWS, and it imports nothing
+but orjson and the standard library. Its rules:
 
 - The protocol has its own descriptors, close-on-exec and closed in forks: user code can print, and
   start processes, as it likes.
@@ -28,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
+from stepgrid_core.codec import encode
 from stepgrid_core.runner_context import CommonInput, TaskContext, decode_json
 from stepgrid_core.runner_failures import (
     Fault,
@@ -122,10 +123,6 @@ class TaskLoop:
         self._prints = prints
         self._handler = handler
         self._common = CommonInput(b"")
-        # Not ASCII: a result in another script would be several times as long.
-        self._encode = json.JSONEncoder(
-            allow_nan=False, separators=(",", ":"), ensure_ascii=False
-        ).encode
 
     def run(self) -> None:
         """Serve batches until the runner closes the request pipe."""
@@ -183,7 +180,7 @@ class TaskLoop:
 
     def _encode_result(self, result: Any) -> bytes:
         try:
-            body = self._encode(result).encode()
+            body = encode(result)
         except (TypeError, ValueError, RecursionError) as exc:
             message = describe_result(result, exc)
             raise TaskRefused("ResultNotSerializable", message) from None

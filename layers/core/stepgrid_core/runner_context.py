@@ -1,27 +1,20 @@
 """What a handler is given beside its task: who calls it, and what its session shares.
 
-Part of the child process: it imports only the standard library, and knows nothing of pipes.
+Part of the child process. It knows nothing of pipes.
 """
 
-import json
 import time
-from typing import Any, NoReturn
+from typing import Any
 
+from stepgrid_core.codec import decode
 from stepgrid_core.runner_failures import TaskRefused
 from stepgrid_core.runner_protocol import Launch
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def decode_json(text: bytes, what: str) -> Any:
     """Return the JSON value. Raises TaskRefused that names `what` if it is none."""
     try:
-        return _decode(text.decode())
+        return decode(text)
     except (ValueError, RecursionError) as exc:
         raise TaskRefused("InputError", f"{what} is not JSON: {exc}.") from None
 

@@ -87,6 +87,9 @@ def describe_death(returncode: int, memory_limit_bytes: int | None, crash_trace:
     if returncode >= 0:
         message = f"The task ended its process with exit code {returncode}."
         return Fault("TaskExited", message)
+    if _died_in_codec(crash_trace):
+        message = f"The task ran out of memory{_name_limit(memory_limit_bytes)}"
+        return Fault("TaskOutOfMemory", message + " while its result was written as JSON.")
     message = f"The task's process was killed by {_name_signal(-returncode)}"
     if returncode == -signal.SIGKILL:
         message += f", probably out of memory{_name_limit(memory_limit_bytes)}"
@@ -162,6 +165,12 @@ def _strip_crash_trace(trace: str) -> str:
     lines = trace.splitlines()
     kept = [line for line in lines if _OWN_FILES not in line and "<frozen " not in line]
     return "\n".join(kept)
+
+
+def _died_in_codec(trace: str) -> bool:
+    """orjson crashes where there is no memory for its text; Python would raise MemoryError."""
+    newest = next((line for line in trace.splitlines() if line.startswith("  File ")), "")
+    return f'{os.path.join("stepgrid_core", "codec.py")}"' in newest
 
 
 def _name_signal(number: int) -> str:

@@ -4,13 +4,13 @@ It keeps the promises that a real runner keeps where a function call can: except
 that are not JSON, timeouts (by the clock that the function itself moves). It can't kill anything.
 """
 
-import json
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepgrid_core.data_plane import TaskFault, encode
+from stepgrid_core.codec import decode, encode
+from stepgrid_core.data_plane import TaskFault
 from stepgrid_core.memory import VirtualClock
 from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
 
@@ -53,7 +53,7 @@ class InlineRunner:
         timeout_seconds: float,
         common: CommonInput | None = None,
     ) -> Generator[TaskOutcome | None, None, None]:
-        shared = json.loads(common.text) if common else None
+        shared = decode(common.text) if common else None
         for task in tasks:
             while self._clock.monotonic() > self._permit_until:
                 yield None
@@ -72,7 +72,7 @@ class InlineRunner:
     def _outcome(self, task: TaskInput, context: TaskContext) -> tuple[bytes, TaskFault | None]:
 
         try:
-            value = self._handler(json.loads(task.line), context)
+            value = self._handler(decode(task.line), context)
         except EnvironmentDied:
             raise
         except SystemExit as error:
