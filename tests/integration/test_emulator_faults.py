@@ -3,6 +3,7 @@
 When one of these fails, the emulator is mended: remove the correction and the test.
 """
 
+import base64
 import io
 import json
 import socket
@@ -223,28 +224,62 @@ def test_the_error_of_a_handler(
     kind: str, cloud: Cloud, runtime: str, source: dict[str, str]
 ) -> None:
     """AWS names the exception's class and says where it was raised; the emulator does neither."""
+    functions = cloud.client("lambda")
+    name = make_function(cloud, runtime.replace(".", "-"), source, runtime)
+    answer = functions.invoke(FunctionName=name, Payload=b"{}")
+    error = json.loads(answer["Payload"].read())
+    assert error["errorMessage"] == "no curve"
+    assert error["errorType"] == ("Runtime.HandlerError" if kind == "ministack" else "Odd")
+    assert ("Odd" in "".join(error.get("stackTrace", []))) == (kind != "ministack")
+
+
+def test_an_answer_waits_for_no_log(kind: str, cloud: Cloud) -> None:
+    """AWS answers when the handler returns; the emulator waits 50 ms for a line of its log."""
+    silent = make_function(cloud, "silent", {"handler.py": "def run(event, _): return event"})
+    functions = cloud.client("lambda")
+
+    def seconds() -> float:
+        begun = time.monotonic()
+        functions.invoke(FunctionName=silent, Payload=b"{}")
+        return time.monotonic() - begun
+
+    assert (min(seconds() for _ in range(10)) >= 0.05) == (kind == "ministack")
+
+
+def test_the_log_of_an_invocation_is_whole(cloud: Cloud) -> None:
+    """AWS gives the last lines of the log with the answer, those of the same invocation alone."""
+    text = "def run(event, _): print(event['first'], event['last'], sep='\\n', end=event['end'])"
+    name = make_function(cloud, "talking", {"handler.py": text})
+    functions = cloud.client("lambda")
+    for number, end in enumerate(["\n", "\n\n", "\n"]):
+        event = {"first": f"first {number}", "last": f"last {number}", "end": end}
+        answer = functions.invoke(
+            FunctionName=name, Payload=json.dumps(event).encode(), LogType="Tail"
+        )
+        log = base64.b64decode(answer["LogResult"]).decode().splitlines()
+        told = [line for line in log if line.startswith(("first", "last"))]
+        assert told == [f"first {number}", f"last {number}"]
+
+
+def make_function(
+    cloud: Cloud, name: str, source: dict[str, str], runtime: str = "python3.11"
+) -> str:
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        for name, text in source.items():
-            archive.writestr(name, text)
+        for file_name, text in source.items():
+            archive.writestr(file_name, text)
     trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "lambda.amazonaws.com"}}]}
-    name = runtime.replace(".", "-")
     role = cloud.client("iam").create_role(
         RoleName=name, AssumeRolePolicyDocument=json.dumps(trust)
     )
-    functions = cloud.client("lambda")
-    functions.create_function(
+    cloud.client("lambda").create_function(
         FunctionName=name,
         Runtime=runtime,
         Handler="handler.run",
         Role=role["Role"]["Arn"],
         Code={"ZipFile": code.getvalue()},
     )
-    answer = functions.invoke(FunctionName=name, Payload=b"{}")
-    error = json.loads(answer["Payload"].read())
-    assert error["errorMessage"] == "no curve"
-    assert error["errorType"] == ("Runtime.HandlerError" if kind == "ministack" else "Odd")
-    assert ("Odd" in "".join(error.get("stackTrace", []))) == (kind != "ministack")
+    return name
 
 
 def make_pools(cloud: Cloud, **client: Any) -> Pools:
