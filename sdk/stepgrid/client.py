@@ -30,6 +30,7 @@ from .events import EventStream
 from .login import Login
 from .objects import HttpObjects, Objects
 from .options import Options
+from .request_counts import RequestCounts
 from .retry import Clock, SystemClock
 from .session import Session
 from .submission import make_order, submit
@@ -72,6 +73,8 @@ class Grid(Closable):
         clock = clock or SystemClock()
         #: where the grid was found; None for one that was given a transport
         self.config: Config | None = None
+        #: every request that this Grid has sent over HTTPS, repeated ones as well
+        self.request_counts = RequestCounts()
         if (transport is None) != (objects is None):
             raise ConfigurationError("transport and objects belong together")
         if config is not None and (endpoint or region):
@@ -86,8 +89,11 @@ class Grid(Closable):
                 signer.credentials,
                 timeout_seconds=timeout_seconds,
                 clock=clock,
+                counts=self.request_counts,
             )
-            objects = HttpObjects(self.config.endpoint, TRANSFERS, clock=clock)
+            objects = HttpObjects(
+                self.config.endpoint, TRANSFERS, clock=clock, counts=self.request_counts
+            )
         #: what sessions and executors of this grid share
         self.connection = Connection(Api(transport), objects, clock)
         self._closers: list[Callable[[], None]] = [self.connection.close]

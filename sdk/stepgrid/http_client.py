@@ -5,9 +5,10 @@ It knows neither routes nor signatures.
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -24,16 +25,34 @@ READ_TIMEOUT_SECONDS = 35.0
 #: helps, and keeps a person waiting for "is the local cloud up?". AWS itself never refuses so.
 REFUSED_PATIENCE_SECONDS = 5.0
 
+#: Called with the method and the URL of a request.
+Tell = Callable[[str, str], None]
+
 _UNLIKELY_TO_HEAL = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
 
 
-def open_client(base_url: str, connections: int) -> requests.Session:
+class _CountingAdapter(HTTPAdapter):
+    """Tells of each request before it is sent, so that a lost one counts as well."""
+
+    def __init__(self, tell: Tell, **options: Any) -> None:
+        super().__init__(**options)
+        self._tell = tell
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        self._tell(request.method or "", request.url or "")
+        return super().send(request, *args, **kwargs)
+
+
+def open_client(
+    base_url: str, connections: int, tell: Tell = lambda _method, _url: None
+) -> requests.Session:
     """A client with a connection pool; threads may share it, as it keeps no cookies.
 
-    On loopback the environment's proxies are left aside: they can't reach this machine's loopback.
+    tell: called with method and URL of each attempt. On loopback the environment's proxies are left
+    aside: they can't reach this machine's loopback.
     """
     client = requests.Session()
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
+    adapter = _CountingAdapter(tell, pool_connections=4, pool_maxsize=connections)
     client.mount("https://", adapter)
     client.mount("http://", adapter)
     client.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

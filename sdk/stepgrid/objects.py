@@ -13,6 +13,7 @@ import requests
 from stepgrid_core.errors import ConfigurationError, NotFound, Unavailable
 
 from .http_client import describe_failure, open_client, time_limits
+from .request_counts import RequestCounts
 from .retry import Clock, SystemClock, Transient, persist
 
 #: Of one object with all repetitions: a part of 16 MiB over a slow line takes its time.
@@ -47,9 +48,13 @@ class HttpObjects:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
+        counts: RequestCounts | None = None,
     ) -> None:
-        """endpoint: of the grid; one on loopback has its payload store there as well."""
-        self._client = open_client(endpoint, connections)
+        """endpoint: of the grid; one on loopback has its payload store there as well.
+
+        counts: where each attempt is counted.
+        """
+        self._client = open_client(endpoint, connections, (counts or RequestCounts()).count_object)
         self._timeout_seconds = timeout_seconds
         self._clock = clock or SystemClock()
         self._jitter = jitter

@@ -31,6 +31,7 @@ from stepgrid_core.errors import (
 )
 
 from .http_client import describe_failure, open_client, time_limits
+from .request_counts import RequestCounts
 from .retry import Clock, SystemClock, Transient, persist
 
 #: Of one call with all its repetitions.
@@ -77,10 +78,12 @@ class HttpTransport:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
+        counts: RequestCounts | None = None,
     ) -> None:
         """endpoint: base address, up to and with `/v1`.
 
         credentials: botocore's; None signs nothing, for the two routes that need no signature.
+        counts: where each attempt is counted.
         """
         self._base = endpoint.rstrip("/").removesuffix("/v1")
         self._region = region
@@ -88,7 +91,7 @@ class HttpTransport:
         self._timeout_seconds = timeout_seconds
         self._clock = clock or SystemClock()
         self._jitter = jitter
-        self._client = open_client(endpoint, CONNECTIONS)
+        self._client = open_client(endpoint, CONNECTIONS, (counts or RequestCounts()).count_api)
         self._local = threading.local()
 
     def request(

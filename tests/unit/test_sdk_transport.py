@@ -21,6 +21,7 @@ from stepgrid import (
     Unavailable,
 )
 from stepgrid.objects import HttpObjects, LinkRefused
+from stepgrid.request_counts import RequestCounts
 from stepgrid.retry import SystemClock
 from stepgrid.transport import HttpTransport
 from tests.unit.sdk_fakes import FakeClock, Received, Reply, ScriptedServer, serving
@@ -236,11 +237,36 @@ def test_loopback_is_not_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch
         assert HttpObjects(server.url, 1).get(f"{server.url}/key") == OK.body
 
 
+def test_every_attempt_is_counted_by_its_route() -> None:
+    """A repeated request counts again; ids and stages are left out of the name."""
+    counts = RequestCounts()
+    session = f"/v1/sessions/{'1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed'}"
+    with serving(Reply(status=503), OK, OK) as server:
+        transport = transport_to(server.url, counts=counts)
+        transport.request("GET", session)
+        transport.request("POST", "/v1/sessions", body=b"{}")
+    assert counts.snapshot() == {
+        "execute-api.GET /v1/sessions/{id}": 2,
+        "execute-api.POST /v1/sessions": 1,
+    }
+
+
 # --- payload objects
 
 
 def objects_at(url: str, clock: FakeClock | None = None) -> HttpObjects:
     return HttpObjects(url, 2, clock=clock or FakeClock(), jitter=lambda: 1.0)
+
+
+def test_transfers_are_counted_by_operation() -> None:
+    """Whole objects, parts and downloads cost differently, so they count apart."""
+    counts = RequestCounts()
+    with serving(*[Reply()] * 3) as server:
+        objects = HttpObjects(server.url, 2, counts=counts)
+        objects.put(f"{server.url}/bucket/key?X-Amz-Signature=s", b"all")
+        objects.put(f"{server.url}/bucket/key?partNumber=2&uploadId=u", b"part")
+        objects.get(f"{server.url}/bucket/key")
+    assert counts.snapshot() == {"s3.PutObject": 1, "s3.UploadPart": 1, "s3.GetObject": 1}
 
 
 def test_objects_go_up_and_come_down() -> None:
