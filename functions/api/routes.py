@@ -26,6 +26,7 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         request_id=context.get("requestId", ""),
     )
     answered = answer(grid, request, lambda: owner_of(context.get("identity", {})))
+    grid.tally.session_id = answered.session_id
     about: dict[str, Any] = {"session_id": answered.session_id} if answered.session_id else {}
     logger.info(
         "request answered",
@@ -55,7 +56,9 @@ def _body(event: dict[str, Any]) -> bytes:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return handle(event, _aws_grid())
+    grid = _aws_grid()
+    with grid.tally.invocation(grid.clock):
+        return handle(event, grid)
 
 
 @cache

@@ -26,6 +26,7 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         return {"started": started}
     if event["action"] == "lost":
         invocation = Invocation.read(event)
+        grid.tally.session_id = invocation.facts.session_id
         error = str(event.get("error", {}).get("Error", ""))
         outcome = lose(grid, invocation, error)
         logger.warning(
@@ -40,13 +41,16 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         grid.metrics.emit(invocation.facts.worker, lost, session_id=session_id)
         return {"outcome": outcome}
     facts = Invocation.read_facts(event["session"])
+    grid.tally.session_id = facts.session_id
     chunks = settle(grid, facts)
     logger.info("map settled", session_id=facts.session_id, chunks_left=len(chunks))
     return {"chunks": chunks}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return handle(event, _aws_grid())
+    grid = _aws_grid()
+    with grid.tally.invocation(grid.clock):
+        return handle(event, grid)
 
 
 @cache

@@ -26,7 +26,9 @@ def handle(
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    return handle(event, context, _aws_grid(), _aws_caller())
+    grid = _aws_grid()
+    with grid.tally.invocation(grid.clock):
+        return handle(event, context, grid, _aws_caller())
 
 
 @cache

@@ -18,7 +18,9 @@ def handle(grid: Grid) -> dict[str, int]:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    return handle(_aws_grid())
+    grid = _aws_grid()
+    with grid.tally.invocation(grid.clock):
+        return handle(grid)
 
 
 @cache

@@ -23,6 +23,7 @@ from stepgrid_core.errors import AccessDenied
 from stepgrid_core.memory import MemoryFunctionCaller
 from stepgrid_core.names import session_id
 from stepgrid_core.ports import FunctionReply
+from stepgrid_core.request_tally import RequestTally
 from stepgrid_core.states import ChunkState
 from stepgrid_core.telemetry import logger
 from tests.malformed_requests import Malformed, make_cases
@@ -48,6 +49,23 @@ def request(method: str, path: str, body: bytes = b"", user: str = "quant", **qu
     event["multiValueQueryStringParameters"] = query or None
     event["requestContext"]["identity"]["userArn"] = f"arn:aws:iam::123456789012:user/{user}"
     return event
+
+
+def test_counted_requests_belong_to_their_session(memory: InMemoryGrid) -> None:
+    """The api function, the worker, the relay and the recorder say whose session they are about."""
+    grid = dataclasses.replace(memory.wiring, tally=RequestTally("function", 1024, enabled=True))
+    answer = routes.handle(load("api/post_session.json"), grid)
+    assert grid.tally.session_id == json.loads(answer["body"])["session_id"]
+    runner = InlineRunner("mock-compute", lambda task, context: None, memory.clock)
+    for name, call in (
+        ("worker/burst_chunk", lambda e: worker.handle(e, LambdaContext(), grid, runner)),
+        ("recorder/lost", lambda e: recorder.handle(e, grid)),
+        ("recorder/settle", lambda e: recorder.handle(e, grid)),
+    ):
+        grid.tally.session_id = None
+        event = load(f"{name}.json")
+        call(event)
+        assert grid.tally.session_id == event["session"]["session_id"]
 
 
 def test_the_sample_submit_is_accepted_and_runs(memory: InMemoryGrid) -> None:

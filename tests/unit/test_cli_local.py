@@ -35,8 +35,8 @@ class FakeCloud:
     project_dir: Path | None = None
     asked: list[Any] = field(default_factory=list)
 
-    def up(self, progress: Callable[[str], None], redis: bool) -> LocalStatus:
-        self.asked.append(("redis", redis))
+    def up(self, progress: Callable[[str], None], redis: bool, count_requests: bool) -> LocalStatus:
+        self.asked += [("redis", redis), ("count_requests", count_requests)]
         if self.refusal:
             raise self.refusal
         progress("building functions and layers")
@@ -71,11 +71,20 @@ def run(cloud: FakeCloud, *arguments: str) -> Any:
 
 
 class TestUp:
-    @pytest.mark.parametrize("option", [(), ("--redis",)])
-    def test_a_payload_cache_is_asked_for(self, cloud: FakeCloud, option: tuple[str, ...]) -> None:
-        """Only where the option is given."""
+    @pytest.mark.parametrize(
+        ("option", "asked"),
+        [
+            ((), {"redis": False, "count_requests": False}),
+            (("--redis",), {"redis": True, "count_requests": False}),
+            (("--count-requests",), {"redis": False, "count_requests": True}),
+        ],
+    )
+    def test_extras_are_asked_for(
+        self, cloud: FakeCloud, option: tuple[str, ...], asked: dict[str, bool]
+    ) -> None:
+        """A payload cache and counted requests, only where the option is given."""
         assert run(cloud, "up", *option).exit_code == 0
-        assert cloud.asked == [("redis", bool(option))]
+        assert dict(cloud.asked) == asked
 
     def test_it_tells_its_steps_and_then_where_the_grid_is(self, cloud: FakeCloud) -> None:
         """Steps on stderr as they come, the answer on stdout."""

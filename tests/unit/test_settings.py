@@ -20,3 +20,10 @@ def test_where_the_aws_services_are_is_known_on_a_local_cloud_only() -> None:
 def test_empty_variables_count_as_absent() -> None:
     """A template that has nothing to say about a setting leaves it empty."""
     assert Settings.read(STACK | {"STEPGRID_MAX_TASKS": ""}).max_tasks == 1_000_000
+
+
+def test_a_switch_of_the_template_is_on_or_off() -> None:
+    """The template says it in the words of its parameters."""
+    assert not Settings.read(STACK).count_requests
+    assert not Settings.read(STACK | {"STEPGRID_COUNT_REQUESTS": "off"}).count_requests
+    assert Settings.read(STACK | {"STEPGRID_COUNT_REQUESTS": "on"}).count_requests

@@ -108,3 +108,13 @@ class TestTracing:
         } == {'{"Enabled": {"Fn::If": ["HasTracing", true, false]}}'}
         roles = properties(translated, "MachineTracePolicy")["Roles"]
         assert roles == [{"Ref": "SessionMachineRole"}, {"Ref": "BurstMachineRole"}]
+
+
+class TestCountedRequests:
+    def test_they_are_off_unless_asked_for(self) -> None:
+        """Every function is told by one parameter, which is off by default."""
+        assert TEMPLATE["Parameters"]["CountRequests"]["Default"] == "off"
+        functions = resources_of_type(translate(TEMPLATE), "AWS::Lambda::Function")
+        for function in functions.values():
+            told = function["Properties"]["Environment"]["Variables"]
+            assert told["STEPGRID_COUNT_REQUESTS"] == {"Ref": "CountRequests"}

@@ -21,6 +21,8 @@ class Settings(BaseModel):
     session_machine_arn: str = ""
     burst_machine_arn: str = ""
     stage: str = "local"
+    #: whether each invocation writes a line of what it sent to AWS: see request_tally
+    count_requests: bool = False
     #: worker of clients that name none; empty where they have to, if there are several
     default_worker: str = ""
     #: which events go to the bus: "terminal" leaves out accepted, started and progressed

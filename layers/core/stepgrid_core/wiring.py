@@ -17,6 +17,7 @@ from .ports import (
     StateTable,
     Subscriptions,
 )
+from .request_tally import RequestTally
 from .settings import Settings
 from .telemetry import EmfMetrics
 
@@ -40,6 +41,8 @@ class Grid:
     threads: int = 1  #: requests to the table and the store that may be under way at once
     #: what this environment has read of common inputs
     commons: CommonCache = field(default_factory=CommonCache)
+    #: what the invocation has sent to AWS; it stays empty unless the settings ask for it
+    tally: RequestTally = field(default_factory=RequestTally)
 
     def each(self, call: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Call for each item, several at once where this grid may; answers in order."""
@@ -62,6 +65,7 @@ def aws_grid(environment: dict[str, str]) -> Grid:
     from .aws.worker_registry import AwsWorkerRegistry  # noqa: PLC0415
 
     settings, clock = Settings.read(environment), SystemClock()
+    tally = _tally(settings, environment)
     return Grid(
         table=AwsStateTable(settings.table),
         payloads=_payloads(settings, clock),
@@ -73,7 +77,23 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         clock=clock,
         settings=settings,
         threads=16,
+        tally=tally,
     )
+
+
+def _tally(settings: Settings, environment: dict[str, str]) -> RequestTally:
+    """To be made before the clients: those that were there already would not count."""
+    if not settings.count_requests:
+        return RequestTally()
+    from .aws.request_hooks import hang_in  # noqa: PLC0415
+
+    tally = RequestTally(
+        environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        int(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")),
+        enabled=True,
+    )
+    hang_in(tally)
+    return tally
 
 
 def aws_caller() -> FunctionCaller:

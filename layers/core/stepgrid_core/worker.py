@@ -34,6 +34,7 @@ def handle(
 ) -> dict[str, str]:
     """Run one chunk; {"outcome": "ended" | "again"}."""
     invocation = Invocation.read(event)
+    grid.tally.session_id = invocation.facts.session_id
     logger.append_keys(session_id=invocation.facts.session_id, chunk=invocation.chunk)
     try:
         outcome = run_chunk(
@@ -47,7 +48,9 @@ def handle(
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    return handle(event, context, _grid(), _runner())
+    grid = _grid()
+    with grid.tally.invocation(grid.clock):
+        return handle(event, context, grid, _runner())
 
 
 @cache

@@ -63,9 +63,14 @@ def _cloud(app: App, project_dir: Path) -> Iterator[LocalCloud]:
 @local.command(short_help="Start it, or bring it up to date.")
 @project_option
 @click.option("--redis", is_flag=True, help="With a payload cache: a Valkey server.")
+@click.option(
+    "--count-requests",
+    is_flag=True,
+    help="Have functions log what they send to AWS, for `stepgrid bench cost`.",
+)
 @json_option
 @pass_app
-def up(app: App, project_dir: Path, redis: bool, as_json: bool) -> int:
+def up(app: App, *, project_dir: Path, redis: bool, count_requests: bool, as_json: bool) -> int:
     """Start the local cloud and deploy to it, or bring the running one up to date.
 
     Afterwards Grid() and every command of stepgrid find it without further settings.
@@ -75,7 +80,7 @@ def up(app: App, project_dir: Path, redis: bool, as_json: bool) -> int:
       stepgrid local up --project ~/src/my-grid
     """
     with _cloud(app, project_dir) as cloud:
-        status = cloud.up(progress=note, redis=redis)
+        status = cloud.up(progress=note, redis=redis, count_requests=count_requests)
     _print_status(status, as_json)
     return ExitCode.OK
 

@@ -83,12 +83,17 @@ class LocalCloud:
         """The emulator's log file."""
         return self.paths.emulator_log
 
-    def up(self, progress: Progress = lambda _: None, redis: bool = False) -> LocalStatus:
+    def up(
+        self,
+        progress: Progress = lambda _: None,
+        redis: bool = False,
+        count_requests: bool = False,
+    ) -> LocalStatus:
         """Start it or find it running, deploy what changed, write the profile.
 
         progress: gets a sentence per step. redis: with a payload cache, a Valkey server; without
-        it, one that was asked for before is stopped. Raises EmulatorError, DeploymentError,
-        LocalCloudError.
+        it, one that was asked for before is stopped. count_requests: functions write what they
+        send to AWS into their logs. Raises EmulatorError, DeploymentError, LocalCloudError.
         """
         if not (self.paths.project_dir / "template.yaml").is_file():
             raise LocalCloudError(
@@ -98,7 +103,10 @@ class LocalCloud:
             state = self._usable_state(progress) or self._start(progress)
             if redis:
                 state = self._ensure_redis(state, progress)
-            state = self._deploy_changes(state, progress, lock, redis)
+            extras = {"CountRequests": "on"} if count_requests else {}
+            if redis and state.redis is not None:
+                extras |= {"PayloadCache": "url", "RedisUrl": state.redis.url}
+            state = self._deploy_changes(state, progress, lock, extras)
             if not redis:
                 state = self._stop_redis(state)
             self._ensure_profile(state, progress)
@@ -221,11 +229,10 @@ class LocalCloud:
         return state
 
     def _deploy_changes(
-        self, state: LocalState, progress: Progress, lock: int, redis: bool
+        self, state: LocalState, progress: Progress, lock: int, extras: dict[str, str]
     ) -> LocalState:
-        parameters = sam.deployment_parameters(self.paths.project_dir)
-        if redis and state.redis is not None:
-            parameters |= {"PayloadCache": "url", "RedisUrl": state.redis.url}
+        """extras: parameters that were asked for with `up`."""
+        parameters = sam.deployment_parameters(self.paths.project_dir) | extras
         settings = parameters | {"aws-sam-cli": version("aws-sam-cli")}
         fingerprint = compute_fingerprint(self.paths.project_dir, settings)
         if state.deployment is not None and state.deployment.fingerprint == fingerprint:
