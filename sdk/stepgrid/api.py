@@ -22,6 +22,7 @@ from stepgrid_core.contract import (
     ResultPage,
     SessionDescription,
     SessionList,
+    SessionReport,
     SessionUpdate,
     SubscribeRequest,
     Subscription,
@@ -67,13 +68,20 @@ class Api:
         return self._call(SessionList, "GET", "/v1/sessions", query)
 
     def describe(
-        self, session_id: str, wait_seconds: float = 0.0, timeout_seconds: float | None = None
-    ) -> SessionDescription:
-        """wait_seconds: how long the grid may hold the answer back while the session is open."""
-        query = {"wait": round(wait_seconds, 3)} if wait_seconds > 0 else None
-        return self._call(
-            SessionDescription, "GET", _path(session_id), query, timeout_seconds=timeout_seconds
-        )
+        self,
+        session_id: str,
+        wait_seconds: float = 0.0,
+        timeout_seconds: float | None = None,
+        *,
+        results: bool = False,
+    ) -> SessionReport:
+        """wait_seconds: how long the grid may hold the answer back while the session is open.
+
+        results: ask for the first page of results as well, once it has ended.
+        """
+        query = _waiting(wait_seconds) | _given(results="true" if results else None)
+        path = _path(session_id)
+        return self._call(SessionReport, "GET", path, query, timeout_seconds=timeout_seconds)
 
     def update(self, session_id: str, update: SessionUpdate) -> SessionDescription:
         return self._call(SessionDescription, "PATCH", _path(session_id), body=_encode(update))
@@ -82,10 +90,21 @@ class Api:
         return self._call(QuotaDescription, "GET", "/v1/quota")
 
     def read_results(
-        self, session_id: str, cursor: str | None, timeout_seconds: float | None = None
+        self,
+        session_id: str,
+        cursor: str | None,
+        timeout_seconds: float | None = None,
+        *,
+        seen: int | None = None,
+        wait_seconds: float = 0.0,
     ) -> ResultPage:
+        """seen: ask only for final chunks that are not in it, bit k for the page's chunk k.
+
+        wait_seconds: how long the grid may hold the answer back until there is such a chunk.
+        """
         path = _path(session_id, "/results")
-        query = _given(cursor=cursor)
+        hexadecimal = None if seen is None else f"{seen:x}"
+        query = _given(cursor=cursor, seen=hexadecimal) | _waiting(wait_seconds)
         return self._call(ResultPage, "GET", path, query, timeout_seconds=timeout_seconds)
 
     def list_tasks(self, session_id: str, state: TaskState | None, cursor: str | None) -> TaskPage:
@@ -157,6 +176,10 @@ def _encode(request: BaseModel) -> bytes:
 
 def _given(**query: str | None) -> dict[str, str | float]:
     return {name: str(value) for name, value in query.items() if value is not None}
+
+
+def _waiting(seconds: float) -> dict[str, str | float]:
+    return {"wait": round(seconds, 3)} if seconds > 0 else {}
 
 
 def check_id(session_id: object) -> None:

@@ -120,6 +120,23 @@ def test_pages_of_shards_never_overlap(table: StateTable) -> None:
     assert pages == [[shards[1]], [shards[3]]]
 
 
+def test_a_session_is_read_with_its_first_shards(table: StateTable, session: Session) -> None:
+    """By one call: the session, and the shards before a number; nothing else of its items."""
+    shards = make_all_shards(session)
+    table.latch(session.session_id, 0, FAR)
+    for limit in (1, 2, 16):
+        found = table.read_session_and_shards(session.session_id, limit)
+        assert found == (table.read_session(session.session_id), shards[:limit])
+
+
+def test_a_session_is_read_without_shards(table: StateTable) -> None:
+    """A submit that is at work has stored the session and no shard yet; an unknown id is none."""
+    session = store_session(table, make_session(), b"blob")
+    assert table.read_session_and_shards(session.session_id, 16) == (session, [])
+    other = make_session("other")
+    assert table.read_session_and_shards(other.session_id, 16) == (None, [])
+
+
 def test_more_shards_than_a_query_page_are_read(table: StateTable) -> None:
     """DynamoDB answers at most 1 MB at a time; outputs kept inline get there."""
     session = make_session(tasks=64, chunk_size=1)

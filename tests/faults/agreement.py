@@ -6,8 +6,9 @@ from stepgrid.outcomes import read_chunk
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.transport import MemoryObjects
 from stepgrid_core.contract import ChunkOutput, TaskCounts, TaskDescription
-from stepgrid_core.outputs import list_tasks, read_results
+from stepgrid_core.outputs import list_tasks
 from stepgrid_core.records import count
+from stepgrid_core.result_pages import read_results
 from stepgrid_core.states import TaskState
 
 

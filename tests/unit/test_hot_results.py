@@ -7,7 +7,7 @@ from stepgrid.testing import InMemoryGrid
 from stepgrid_core.contract import ChunkOutput, SubmitRequest
 from stepgrid_core.data_plane import check
 from stepgrid_core.memory import MemoryPayloadStore
-from stepgrid_core.outputs import PEEK_BYTES_PER_PAGE, read_results
+from stepgrid_core.result_pages import PEEK_BYTES_PER_PAGE, read_results
 from stepgrid_core.submission import submit
 
 OWNER = "owner"

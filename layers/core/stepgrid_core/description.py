@@ -12,6 +12,7 @@ from .contract import (
 )
 from .ending import end_all
 from .errors import NotFound
+from .long_poll import poll
 from .names import SESSION_ID
 from .ports import Worker
 from .records import Session, Work, count, work
@@ -20,17 +21,23 @@ from .submission import max_task_timeout
 from .wiring import Grid
 
 LIST_PAGE = 100
-#: A long-poll looks at the session item this often: quickly at first, then with patience.
-FIRST_POLL_SECONDS, LAST_POLL_SECONDS, POLL_GROWTH = 0.02, 0.5, 1.3
 #: A worker publishes what has finished when the deadline passes: it is given so long for that.
 DEADLINE_GRACE_SECONDS = 1.0
 
 
 def own_session(grid: Grid, owner: str, session_id: str) -> Session:
     """Raises NotFound, in the same words for one that is not there and one of somebody else."""
-    # No key of the table is longer than 2 KiB: what can't be an id is not even asked for.
-    is_id = SESSION_ID.fullmatch(session_id)
-    session = grid.table.read_session(session_id) if is_id else None
+    session = grid.table.read_session(session_id) if may_exist(session_id) else None
+    return check_owner(session, owner, session_id)
+
+
+def may_exist(session_id: str) -> bool:
+    """No key of the table is longer than 2 KiB: what can't be an id is not even asked for."""
+    return SESSION_ID.fullmatch(session_id) is not None
+
+
+def check_owner(session: Session | None, owner: str, session_id: str) -> Session:
+    """What was read of a session, if it is the owner's to see; raises as `own_session`."""
     if session is None or session.owner != owner or session.deleted:
         raise NotFound(f"there is no session {session_id!r} of yours; it may have expired")
     return session
@@ -43,26 +50,32 @@ def describe(
 
     Whoever asks for a session whose deadline has passed ends it: the sweeper comes once a minute.
     """
-    session = _present(grid, owner, session_id)
-    give_up_at = grid.clock.monotonic() + wait_seconds
-    pause = FIRST_POLL_SECONDS
-    while session.verdict is None and (left := give_up_at - grid.clock.monotonic()) > 0:
-        grid.clock.sleep(min(pause, left))
-        pause = min(pause * POLL_GROWTH, LAST_POLL_SECONDS)
-        session = _present(grid, owner, session_id)
+
+    def look() -> Session:
+        session = own_session(grid, owner, session_id)
+        return own_session(grid, owner, session_id) if end_overdue(grid, session) else session
+
+    return describe_read(grid, poll(grid.clock, wait_seconds, look, has_ended))
+
+
+def describe_read(grid: Grid, session: Session) -> SessionDescription:
+    """State, counts and timings of a session that was read just now."""
     execution = grid.dispatcher.locate(session) if session.dispatches else None
     counts, done = _look(grid, session)
     return show(session, counts, execution, done)
 
 
-def _present(grid: Grid, owner: str, session_id: str) -> Session:
-    """The session as it is now; one whose deadline has passed, as it ended."""
-    session = own_session(grid, owner, session_id)
+def has_ended(session: Session) -> bool:
+    return session.verdict is not None
+
+
+def end_overdue(grid: Grid, session: Session) -> bool:
+    """End a session whose deadline has passed; True if it did: read it again."""
     overdue = grid.clock.now() >= session.deadline_at + DEADLINE_GRACE_SECONDS
-    if session.verdict is not None or session.cancelling or not overdue:
-        return session
+    if has_ended(session) or session.cancelling or not overdue:
+        return False
     end_all(grid, session, ChunkState.EXPIRED)
-    return own_session(grid, owner, session_id)
+    return True
 
 
 def _look(grid: Grid, session: Session) -> tuple[dict[TaskState, int], Work | None]:

@@ -22,7 +22,8 @@ from .cancellation import cancel
 from .description import describe, describe_login, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .logs import read_logs
-from .outputs import delete_session, list_tasks, read_results
+from .outputs import delete_session, list_tasks
+from .result_pages import describe_to_end, read_results
 from .steering import update_session
 from .submission import create_upload, submit
 from .subscriptions import receive, subscribe, unsubscribe
@@ -86,6 +87,23 @@ def _submit(call: Call) -> BaseModel:
     return describe(call.grid, call.owner, session.session_id)
 
 
+def _describe(call: Call) -> BaseModel:
+    use = describe_to_end if call.query.results else describe
+    return use(call.grid, call.owner, call.session_id, call.query.wait)
+
+
+def _read_results(call: Call) -> BaseModel:
+    query = call.query
+    return read_results(
+        call.grid,
+        call.owner,
+        call.session_id,
+        query.cursor,
+        seen=query.seen,
+        wait_seconds=query.wait,
+    )
+
+
 def _cancel(call: Call) -> BaseModel:
     counts = cancel(call.grid, call.owner, call.body.session_ids)
     return contract.CancelResponse(sessions=counts)
@@ -118,13 +136,11 @@ ROUTES = (
     Route("POST", "/v1/sessions/cancel", "Cancel sessions; idempotent",
           _cancel, contract.CancelResponse, contract.CancelRequest),
     Route("GET", "/v1/sessions/{session_id}", "State, counts, timings; can wait for the end",
-          lambda call: describe(call.grid, call.owner, call.session_id, call.query.wait),
-          contract.SessionDescription, query=contract.WaitQuery),
+          _describe, contract.SessionReport, query=contract.WaitQuery),
     Route("PATCH", "/v1/sessions/{session_id}", "Change the priority, pause or resume",
           _update, contract.SessionDescription, contract.SessionUpdate),
-    Route("GET", "/v1/sessions/{session_id}/results", "Chunk outputs in order",
-          lambda call: read_results(call.grid, call.owner, call.session_id, call.query.cursor),
-          contract.ResultPage, query=contract.CursorQuery),
+    Route("GET", "/v1/sessions/{session_id}/results", "Chunk outputs in order; can wait for more",
+          _read_results, contract.ResultPage, query=contract.ResultsQuery),
     Route("GET", "/v1/sessions/{session_id}/tasks", "Tasks, in order, by state",
           lambda call: list_tasks(
               call.grid, call.owner, call.session_id, call.query.state, call.query.cursor),

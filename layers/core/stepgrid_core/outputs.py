@@ -1,4 +1,4 @@
-"""Results and task lists, page by page. Outputs are handed on by URL or inline, never parsed.
+"""The stored outputs of a session: what they say of its tasks, and how they are removed.
 
 Only the beginning of an output line is read, to list tasks by state; errors are parsed because
 they are ours, results never.
@@ -7,101 +7,33 @@ they are ours, results never.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .contract import ChunkOutput, ResultPage, TaskDescription, TaskPage
-from .data_plane import OutcomeHead, check, digest, read_error, read_heads
+from .contract import TaskDescription, TaskPage
+from .data_plane import OutcomeHead, check, read_error, read_heads
 from .description import own_session
 from .errors import Conflict, InvalidRequest, NotFound, reason_of
 from .names import CHUNKS_PER_SHARD, output_key, results_prefix, task_id
-from .records import Chunk, Output, Session, Shard, count, open_state
-from .states import ENDINGS, TERMINAL_TASKS, SessionState, TaskState
+from .records import Chunk, Session, Shard, count, open_state
+from .states import ENDINGS, TERMINAL_TASKS, TaskState
 from .wiring import Grid
 
+#: Shards read at once.
 SHARDS_PER_PAGE = 16
 TASKS_PER_PAGE = 1_000
 #: Outputs read for one page of tasks: an answer has 6 MiB and 29 s.
 BYTES_PER_PAGE = 32 * 1024 * 1024
 OUTPUTS_PER_PAGE = 200
-#: Outputs at hand that travel inline in one page of results: as text within text they may double.
-PEEK_BYTES_PER_PAGE = 2_500_000
 
 
-def read_results(grid: Grid, owner: str, session_id: str, cursor: str | None) -> ResultPage:
-    """Chunk outputs in order. The cursor of a page stays good: ask again for what was not final."""
-    session = own_session(grid, owner, session_id)
-    first = _shard_cursor(cursor, session)
-    shards = grid.table.read_shards(session_id, first, SHARDS_PER_PAGE)
-    following = first + SHARDS_PER_PAGE
-    hot = _peek(grid, session, shards)
-    return ResultPage(
-        session_id=session_id,
-        state=session.verdict or SessionState.RUNNING,
-        chunks=[_output(grid, session, shard, slot, hot) for shard, slot in _rows(shards)],
-        cursor=str(following) if following < session.shards else None,
-    )
-
-
-def _shard_cursor(cursor: str | None, session: Session) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit()) or not int(cursor[:9]) < session.shards:
-        raise InvalidRequest(f"cursor {cursor[:32]!r} is not one that this session gave")
-    return int(cursor[:9])
-
-
-def _rows(shards: list[Shard]) -> Iterator[tuple[Shard, int]]:
-    return ((shard, slot) for shard in shards for slot in range(len(shard.chunks)))
-
-
-def _peek(grid: Grid, session: Session, shards: list[Shard]) -> dict[int, bytes]:
-    """Outputs that need no request of the client, by chunk: those at hand, as many as fit."""
-    keys: dict[str, tuple[int, Output]] = {}
-    size = 0
-    for shard, slot in _rows(shards):
-        output, number = shard.chunks[slot].output, shard.number_of(slot)
-        if output is None or slot in shard.inline or size + output.size > PEEK_BYTES_PER_PAGE:
-            continue
-        keys[_key(session, number, shard.chunks[slot])] = (number, output)
-        size += output.size
-    found = grid.payloads.peek(list(keys))
-    return {keys[key][0]: data for key, data in found.items() if _is(data, keys[key][1])}
-
-
-def _is(data: bytes, output: Output) -> bool:
-    return (len(data), digest(data)) == (output.size, output.digest)
-
-
-def _output(
-    grid: Grid, session: Session, shard: Shard, slot: int, hot: dict[int, bytes]
-) -> ChunkOutput:
-    chunk, number = shard.chunks[slot], shard.number_of(slot)
-    lines = shard.inline.get(slot, hot.get(number))
-    url = None
-    if chunk.output is not None and lines is None:
-        url = grid.payloads.presign_get(_key(session, number, chunk))
-    return ChunkOutput(
-        chunk=number,
-        first_task=session.layout.first_task(number),
-        tasks=chunk.tasks,
-        final=chunk.terminal,
-        finished=chunk.finished,
-        failed=chunk.failed,
-        others=open_state(chunk) if chunk.unsettled else None,
-        error=_ending_error(chunk) if chunk.unsettled else None,
-        lines=None if lines is None else lines.decode(),
-        url=url,
-        size=chunk.output.size if chunk.output else 0,
-        digest=chunk.output.digest if chunk.output else None,
-    )
-
-
-def _ending_error(chunk: Chunk) -> dict[str, str] | None:
+def ending_error(chunk: Chunk) -> dict[str, str] | None:
+    """What its unsettled tasks failed of, where they failed."""
     ending = ENDINGS.get(chunk.state)
     if ending is None or ending.error_type is None:
         return None
     return {"type": ending.error_type, "message": ending.message or "", "traceback": ""}
 
 
-def _key(session: Session, number: int, chunk: Chunk) -> str:
+def key_of_output(session: Session, number: int, chunk: Chunk) -> str:
+    """Which object holds the settled lines of a chunk. Raises NotFound while there are none."""
     if chunk.output is None:
         raise NotFound(f"chunk {number} of session {session.session_id} has no output yet")
     return output_key(session.session_id, number, chunk.output.attempt, chunk.output.part)
@@ -112,7 +44,7 @@ def read_output(grid: Grid, session: Session, shard: Shard, slot: int) -> bytes:
     chunk, number = shard.chunks[slot], shard.number_of(slot)
     if chunk.output is None:
         return b""
-    key = _key(session, number, chunk)
+    key = key_of_output(session, number, chunk)
     data = shard.inline[slot] if slot in shard.inline else grid.payloads.get(key)
     return check(data, chunk.output.size, chunk.output.digest, key)
 
@@ -155,8 +87,10 @@ def list_tasks(
 def _rows_from(grid: Grid, session: Session, first: int) -> Iterator[tuple[Shard, int]]:
     """The rows from chunk `first` on; one request for many shards."""
     for number in range(first // CHUNKS_PER_SHARD, session.shards, SHARDS_PER_PAGE):
-        shards = grid.table.read_shards(session.session_id, number, SHARDS_PER_PAGE)
-        yield from (row for row in _rows(shards) if row[0].number_of(row[1]) >= first)
+        for shard in grid.table.read_shards(session.session_id, number, SHARDS_PER_PAGE):
+            for slot in range(len(shard.chunks)):
+                if shard.number_of(slot) >= first:
+                    yield shard, slot
 
 
 def _page(session: Session, found: list[TaskDescription], rest: _Place | None) -> TaskPage:
@@ -191,7 +125,7 @@ def _tasks(
         for head, line in read_heads(read_output(grid, session, shard, slot))
         if head.state in TERMINAL_TASKS or not chunk.terminal
     }
-    others, error = open_state(chunk) if chunk.unsettled else None, _ending_error(chunk)
+    others, error = open_state(chunk) if chunk.unsettled else None, ending_error(chunk)
     tasks = []
     for index in range(first + offset, first + chunk.tasks):
         if index in lines:

@@ -48,7 +48,11 @@ FIRST_CLAIM = "f"
 FIELDS = 13
 
 
-def session_key(session_id: str, sort: str = "SESSION") -> Item:
+#: Sort key of the session's own item; just before those of its shards.
+SESSION = "SESSION"
+
+
+def session_key(session_id: str, sort: str = SESSION) -> Item:
     return {"pk": f"S#{session_id}", "sk": sort}
 
 

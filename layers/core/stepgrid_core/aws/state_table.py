@@ -21,7 +21,7 @@ from ..ports import Page, Swap
 from ..records import Chunk, Session, Shard
 from ..states import SessionState
 from . import rows
-from .rows import Item, decimal, session_key, shard_key
+from .rows import SESSION, Item, decimal, session_key, shard_key
 from .session_table import OPEN, SessionTable
 from .translate import code_of, translated
 
@@ -63,6 +63,18 @@ class AwsStateTable(SessionTable):
     def read_shard(self, session_id: str, number: int) -> Shard | None:
         item = self._get(shard_key(session_id, number))
         return None if item is None else rows.read_shard(item)
+
+    def read_session_and_shards(
+        self, session_id: str, limit: int
+    ) -> tuple[Session | None, list[Shard]]:
+        pk, last = shard_key(session_id, limit - 1).values()
+        items = self._query(
+            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(SESSION, last),
+            ConsistentRead=True,
+        )
+        if not items or items[0]["sk"] != SESSION:
+            return None, []
+        return rows.read_session(items[0]), [rows.read_shard(item) for item in items[1:]]
 
     def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
         last = 99_999 if limit is None else first + limit - 1
@@ -252,7 +264,7 @@ class AwsStateTable(SessionTable):
         )
         with translated(f"table {self._name}"), self._table.batch_writer() as batch:
             for item in items:
-                if item["sk"] != "SESSION":
+                if item["sk"] != SESSION:
                     batch.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
         # Last: until then the owner finds it, and can repeat a delete that was cut off.
         self._update(

@@ -10,7 +10,15 @@ from .health import Health
 from .login import LoginDescription
 from .logs import LogLine, LogPage, LogsQuery
 from .model import CONTRACT_VERSION, Count, CursorQuery, NoQuery, Query, Request, Response
-from .results import ChunkOutput, ResultPage, TaskDescription, TaskPage, TasksQuery
+from .results import (
+    ChunkOutput,
+    ResultPage,
+    ResultsQuery,
+    SessionReport,
+    TaskDescription,
+    TaskPage,
+    TasksQuery,
+)
 from .session import (
     MAX_WAIT_SECONDS,
     CancelCounts,
@@ -89,10 +97,12 @@ __all__ = [
     "Request",
     "Response",
     "ResultPage",
+    "ResultsQuery",
     "SessionDescription",
     "SessionEvent",
     "SessionList",
     "SessionOptions",
+    "SessionReport",
     "SessionSummary",
     "SessionTimings",
     "SessionUpdate",

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from ..states import FailureReason, SessionState, TaskState
 from .model import Count, CursorQuery, Response
+from .session import MAX_WAIT_SECONDS, SessionDescription
 
 
 class ChunkOutput(Response):
@@ -30,10 +31,41 @@ class ChunkOutput(Response):
 
 
 class ResultPage(Response):
+    """Outputs of consecutive chunks: of all, or of those that are news to the client."""
+
     session_id: str
     state: SessionState = Field(description="running until the session is closed")
+    first_chunk: Count = Field(
+        description="of the page, whether its output is in this answer or not"
+    )
+    chunk_count: Count = Field(description="of the page")
     chunks: list[ChunkOutput]
-    cursor: str | None = None
+    cursor: str | None = Field(None, description="of the next page; it stays good")
+
+
+class SessionReport(SessionDescription):
+    """A session as it is now, with the beginning of its results once it has ended."""
+
+    results: ResultPage | None = Field(
+        None, description="the first page, if it was asked for and the session has ended"
+    )
+
+
+class ResultsQuery(CursorQuery):
+    """A page of results; with `seen` what is new on it, with `wait` once there is anything new."""
+
+    seen: str | None = Field(
+        None,
+        pattern=r"^[0-9a-fA-F]{1,64}$",
+        description="hexadecimal number whose bit k stands for the page's chunk k: answer only "
+        "chunks that are final and not among these",
+    )
+    wait: float = Field(
+        0.0,
+        ge=0,
+        le=MAX_WAIT_SECONDS,
+        description="seconds to wait for a final chunk that was not seen, or the session's end",
+    )
 
 
 class TaskDescription(Response):

@@ -133,6 +133,9 @@ class DeleteResponse(Response):
 
 class WaitQuery(Query):
     wait: float = Field(0.0, ge=0, le=MAX_WAIT_SECONDS, description="seconds to wait for its end")
+    results: bool = Field(
+        False, description="answer the first page of results too, once the session has ended"
+    )
 
 
 class SessionsQuery(CursorQuery):

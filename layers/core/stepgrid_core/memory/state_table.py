@@ -168,6 +168,12 @@ class MemoryStateTable:
         with self._lock:
             return self._sessions.get(session_id)
 
+    def read_session_and_shards(
+        self, session_id: str, limit: int
+    ) -> tuple[Session | None, list[Shard]]:
+        with self._lock:
+            return self.read_session(session_id), self.read_shards(session_id, limit=limit)
+
     def read_shard(self, session_id: str, number: int) -> Shard | None:
         with self._lock:
             return self._shards.get(session_id, {}).get(number)

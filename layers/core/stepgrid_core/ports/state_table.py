@@ -60,6 +60,14 @@ class StateTable(Protocol):
 
     def read_session(self, session_id: str) -> Session | None: ...
 
+    def read_session_and_shards(
+        self, session_id: str, limit: int
+    ) -> tuple[Session | None, list[Shard]]:
+        """The session and its shards before number `limit`, by one request where they are small.
+
+        The session is not younger than the shards: if it is closed, they are final.
+        """
+
     def read_shard(self, session_id: str, number: int) -> Shard | None: ...
 
     def read_shards(self, session_id: str, first: int = 0, limit: int | None = None) -> list[Shard]:
