@@ -5,7 +5,8 @@
     task_file   JSON Lines in
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
-    submission, results, sessions, events, logs, grid, login, users, workers, quota, local
+    submission, results, sessions, events, logs, grid, login, users, workers, quota, local,
+    bench, simulation
                 the commands
     operating   options of commands that work on the deployed stack
 
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 import click
 
 from stepgrid.cli import (
+    bench,
     events,
     exit_codes,
     grid,
@@ -138,6 +140,7 @@ for command in (
     login.logout,
     users.users,
     local.local,
+    bench.bench,
 ):
     cli.add_command(command)
 

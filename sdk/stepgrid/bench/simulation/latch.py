@@ -1,0 +1,60 @@
+"""How a session ends: the last commit of a shard tells the latch, the last shard closes."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from stepgrid_core.names import CHUNKS_PER_SHARD
+
+from .plans import SessionPlan
+from .resources import Process
+from .services import SHARDS_PER_READ_UNIT, Services
+
+#: The close is one transaction: session, lane, two counters; each billed twice.
+CLOSE_UNITS = 8.0
+
+
+class Latch:
+    """Counts what was committed, and closes the session."""
+
+    def __init__(self, services: Services, plan: SessionPlan) -> None:
+        self._services = services
+        self._open_chunks = plan.shard_sizes()
+        self._open_shards = plan.shards
+        self._shards = plan.shards
+        self.closed = services.clock.event()
+        #: chunks that are final, in order of their commits
+        self.final: list[int] = []
+        self.first_claim_at: float | None = None
+        self.last_commit_at = 0.0
+
+    def claimed(self) -> None:
+        """A worker has claimed a chunk."""
+        if self.first_claim_at is None:
+            self.first_claim_at = self._services.clock.now
+
+    def committed(self, chunk: int) -> Process:
+        """A chunk is final; what else follows from it."""
+        self.final.append(chunk)
+        self.last_commit_at = self._services.clock.now
+        shard = chunk // CHUNKS_PER_SHARD
+        self._open_chunks[shard] -= 1
+        if self._open_chunks[shard]:
+            return
+        if self._shards > 1:
+            yield from self._services.persist("UpdateItem")
+        self._open_shards -= 1
+        if not self._open_shards:
+            yield from self._close()
+
+    def _close(self) -> Process:
+        services = self._services
+        if self._shards > 1:
+            yield from services.read("Query", ceil(self._shards / SHARDS_PER_READ_UNIT))
+        yield from services.read("GetItem")
+        services.usage.write_units += CLOSE_UNITS
+        seconds = 2 * services.profile.table_seconds
+        yield from services.request("dynamodb", "TransactWriteItems", seconds)
+        self.closed.succeed()
+        yield from services.request("events", "PutEvents", seconds)
+        yield from services.request("dynamodb", "GetItem", services.profile.table_seconds)

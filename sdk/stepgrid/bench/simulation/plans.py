@@ -1,0 +1,84 @@
+"""How the grid would cut a session: asked of its own planner, and nothing else of the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepgrid_core.names import CHUNKS_PER_SHARD
+from stepgrid_core.planning import Workload, plan
+
+from .scenarios import Scenario
+
+#: Offsets that an upload names at most; above it names every second, fourth ... line.
+MAX_OFFSETS = 10_000
+#: A session of a worker whose tasks may take five minutes, which is the default.
+TASK_TIMEOUT_SECONDS = 300.0
+#: Tasks up to this size travel in the request and in the execution's input.
+INLINE_INPUT_BYTES = 32 * 1024
+#: Outputs of a burst that stay in the item of its shard, all chunks of it together.
+INLINE_SHARD_BYTES = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """What the planner decided."""
+
+    sizes: tuple[int, ...]  #: tasks of each chunk, in the order in which they are started
+    route: str  #: burst or map
+    children: str  #: express or standard
+    concurrency: int
+    watch_seconds: float
+    inline: bool  #: the tasks travel in the request
+    inline_outputs: bool  #: the results stay in the table
+
+    @property
+    def shards(self) -> int:
+        return -(-len(self.sizes) // CHUNKS_PER_SHARD)
+
+    def shard_sizes(self) -> list[int]:
+        """Chunks of each shard."""
+        last = len(self.sizes) - (self.shards - 1) * CHUNKS_PER_SHARD
+        return [CHUNKS_PER_SHARD] * (self.shards - 1) + [last]
+
+
+def plan_session(scenario: Scenario) -> SessionPlan:
+    """Ask the planner what it would do with the session."""
+    chosen = plan(
+        Workload(
+            tasks=scenario.tasks,
+            size=scenario.input_bytes,
+            task_seconds=_known_seconds(scenario),
+            task_timeout_seconds=TASK_TIMEOUT_SECONDS,
+            chunk_size=scenario.chunk_size,
+            max_concurrency=scenario.concurrency,
+            stride=_stride(scenario.tasks),
+            hinted=scenario.hinted,
+        )
+    )
+    sizes = tuple(chosen.layout.sizes())
+    return SessionPlan(
+        sizes=sizes,
+        route=chosen.route,
+        children=chosen.children,
+        concurrency=chosen.max_concurrency,
+        watch_seconds=chosen.watch_seconds,
+        inline=scenario.input_bytes <= INLINE_INPUT_BYTES,
+        inline_outputs=chosen.route == "burst" and _fits_shard(sizes, scenario.task_bytes),
+    )
+
+
+def _fits_shard(sizes: tuple[int, ...], task_bytes: int) -> bool:
+    chunks = min(len(sizes), CHUNKS_PER_SHARD)
+    return max(sizes) * task_bytes <= INLINE_SHARD_BYTES // chunks
+
+
+def _known_seconds(scenario: Scenario) -> float | None:
+    """No-op tasks are not known to take nothing: a measured mean is never 0."""
+    return max(scenario.task_seconds, 1e-4) if scenario.hinted else None
+
+
+def _stride(tasks: int) -> int:
+    stride = 1
+    while -(-tasks // stride) > MAX_OFFSETS:
+        stride *= 2
+    return stride

@@ -1,0 +1,122 @@
+"""What a simulation says, as text for people and as JSON for scripts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stepgrid.cli.rendering import Column, duration, number, table
+
+from .bottlenecks import Bottleneck
+from .bounds import bounds
+from .profiles import Profile
+from .sessions import Simulation
+
+_RESOURCES = (
+    Column("resource"),
+    Column("least s", right=True),
+    Column("used", right=True),
+    Column("waited s", right=True),
+    Column("longest s", right=True),
+    Column("refused", right=True),
+)
+
+
+def report_fields(done: Simulation) -> Iterator[tuple[str, str]]:
+    """Name and value of what a reader wants to know first."""
+    sizes = done.plan.sizes
+    yield "chunks", f"{number(len(sizes))} of {_range(sizes)} tasks, {done.plan.route}"
+    yield "submitted", _seconds(done.submitted_at)
+    yield "first claim", _seconds(done.first_claim_at)
+    yield "last commit", _seconds(done.last_commit_at)
+    yield "closed", _seconds(done.closed_at)
+    yield "last result", f"{_seconds(done.results_at)}  ({duration(done.results_at)})"
+    yield "tasks/s", number(round(done.tasks_per_second))
+    yield "efficiency", f"{done.efficiency:.1%} of {number(done.scenario.concurrency)} workers"
+    yield "workers", f"{number(done.peak_workers)} at once, {number(done.environments)} started"
+    requests = done.usage.total_requests + done.usage.api_requests
+    yield "requests", f"{number(requests)}  ({requests / done.scenario.tasks:.4f} a task)"
+
+
+def resource_lines(done: Simulation, profile: Profile, colour: bool) -> Iterator[str]:
+    """A table of the resources: the least time that each alone would need, and what it did."""
+    least = {
+        bound.resource: bound.seconds
+        for bound in bounds(done.scenario, profile, done.plan, done.user_seconds)
+    }
+    rows = [
+        (
+            use.name,
+            f"{least[use.name]:.1f}" if use.name in least else "-",
+            f"{use.utilisation:.1%}",
+            f"{use.waited_seconds:,.1f}",
+            f"{use.longest_wait_seconds:.2f}",
+            number(use.refused),
+        )
+        for use in sorted(done.resources, key=lambda use: -least.get(use.name, 0.0))
+    ]
+    yield from table(_RESOURCES, rows, colour)
+
+
+def bottleneck_lines(found: Sequence[Bottleneck]) -> Iterator[str]:
+    """A sentence for each, in the order in which they would have to be removed."""
+    if not found:
+        yield "no single limit holds the session up by 1 % or more"
+    for place, item in enumerate(found):
+        what = "bottleneck" if place == 0 else "then"
+        after, gain = duration(item.seconds_after), f"{item.gain:.0%}"
+        yield f"{what}: {item.limit}; without it {after}, {gain} less"
+
+
+def as_json(done: Simulation, profile: Profile, found: Sequence[Bottleneck]) -> dict[str, Any]:
+    """Everything, as one object."""
+    usage = done.usage
+    return {
+        "profile": profile.name,
+        "tasks": done.scenario.tasks,
+        "concurrency": done.scenario.concurrency,
+        "copies": done.scenario.copies,
+        "chunks": len(done.plan.sizes),
+        "route": done.plan.route,
+        "seconds": {
+            "submitted": done.submitted_at,
+            "first_claim": done.first_claim_at,
+            "last_commit": done.last_commit_at,
+            "closed": done.closed_at,
+            "results": done.results_at,
+        },
+        "tasks_per_second": done.tasks_per_second,
+        "efficiency": done.efficiency,
+        "peak_workers": done.peak_workers,
+        "environments": done.environments,
+        "requests": {f"{service}:{op}": n for (service, op), n in usage.requests.items()}
+        | {"api": usage.api_requests},
+        "bounds": {
+            bound.resource: bound.seconds
+            for bound in bounds(done.scenario, profile, done.plan, done.user_seconds)
+        },
+        "resources": [
+            {
+                "name": use.name,
+                "served": use.served,
+                "utilisation": use.utilisation,
+                "waited_seconds": use.waited_seconds,
+                "longest_wait_seconds": use.longest_wait_seconds,
+                "refused": use.refused,
+            }
+            for use in done.resources
+        ],
+        "bottlenecks": [
+            {"limit": item.limit, "seconds_without": item.seconds_after, "gain": item.gain}
+            for item in found
+        ],
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f} s"
+
+
+def _range(sizes: Sequence[int]) -> str:
+    least, most = min(sizes), max(sizes)
+    return number(most) if least == most else f"{number(least)} to {number(most)}"
