@@ -100,6 +100,7 @@ class PayloadBench:
     store: PayloadStore
     upload: Callable[[str, bytes], str]  #: PUT to a presigned URL; answers the ETag
     download: Callable[[str], bytes]
+    abort: Callable[[str], None]  #: DELETE a presigned URL
 
 
 @pytest.fixture(params=STORES)
@@ -107,19 +108,21 @@ def payloads(request: pytest.FixtureRequest) -> Iterator[PayloadBench]:
     """In memory; S3; S3 behind a cache; S3 behind a cache that does not answer."""
     if request.param == "memory":
         memory = MemoryPayloadStore()
-        yield PayloadBench(memory, _memory_upload(memory), _memory_download(memory))
+        yield PayloadBench(
+            memory, _memory_upload(memory), _memory_download(memory), _memory_abort(memory)
+        )
         return
     stack: AwsStack = request.getfixturevalue("stack")
     bucket = stack.create_bucket()
     store: PayloadStore = AwsPayloadStore(bucket)
     if request.param == "aws":
-        yield PayloadBench(store, _http_upload, _http_download)
+        yield PayloadBench(store, _http_upload, _http_download, _http_abort)
         return
     lost = request.param == "redis lost"
     url = UNREACHABLE if lost else request.getfixturevalue("redis_server").url
     with closing(RedisCache(url, uuid.uuid4().hex)) as cache:
         cached = CachedPayloadStore(store, cache, SystemClock())
-        yield PayloadBench(cached, _http_upload, _http_download)
+        yield PayloadBench(cached, _http_upload, _http_download, _http_abort)
 
 
 @pytest.fixture
@@ -142,6 +145,14 @@ def _memory_download(memory: MemoryPayloadStore) -> Callable[[str], bytes]:
     return lambda url: memory.get(url.removeprefix("memory:"))
 
 
+def _memory_abort(memory: MemoryPayloadStore) -> Callable[[str], None]:
+    def abort(url: str) -> None:
+        key, multipart_id = url.removeprefix("memory:").split("#")
+        memory.abort_multipart(key, multipart_id)
+
+    return abort
+
+
 def _http_upload(url: str, body: bytes) -> str:
     answer = requests.put(url, data=body, timeout=10)
     answer.raise_for_status()
@@ -152,6 +163,10 @@ def _http_download(url: str) -> bytes:
     answer = requests.get(url, timeout=10)
     answer.raise_for_status()
     return answer.content
+
+
+def _http_abort(url: str) -> None:
+    requests.delete(url, timeout=10).raise_for_status()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.errors import InvalidRequest, NotFound, PayloadCorrupted
@@ -209,6 +210,25 @@ def test_uploads_of_one_key_do_not_mix(payloads: PayloadBench) -> None:
     assert payloads.store.get(KEY) == b"second"
 
 
+def test_an_aborted_upload_is_gone(payloads: PayloadBench) -> None:
+    """A client with nothing but the URL ends its upload: no object, and nothing left to abort."""
+    multipart_id, _ = upload_parts(payloads, [b"tasks"])
+    url = payloads.store.presign_abort(KEY, multipart_id)
+    payloads.abort(url)
+    with pytest.raises((NotFound, requests.HTTPError)):
+        payloads.abort(url)
+    assert payloads.store.head(KEY) is None
+
+
+def test_an_abort_that_comes_too_late_changes_nothing(payloads: PayloadBench) -> None:
+    """The object of a completed upload stays."""
+    multipart_id, etags = upload_parts(payloads, [b"tasks"])
+    payloads.store.complete_multipart(KEY, multipart_id, etags)
+    with pytest.raises((NotFound, requests.HTTPError)):
+        payloads.abort(payloads.store.presign_abort(KEY, multipart_id))
+    assert payloads.store.get(KEY) == b"tasks"
+
+
 # --- AWS alone ------------------------------------------------------------------------------------
 
 
@@ -217,6 +237,7 @@ def test_urls_of_aws_are_signed_and_expire(stack: AwsStack) -> None:
     bucket = stack.create_bucket()
     store = AwsPayloadStore(bucket)
     urls = [store.presign_get(KEY), store.presign_put(KEY), store.presign_part(KEY, "upload", 7)]
+    urls.append(store.presign_abort(KEY, "upload"))
     for url in urls:
         parts = urlsplit(url)
         query = parse_qs(parts.query)

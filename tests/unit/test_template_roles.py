@@ -56,6 +56,7 @@ ROLE_ACTIONS = {
         "lambda:InvokeFunction",
         "lambda:ListFunctions",
         "logs:FilterLogEvents",
+        "s3:AbortMultipartUpload",
         "s3:DeleteObject",
         "s3:GetObject",
         "s3:ListBucket",

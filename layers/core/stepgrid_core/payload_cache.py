@@ -111,6 +111,9 @@ class CachedPayloadStore:
     def presign_part(self, key: str, multipart_id: str, number: int) -> str:
         return self._store.presign_part(key, multipart_id, number)
 
+    def presign_abort(self, key: str, multipart_id: str) -> str:
+        return self._store.presign_abort(key, multipart_id)
+
     def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
         self._store.complete_multipart(key, multipart_id, etags)
 

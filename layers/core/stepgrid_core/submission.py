@@ -17,13 +17,14 @@ from .announcement import tell
 from .common_input import create_common_upload, keep_common
 from .contract import (
     MAX_TASK_TIMEOUT_SECONDS,
+    MIN_PART_BYTES,
     SessionOptions,
     SubmitRequest,
     Upload,
     UploadRequest,
 )
 from .data_plane import Packed
-from .errors import Conflict, InvalidRequest, NotFound
+from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
 from .material import Material, gather
 from .metrics import Metric
 from .names import input_key, session_id
@@ -40,22 +41,34 @@ DEFAULT_TASK_TIMEOUT_SECONDS = 300.0
 
 
 def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
-    """Presigned URLs under the owner's own folder. Nothing is stored by asking."""
+    """Presigned URLs under the owner's own folder. Nothing is stored by asking.
+
+    Raises RequestTooLarge for parts of a file that would be larger than a session's input may be.
+    """
     if request.common is not None:
         return create_common_upload(grid, owner, request.common)
     upload_id = request.upload_id or uuid.uuid4().hex
     key = input_key(owner, upload_id)
-    multipart_id = request.multipart_id
-    if request.parts is None:
-        urls = [grid.payloads.presign_put(key)]
-    else:
-        multipart_id = multipart_id or grid.payloads.start_multipart(key)
-        numbers = range(request.first_part, request.first_part + request.parts)
-        urls = [grid.payloads.presign_part(key, multipart_id, number) for number in numbers]
+    if request.parts is not None:
+        return _upload_parts(grid, upload_id, key, request)
+    urls = [grid.payloads.presign_put(key)]
+    return Upload(upload_id=upload_id, urls=urls, expires_in_seconds=URL_SECONDS)
+
+
+def _upload_parts(grid: Grid, upload_id: str, key: str, request: UploadRequest) -> Upload:
+    most_mib = grid.settings.max_input_mib
+    if (request.first_part - 1) * MIN_PART_BYTES > most_mib * 1024 * 1024:
+        raise RequestTooLarge(
+            f"part {request.first_part} lies beyond {most_mib} MiB of input, the most that this "
+            "grid takes; submit several sessions"
+        )
+    multipart_id = request.multipart_id or grid.payloads.start_multipart(key)
+    numbers = range(request.first_part, request.first_part + (request.parts or 1))
     return Upload(
         upload_id=upload_id,
         multipart_id=multipart_id,
-        urls=urls,
+        urls=[grid.payloads.presign_part(key, multipart_id, number) for number in numbers],
+        abort_url=grid.payloads.presign_abort(key, multipart_id),
         expires_in_seconds=URL_SECONDS,
     )
 

@@ -79,6 +79,9 @@ class AwsPayloadStore:
     def presign_part(self, key: str, multipart_id: str, number: int) -> str:
         return self._presign("upload_part", key, UploadId=multipart_id, PartNumber=number)
 
+    def presign_abort(self, key: str, multipart_id: str) -> str:
+        return self._presign("abort_multipart_upload", key, UploadId=multipart_id)
+
     def _presign(self, operation: str, key: str, **more: Any) -> str:
         return str(
             self._s3.generate_presigned_url(

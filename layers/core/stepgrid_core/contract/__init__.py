@@ -60,7 +60,7 @@ from .subscription import (
     Subscription,
     UnsubscribeResponse,
 )
-from .upload import Upload, UploadRequest
+from .upload import MAX_PARTS, MIN_PART_BYTES, Upload, UploadRequest
 from .worker import WorkerDescription, WorkerList
 
 __all__ = [
@@ -69,10 +69,12 @@ __all__ = [
     "MAX_BATCH",
     "MAX_COMMON_BYTES",
     "MAX_OFFSETS",
+    "MAX_PARTS",
     "MAX_SESSION_TIMEOUT_SECONDS",
     "MAX_SUBSCRIBED_SESSIONS",
     "MAX_TASK_TIMEOUT_SECONDS",
     "MAX_WAIT_SECONDS",
+    "MIN_PART_BYTES",
     "BusEvent",
     "CancelCounts",
     "CancelRequest",

@@ -1,12 +1,16 @@
 """Where files go before a session is submitted."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from ..names import UPLOAD_ID
 from .model import Request, Response
 from .submission import CommonFile
+
+#: of one file (S3 multipart upload limits); each but the last has at least so many bytes
+MAX_PARTS = 10_000
+MIN_PART_BYTES = 5 * 1024 * 1024
 
 
 class UploadRequest(Request):
@@ -20,7 +24,7 @@ class UploadRequest(Request):
     parts: int | None = Field(None, ge=1, le=1000, description="left out: one PUT, up to 5 GiB")
     upload_id: str | None = Field(None, pattern=UPLOAD_ID)
     multipart_id: str | None = Field(None, max_length=1024)
-    first_part: int = Field(1, ge=1, le=10_000)
+    first_part: int = Field(1, ge=1, le=MAX_PARTS)
     common: CommonFile | None = None
 
     @model_validator(mode="after")
@@ -35,8 +39,8 @@ class UploadRequest(Request):
             raise ValueError("upload_id and multipart_id belong together")
         if self.upload_id is not None and self.parts is None:
             raise ValueError("parts says how many more URLs are wanted")
-        if self.first_part + (self.parts or 1) - 1 > 10_000:
-            raise ValueError("a file has at most 10,000 parts")
+        if self.first_part + (self.parts or 1) - 1 > MAX_PARTS:
+            raise ValueError(f"a file has at most {MAX_PARTS:,} parts")
         return self
 
 
@@ -44,4 +48,7 @@ class Upload(Response):
     upload_id: str
     multipart_id: str | None = None
     urls: list[str]
+    abort_url: Annotated[
+        str | None, Field(description="DELETE it: ends an upload in parts that won't be submitted")
+    ] = None
     expires_in_seconds: int

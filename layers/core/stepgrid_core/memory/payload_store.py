@@ -2,10 +2,10 @@
 
 import hashlib
 import threading
+import uuid
 from collections.abc import Sequence
 
 from ..errors import InvalidRequest, NotFound, PayloadCorrupted
-from ..names import session_id as make_session_id
 from ..ports import StoredObject
 
 
@@ -32,6 +32,17 @@ class MemoryPayloadStore:
         """What there is; for tests of what must leave no trace."""
         with self._lock:
             return sorted(self._objects)
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        """What a client does with a presigned URL to abort."""
+        with self._lock:
+            if self._parts.pop(multipart_id, None) is None:
+                raise NotFound(f"there is no multipart upload {multipart_id} of {key}")
+
+    def list_multiparts(self) -> list[str]:
+        """Those begun and not ended; for tests of what must leave no trace."""
+        with self._lock:
+            return sorted(self._parts)
 
     def get(self, key: str) -> bytes:
         with self._lock:
@@ -69,12 +80,15 @@ class MemoryPayloadStore:
 
     def start_multipart(self, key: str) -> str:
         with self._lock:
-            multipart_id = make_session_id(key, str(len(self._parts)))
+            multipart_id = uuid.uuid4().hex
             self._parts[multipart_id] = {}
         return multipart_id
 
     def presign_part(self, key: str, multipart_id: str, number: int) -> str:
         return f"memory:{key}#{multipart_id}#{number}"
+
+    def presign_abort(self, key: str, multipart_id: str) -> str:
+        return f"memory:{key}#{multipart_id}"
 
     def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
         with self._lock:

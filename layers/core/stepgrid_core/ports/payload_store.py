@@ -43,5 +43,8 @@ class PayloadStore(Protocol):
 
     def presign_part(self, key: str, multipart_id: str, number: int) -> str: ...
 
+    def presign_abort(self, key: str, multipart_id: str) -> str:
+        """A URL by which the upload ends without an object, and its parts are removed."""
+
     def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
         """Raises InvalidRequest for parts that don't fit; repeating it is no error."""
