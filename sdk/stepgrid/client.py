@@ -112,7 +112,8 @@ class Grid(Closable):
         """Submit a session; answers as soon as the grid has accepted it.
 
         worker: its name. tasks: any iterable of JSON values, also a generator; each is what the
-        worker's function gets as its event. They travel as json.dumps writes them: tuples arrive as
+        worker's function gets as its event. However many there are, a few megabytes of them are
+        held at once. They travel as json.dumps writes them: tuples arrive as
         lists, and keys that are numbers, True, False or None as text. client_token: the same token
         and tasks give the same session, so that a program may repeat itself; a new one when left
         out. common: a JSON value of up to 64 MiB that all tasks share: it is sent once, kept by
@@ -121,9 +122,10 @@ class Grid(Closable):
         max_attempts, priority, max_concurrency, chunk_size, backend, task_seconds.
 
         Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named), a
-        common input that is none, or no tasks at all, before anything is sent; NotFound for an
+        common input that is none, or no tasks at all; what the iterable raises; NotFound for an
         unknown worker; Conflict for a token that was used with other tasks; RequestTooLarge for
-        more than a session may hold; QuotaExceeded for more than you may have at work at once.
+        more than a session may hold; QuotaExceeded for more than you may have at work at once. No
+        session was made then; what was uploaded is removed, or expires.
         """
         order = make_order(worker, client_token, options, encode_common(common))
         if isinstance(tasks, str | bytes | dict) or not isinstance(tasks, Iterable):

@@ -24,13 +24,14 @@ from typing import Any, Unpack
 from stepgrid_core.codec import encode
 from stepgrid_core.contract import SessionDescription
 from stepgrid_core.errors import InvalidRequest
+from stepgrid_core.packing import check_size
 
 from .client import Grid
 from .collector import ResultCollector, Watch
 from .common_input import encode_common
 from .options import Options
 from .outcomes import Outcome, error_of, result_of
-from .submission import check_size, make_order, submit
+from .submission import make_order, submit
 
 #: How long the first task of a batch waits for company.
 BATCH_SECONDS = 0.01

@@ -1,9 +1,10 @@
-"""Payload objects by presigned URL: bytes up, bytes down.
+"""Payload objects by presigned URL: bytes up, bytes down, and away.
 
 The URL itself is the permission, so nothing is signed here. It knows neither the API nor what is in
 the bytes.
 """
 
+import math
 import random
 from collections.abc import Callable
 from typing import Protocol
@@ -18,6 +19,8 @@ from .retry import Clock, SystemClock, Transient, persist
 
 #: Of one object with all repetitions: a part of 16 MiB over a slow line takes its time.
 DEFAULT_TIMEOUT_SECONDS = 300.0
+#: Whoever removes something is mostly on the way to raise an error.
+DELETE_TIMEOUT_SECONDS = 5.0
 #: Presigned URLs live for an hour, but no longer than the credentials that made them: S3 answers
 #: 403 in the one case and 400 in the other.
 _REFUSED = (400, 403)
@@ -35,6 +38,9 @@ class Objects(Protocol):
 
     def get(self, url: str) -> bytes:
         """Raises LinkRefused, NotFound, Unavailable."""
+
+    def delete(self, url: str) -> None:
+        """Remove what expires anyway: tried for a moment. Raises as `get`."""
 
 
 class HttpObjects:
@@ -68,6 +74,10 @@ class HttpObjects:
         """See Objects.get."""
         return self._request("GET", url, None).content
 
+    def delete(self, url: str) -> None:
+        """See Objects.delete."""
+        self._request("DELETE", url, None, DELETE_TIMEOUT_SECONDS)
+
     def close(self) -> None:
         """Close idle connections, and give up what is being repeated.
 
@@ -76,11 +86,14 @@ class HttpObjects:
         self._closed = True
         self._client.close()
 
-    def _request(self, method: str, url: str, data: bytes | None) -> requests.Response:
+    def _request(
+        self, method: str, url: str, data: bytes | None, most_seconds: float = math.inf
+    ) -> requests.Response:
         def attempt(left_seconds: float) -> requests.Response:
             return self._attempt(method, url, data, left_seconds)
 
-        return persist(attempt, self._clock, self._timeout_seconds, self._jitter)
+        seconds = min(most_seconds, self._timeout_seconds)
+        return persist(attempt, self._clock, seconds, self._jitter)
 
     def _attempt(
         self, method: str, url: str, data: bytes | None, left_seconds: float

@@ -24,7 +24,7 @@ def map_ahead(
     try:
         for item in items:
             if item is not None:
-                running.append(_start(pool, call, item))
+                running.append(start(pool, call, item))
             while running and (item is None or len(running) >= window):
                 yield running.popleft().result()
         while running:
@@ -34,7 +34,7 @@ def map_ahead(
             future.cancel()
 
 
-def _start(pool: ThreadPoolExecutor, call: Callable[[Item], Answer], item: Item) -> Future[Answer]:
+def start(pool: ThreadPoolExecutor, call: Callable[[Item], Answer], item: Item) -> Future[Answer]:
     """Call in a thread, or here and now where the pool takes nothing any more.
 
     Python closes all pools when the main thread ends, and a GridExecutor's own thread goes on until

@@ -49,7 +49,9 @@ def name_call(method: str, url: str) -> str:
 
 def name_transfer(method: str, url: str) -> str:
     """A transfer as S3 names the operation."""
-    if method != "PUT":
+    if method == "GET":
         return "s3.GetObject"
+    if method == "DELETE":
+        return "s3.AbortMultipartUpload"
     part = "partNumber" in parse_qs(urlsplit(url).query)
     return "s3.UploadPart" if part else "s3.PutObject"

@@ -1,38 +1,37 @@
 """Submitting a session.
 
-    check worker, token and options --> pack the tasks into a spooled file
-        --> small:  POST /v1/sessions with the tasks in it
-        --> large:  POST /v1/uploads, PUT the file, POST /v1/sessions with where it is
+    check worker, token and options --> pack the tasks, as they come
+        --> small:   POST /v1/sessions with the tasks in it
+        --> larger:  POST /v1/uploads, PUT the file, POST /v1/sessions with where it is
+        --> large:   the same with parts of the file, which go up while the next ones are packed
 
-Nothing is sent before every task was seen to be JSON. Tasks are encoded once: their lines go into
-the request as they are.
+Tasks are encoded once: their lines go into the request, or the file, as they are. A session is made
+by the last request alone, when every task was seen to be JSON; a large one is never held whole.
 """
 
 import difflib
 import json
 import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from itertools import chain
+from typing import Any
 
 from pydantic import ValidationError
 
-from stepgrid_core.contract import MAX_OFFSETS, SessionDescription, SessionOptions, UploadedInput
-from stepgrid_core.data_plane import Packed, pack_lines
-from stepgrid_core.errors import InvalidRequest, RequestTooLarge
+from stepgrid_core.contract import SessionDescription, SessionOptions, UploadedInput
+from stepgrid_core.errors import InvalidRequest
 from stepgrid_core.names import CLIENT_TOKEN, WORKER_NAME
+from stepgrid_core.packing import Packed, Packing
 
 from .common_input import CommonInput
 from .connection import Connection
-from .uploads import PART_BYTES, upload
+from .uploads import PART_BYTES, Uploaded, gather_parts, upload_parts, upload_whole
 
 #: Tasks up to this size travel in the request itself. The grid keeps as much beside the session;
 #: what is larger it would write to the payload store, and an upload goes there directly.
 INLINE_INPUT_BYTES = 32 * 1024
-#: A worker holds the input of a chunk in memory, so the grid takes no chunk that is larger.
-MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +81,29 @@ def read_options(options: Mapping[str, Any]) -> SessionOptions:
 
 
 def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> SessionDescription:
-    """Submit tasks that are lines of JSON; the lines are consumed before anything is sent.
+    """Submit tasks that are lines of JSON, each ended by a newline.
 
     Raises InvalidRequest if there are none, RequestTooLarge for one that is too large, and what the
-    API and the payload store raise.
+    lines, the API and the payload store raise. In each case no session was made.
     """
-    lines = (check_size(line, f"task {index}") for index, line in enumerate(lines))
-    with tempfile.SpooledTemporaryFile(max_size=PART_BYTES) as spool:
-        file: BinaryIO = spool  # type: ignore[assignment]  # it is one, but for its class
-        packed = pack_lines(lines, file, most_offsets=MAX_OFFSETS)
-        if packed.tasks == 0:
-            raise InvalidRequest("a session needs at least one task")
-        if packed.size <= INLINE_INPUT_BYTES:
-            file.seek(0)
-            return connection.api.submit(_body(connection, order, _inline_tasks(file.read())))
-        align(packed, order.options.chunk_size, file)
-        uploaded = upload(connection, file, packed.size)
-    source = UploadedInput(
+    packing = Packing(order.options.chunk_size)
+    parts = gather_parts(packing.pack(lines))
+    first = next(parts, None)
+    if first is None:
+        raise InvalidRequest("a session needs at least one task")
+    if len(first) <= INLINE_INPUT_BYTES:
+        return connection.api.submit(_body(connection, order, _inline_tasks(first)))
+    if len(first) < PART_BYTES:  # so it is the last one
+        uploaded = upload_whole(connection, first)
+    else:
+        uploaded = upload_parts(connection, chain([first], parts))
+    source = _describe(uploaded, packing.finish(uploaded.sha256))
+    members = {"input": source.model_dump_json().encode()}
+    return connection.api.submit(_body(connection, order, members))
+
+
+def _describe(uploaded: Uploaded, packed: Packed) -> UploadedInput:
+    return UploadedInput(
         upload_id=uploaded.upload_id,
         multipart_id=uploaded.multipart_id,
         etags=uploaded.etags,
@@ -108,41 +113,6 @@ def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> Sess
         stride=packed.stride,
         offsets=packed.offsets,
     )
-    members = {"input": source.model_dump_json().encode()}
-    return connection.api.submit(_body(connection, order, members))
-
-
-def check_size(line: bytes, what: str) -> bytes:
-    """The line of one task. Raises RequestTooLarge for one that no chunk can hold."""
-    if len(line) > MAX_CHUNK_BYTES:
-        raise RequestTooLarge(
-            f"{what} has {len(line):,} bytes of JSON, and {MAX_CHUNK_BYTES:,} is the most that a "
-            "worker takes; put what is large into a store and send where it is"
-        )
-    return line
-
-
-def align(packed: Packed, chunk_size: int | None, file: BinaryIO) -> None:
-    """Note the offsets anew, one for each chunk, if the wished chunks could not be cut otherwise.
-
-    Up to 10,000 tasks every line has its offset, and any chunk size can be cut. Above, only where
-    the wish is one that the grid can grant: few enough chunks, and none that is too large.
-    """
-    if chunk_size is None:
-        return
-    chunk_size = min(chunk_size, packed.tasks)
-    if chunk_size % packed.stride == 0:
-        return
-    chunks = -(-packed.tasks // chunk_size)
-    if chunks > MAX_OFFSETS or chunk_size * packed.size > MAX_CHUNK_BYTES * packed.tasks:
-        return
-    packed.stride, packed.offsets = chunk_size, []
-    file.seek(0)
-    offset = 0
-    for number, line in enumerate(file):
-        if number % chunk_size == 0:
-            packed.offsets.append(offset)
-        offset += len(line)
 
 
 def _inline_tasks(lines: bytes) -> dict[str, bytes]:

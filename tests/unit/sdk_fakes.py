@@ -82,19 +82,30 @@ class RecordingObjects:
     gets: list[str] = field(default_factory=list)
     refusals: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    #: given each URL; what they raise is what the client sees
+    before_put: Callable[[str], None] = lambda url: None
+    after_put: Callable[[str], None] = lambda url: None
+    before_delete: Callable[[str], None] = lambda url: None
 
     def __post_init__(self) -> None:
         self._inner = MemoryObjects(self.memory)
 
     def put(self, url: str, data: bytes) -> str:
         self._refuse(url)
+        self.before_put(url)
         self.puts.append(url)
-        return self._inner.put(url, data)
+        etag = self._inner.put(url, data)
+        self.after_put(url)
+        return etag
 
     def get(self, url: str) -> bytes:
         self._refuse(url)
         self.gets.append(url)
         return self._inner.get(url)
+
+    def delete(self, url: str) -> None:
+        self.before_delete(url)
+        self._inner.delete(url)
 
     def _refuse(self, url: str) -> None:
         if self.refused[url] < self.refusals:
@@ -114,8 +125,13 @@ def square(event: Any, context: Any) -> Any:
 class World:
     """A grid in memory with a client whose requests are recorded."""
 
-    def __init__(self, worker: Handler = square, autorun: bool = True) -> None:
-        self.memory = InMemoryGrid({"square": worker}, autorun=autorun)
+    def __init__(
+        self,
+        worker: Handler = square,
+        autorun: bool = True,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.memory = InMemoryGrid({"square": worker}, autorun=autorun, settings=settings)
         self.transport = RecordingTransport(self.memory)
         self.objects = RecordingObjects(self.memory)
         self.grid = Grid(transport=self.transport, objects=self.objects, clock=self.memory.clock)

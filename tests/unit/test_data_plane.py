@@ -1,10 +1,7 @@
 """Payload files: what is packed can be cut and read again, and damage is noticed."""
 
-import hashlib
-import io
-import json
 import math
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis.strategies as st
@@ -14,15 +11,12 @@ from hypothesis import given
 from stepgrid_core.codec import encode
 from stepgrid_core.data_plane import (
     OutcomeHead,
-    Packed,
     TaskFault,
     check,
     digest,
     encode_lines,
     failed_line,
     finished_line,
-    pack,
-    pack_lines,
     read_error,
     read_heads,
     read_outcomes,
@@ -34,74 +28,26 @@ from tests.json_values import NOT_JSON, json_values
 FAULT = TaskFault("ValueError", 'no "such" rate\n', 'Traceback:\n  File "é"\n')
 
 
-def packed_bytes(tasks: list[Any], **how: int) -> tuple[Packed, bytes]:
-    sink = io.BytesIO()
-    return pack(tasks, sink, **how), sink.getvalue()
-
-
-# --- pack -----------------------------------------------------------------------------------------
-
-
-@given(st.lists(json_values, max_size=20), st.integers(1, 5), st.integers(1, 6))
-def test_packed_tasks_can_be_cut_at_every_offset(
-    tasks: list[Any], stride: int, most_offsets: int
-) -> None:
-    """Each offset is where every stride-th line begins; the file is all tasks, in order."""
-    packed, data = packed_bytes(tasks, stride=stride, most_offsets=most_offsets)
-    assert [json.loads(line) for line in split_lines(data, len(tasks))] == tasks
-    assert (packed.tasks, packed.size) == (len(tasks), len(data))
-    assert packed.sha256 == hashlib.sha256(data).hexdigest()
-    assert len(packed.offsets) == -(-len(tasks) // packed.stride) <= most_offsets
-    assert packed.stride % stride == 0
-    pieces = [data[a:b] for a, b in pairwise([*packed.offsets, packed.size])]
-    assert b"".join(pieces) == data
-    assert all(piece.count(b"\n") == packed.stride for piece in pieces[:-1])
+# --- encode_lines ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", NOT_JSON)
 def test_the_first_task_that_is_not_json_is_named(value: Any) -> None:
     """The caller learns which of many tasks it was."""
     with pytest.raises(InvalidRequest, match="task 2 "):
-        packed_bytes([1, "two", value, math.nan])
+        list(encode_lines([1, "two", value, math.nan]))
 
 
-def test_lines_that_are_json_already_are_packed_alike() -> None:
-    """A file of JSON Lines gives the same object as the tasks in it."""
-    tasks: list[Any] = [{"a": 1}, [2], "three"]
-    sink = io.BytesIO()
-    assert pack_lines(encode_lines(tasks), sink) == packed_bytes(tasks)[0]
-    assert sink.getvalue() == packed_bytes(tasks)[1]
+def test_an_error_of_the_tasks_themselves_has_a_note() -> None:
+    """It comes out as it is, and says in whose place it came."""
 
+    def tasks() -> Iterator[int]:
+        yield from range(3)
+        raise ZeroDivisionError("of the caller's own")
 
-def test_tasks_are_packed_as_they_come() -> None:
-    """A generator of many tasks is never held in memory: each is written before the next."""
-    sink = io.BytesIO()
-    sizes = []
-
-    def tasks() -> Any:
-        for n in range(3):
-            sizes.append(len(sink.getvalue()))
-            yield n
-
-    pack(tasks(), sink)
-    assert sizes == [0, 2, 4]
-
-
-@pytest.mark.parametrize(
-    ("offsets", "most", "stride", "left"),
-    [
-        pytest.param([0, 1, 2, 3], 4, 1, [0, 1, 2, 3], id="few enough"),
-        pytest.param([0, 1, 2, 3, 4], 4, 2, [0, 2, 4], id="halved"),
-        pytest.param(list(range(9)), 2, 8, [0, 8], id="until they are few enough"),
-        pytest.param([0, 1], 1, 2, [0], id="one"),
-        pytest.param([], 1, 1, [], id="none"),
-    ],
-)
-def test_offsets_are_coarsened(offsets: list[int], most: int, stride: int, left: list[int]) -> None:
-    """Every other offset goes, and the stride doubles, so the first line always keeps its own."""
-    packed = Packed(1, offsets=offsets)
-    packed.coarsen(most)
-    assert (packed.stride, packed.offsets) == (stride, left)
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(encode_lines(tasks()))
+    assert caught.value.__notes__ == ["raised by the tasks where task 3 should have come"]
 
 
 # --- split_lines ----------------------------------------------------------------------------------

@@ -1,18 +1,15 @@
 """What `Grid.submit` sends, and what it refuses before it sends anything."""
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from stepgrid import Conflict, Grid, InvalidRequest, NotFound, RequestTooLarge
-from stepgrid.objects import LinkRefused
-from stepgrid.submission import INLINE_INPUT_BYTES, MAX_CHUNK_BYTES, align
-from stepgrid.uploads import URLS_AT_ONCE, upload
-from stepgrid_core.data_plane import Packed, pack
+from stepgrid import Conflict, InvalidRequest, NotFound, RequestTooLarge
+from stepgrid.submission import INLINE_INPUT_BYTES
+from stepgrid_core.packing import MAX_CHUNK_BYTES
 from tests.unit.sdk_fakes import World
 
 NAN = float("nan")
@@ -194,102 +191,3 @@ def test_a_wished_chunk_size_is_kept(chunk_size: int) -> None:
     session = world.grid.submit("square", range(count), chunk_size=chunk_size)
     wanted = chunk_size if -(-count // chunk_size) <= 10_000 else 2
     assert session.status().chunk_size == min(wanted, count)
-
-
-def test_wishes_that_can_not_be_granted_leave_the_offsets_fine() -> None:
-    """Chunks over 16 MiB: the grid must be able to cut smaller ones."""
-    packed = Packed(stride=4, tasks=40_000, size=40_000 * 10_000, offsets=[0])
-    align(packed, 9_999, io.BytesIO())
-    assert packed.stride == 4
-
-
-# --- uploads in parts
-
-
-def parts_of(world: World, data: bytes, part_bytes: int) -> Any:
-    return upload(world.grid.connection, io.BytesIO(data), len(data), part_bytes)
-
-
-@pytest.mark.parametrize("size", [11, 29, 30, 31])
-def test_parts_make_the_file(size: int) -> None:
-    """A large file goes up in parts; their ETags are in order, whichever was first."""
-    world = World()
-    data = bytes(range(size))
-    uploaded = parts_of(world, data, 10)
-    parts = -(-size // 10)
-    assert len(world.objects.puts) == len(uploaded.etags) == parts
-    key = world.objects.puts[0].removeprefix("memory:").split("#")[0]
-    world.memory.payloads.complete_multipart(key, uploaded.multipart_id, uploaded.etags)
-    assert world.memory.payloads.get(key) == data
-
-
-def test_one_part_is_one_put() -> None:
-    """A file that fits into a part needs no multipart upload."""
-    world = World()
-    assert parts_of(world, b"0123456789", 10).multipart_id is None
-
-
-def test_urls_are_asked_for_as_they_are_needed() -> None:
-    """Many parts need several askings, all for the same upload."""
-    world = World()
-    uploaded = parts_of(world, bytes(2 * URLS_AT_ONCE + 1), 1)
-    asked = [sent.body for sent in world.transport.sent]
-    assert [body["first_part"] for body in asked] == [1, URLS_AT_ONCE + 1, 2 * URLS_AT_ONCE + 1]
-    assert {body["upload_id"] for body in asked[1:]} == {uploaded.upload_id}
-    assert len(uploaded.etags) == 2 * URLS_AT_ONCE + 1
-
-
-def test_expired_upload_urls_are_renewed_once() -> None:
-    """A part whose URL has expired gets another one; one that is refused again is an error."""
-    world = World()
-    world.objects.refusals = 1
-    data = bytes(range(45))
-    uploaded = parts_of(world, data, 10)
-    key = world.objects.puts[0].removeprefix("memory:").split("#")[0]
-    world.memory.payloads.complete_multipart(key, uploaded.multipart_id, uploaded.etags)
-    assert world.memory.payloads.get(key) == data
-    world.objects.refusals = 2
-    with pytest.raises(LinkRefused):
-        parts_of(world, data, 10)
-
-
-def test_an_expired_url_of_a_whole_file_is_renewed() -> None:
-    """A new upload is begun in the place of the one that came too late."""
-    world = World()
-    refused: list[str] = []
-
-    class ExpiredOnce:
-        def put(self, url: str, data: bytes) -> str:
-            if not refused:
-                refused.append(url)
-                raise LinkRefused("it has expired")
-            return world.objects.put(url, data)
-
-        def get(self, url: str) -> bytes:
-            return world.objects.get(url)
-
-    grid = Grid(transport=world.transport, objects=ExpiredOnce(), clock=world.memory.clock)
-    assert grid.submit("square", range(9_999)).results()[-1] == 9_998**2
-    assert len(world.transport.asked("POST", "/uploads")) == 2
-
-
-def test_a_session_of_parts() -> None:
-    """The grid completes the upload when the session is submitted."""
-    world = World()
-    tasks = ["x" * 1_000_000 for _ in range(17)]
-    session = world.grid.submit("square", [{"text": text} for text in tasks], chunk_size=1)
-    assert len(world.objects.puts) == 2
-    assert len(world.transport.asked("POST", "/sessions")[0].body["input"]["etags"]) == 2
-    assert session.status().counts.finished == 17
-
-
-def test_align_keeps_what_fits() -> None:
-    """A stride that divides the wished chunk size is left as it is."""
-    file = io.BytesIO()
-    packed = pack(range(100), file, most_offsets=50)
-    align(packed, 6, file)
-    assert packed.stride == 2
-    align(packed, 7, file)
-    assert (packed.stride, len(packed.offsets)) == (7, 15)
-    lines = file.getvalue().splitlines(keepends=True)
-    assert packed.offsets == [sum(map(len, lines[:first])) for first in range(0, 100, 7)]

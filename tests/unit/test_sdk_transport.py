@@ -20,7 +20,7 @@ from stepgrid import (
     RequestTooLarge,
     Unavailable,
 )
-from stepgrid.objects import HttpObjects, LinkRefused
+from stepgrid.objects import DELETE_TIMEOUT_SECONDS, HttpObjects, LinkRefused
 from stepgrid.request_counts import RequestCounts
 from stepgrid.retry import SystemClock
 from stepgrid.transport import HttpTransport
@@ -261,12 +261,14 @@ def objects_at(url: str, clock: FakeClock | None = None) -> HttpObjects:
 def test_transfers_are_counted_by_operation() -> None:
     """Whole objects, parts and downloads cost differently, so they count apart."""
     counts = RequestCounts()
-    with serving(*[Reply()] * 3) as server:
+    with serving(*[Reply()] * 4) as server:
         objects = HttpObjects(server.url, 2, counts=counts)
         objects.put(f"{server.url}/bucket/key?X-Amz-Signature=s", b"all")
         objects.put(f"{server.url}/bucket/key?partNumber=2&uploadId=u", b"part")
         objects.get(f"{server.url}/bucket/key")
-    assert counts.snapshot() == {"s3.PutObject": 1, "s3.UploadPart": 1, "s3.GetObject": 1}
+        objects.delete(f"{server.url}/bucket/key?uploadId=u")
+    operations = ("PutObject", "UploadPart", "GetObject", "AbortMultipartUpload")
+    assert counts.snapshot() == {f"s3.{operation}": 1 for operation in operations}
 
 
 def test_objects_go_up_and_come_down() -> None:
@@ -291,6 +293,18 @@ def test_no_password_of_netrc_is_sent(tmp_path: Any, monkeypatch: pytest.MonkeyP
     with serving(OK) as server:
         objects_at("https://grid.example").get(f"{server.url}/key")
     assert "authorization" not in server.received[0].headers
+
+
+def test_objects_are_deleted_or_left() -> None:
+    """A store that does not answer holds nobody up for long: what is left expires anyway."""
+    clock = FakeClock()
+    with serving(Reply(204), Reply(503)) as server:
+        objects = objects_at(server.url, clock)
+        objects.delete(f"{server.url}/key?uploadId=1")
+        with pytest.raises(Unavailable):
+            objects.delete(f"{server.url}/key?uploadId=2")
+    assert server.received[0].method == "DELETE"
+    assert sum(clock.slept) <= DELETE_TIMEOUT_SECONDS
 
 
 def test_objects_are_tried_again() -> None:

@@ -1,4 +1,4 @@
-"""Packing and reading of payload files: JSON Lines in, JSON Lines out.
+"""What is in payload files: JSON Lines in, JSON Lines out.
 
     input    one task a line, in order; cut into chunks by byte offsets
     output   one outcome a line, in order of the task's index, for one chunk
@@ -12,8 +12,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import Any
 
 from .codec import decode, encode
 from .errors import InvalidRequest, PayloadCorrupted
@@ -37,58 +37,27 @@ def digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:12]).decode()
 
 
-@dataclass(slots=True)
-class Packed:
-    """What is known of an input file once it is packed; see contract.UploadedInput."""
-
-    stride: int
-    tasks: int = 0
-    size: int = 0
-    offsets: list[int] = field(default_factory=list)
-    sha256: str = ""
-
-    def coarsen(self, most: int) -> None:
-        """Drop every other offset until at most `most` are left."""
-        while len(self.offsets) > most:
-            self.stride *= 2
-            self.offsets = self.offsets[::2]
-
-
 def encode_lines(tasks: Iterable[Any]) -> Iterator[bytes]:
-    """Each task as a line of JSON. Raises InvalidRequest naming the first that JSON can't say."""
-    for index, task in enumerate(tasks):
+    """Each task as a line of JSON. Raises InvalidRequest naming the first that JSON can't say.
+
+    An error of the iterable itself is the caller's: it passes as it is, with a note of the task
+    in whose place it came.
+    """
+    index = 0
+    rest = iter(tasks)
+    while True:
+        try:
+            task = next(rest)
+        except StopIteration:
+            return
+        except Exception as error:
+            error.add_note(f"raised by the tasks where task {index} should have come")
+            raise
         try:
             yield encode(task) + b"\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequest(f"task {index} is not JSON: {error}") from error
-
-
-def pack(
-    tasks: Iterable[Any], sink: BinaryIO, stride: int = 1, most_offsets: int = 10_000
-) -> Packed:
-    """Write tasks as JSON Lines and note where every `stride`-th line begins.
-
-    Raises InvalidRequest naming the first task that JSON can't say.
-    """
-    return pack_lines(encode_lines(tasks), sink, stride, most_offsets)
-
-
-def pack_lines(
-    lines: Iterable[bytes], sink: BinaryIO, stride: int = 1, most_offsets: int = 10_000
-) -> Packed:
-    """Write lines that are JSON already, each ended by a newline; see `pack`."""
-    packed = Packed(stride)
-    checksum = hashlib.sha256()
-    for index, line in enumerate(lines):
-        if index % packed.stride == 0:
-            packed.offsets.append(packed.size)
-            packed.coarsen(most_offsets)
-        sink.write(line)
-        checksum.update(line)
-        packed.size += len(line)
-        packed.tasks += 1
-    packed.sha256 = checksum.hexdigest()
-    return packed
+        index += 1
 
 
 def split_lines(data: bytes, expected: int) -> list[bytes]:

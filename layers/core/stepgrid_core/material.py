@@ -4,14 +4,14 @@ Never looks into a task: what came in the request is packed into lines and carri
 the payload store.
 """
 
-import io
 from dataclasses import dataclass
 from itertools import pairwise
 
 from .contract import SubmitRequest, UploadedInput
-from .data_plane import Packed, pack
+from .data_plane import encode_lines
 from .errors import InvalidRequest, RequestTooLarge
 from .names import input_key
+from .packing import Packed, pack
 from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES
 from .records import CommonRef, InputRef
 from .wiring import Grid
@@ -36,10 +36,8 @@ def gather(grid: Grid, owner: str, request: SubmitRequest) -> Material:
     if request.input is not None:
         _check_size(grid, request.input.tasks, request.input.size)
         return _uploaded(grid, owner, request.input)
-    sink = io.BytesIO()
-    packed = pack(request.tasks or (), sink)
+    packed, lines = pack(encode_lines(request.tasks or ()), request.options.chunk_size)
     _check_size(grid, packed.tasks, packed.size)
-    lines = sink.getvalue()
     if packed.size <= INLINE_INPUT_BYTES:
         return Material(packed, InputRef(None, "", packed.size), lines)
     key = input_key(owner, packed.sha256[:32])

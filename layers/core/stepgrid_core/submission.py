@@ -23,11 +23,11 @@ from .contract import (
     Upload,
     UploadRequest,
 )
-from .data_plane import Packed
 from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
 from .material import Material, gather
 from .metrics import Metric
 from .names import input_key, session_id
+from .packing import Packed
 from .planning import Workload, plan
 from .ports import URL_SECONDS, Dispatch, Worker
 from .records import CommonRef, Session

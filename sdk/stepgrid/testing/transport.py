@@ -54,3 +54,7 @@ class MemoryObjects:
 
     def get(self, url: str) -> bytes:
         return self._payloads.get(url.removeprefix("memory:"))
+
+    def delete(self, url: str) -> None:
+        key, multipart_id = url.removeprefix("memory:").split("#")
+        self._payloads.abort_multipart(key, multipart_id)
