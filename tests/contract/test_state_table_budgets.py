@@ -12,7 +12,7 @@ from stepgrid_core.records import Session
 from stepgrid_core.states import SessionState, TaskState
 
 from .aws_stack import AwsStack
-from .samples import NOW, OTHER_OWNER, OWNER, make_session, store_session
+from .samples import NOW, OTHER_OWNER, OWNER, make_all_shards, make_session, store_session
 
 FAR = NOW + 10_000_000
 WORKER = make_session().worker
@@ -101,8 +101,9 @@ def test_a_refused_session_leaves_no_trace(
     store_session(table, started("a"))
     before = (table.read_lane(WORKER), table.read_usage(OWNER, WORKER))
     late = started("b")
-    assert table.create_session(late, b"blob", limits) is reason
+    assert table.create_session(late, b"blob", limits, make_all_shards(late)) is reason
     assert table.read_session(late.session_id) is None
+    assert table.read_shards(late.session_id) == []
     assert (table.read_lane(WORKER), table.read_usage(OWNER, WORKER)) == before
     assert len(table.list_sessions(OWNER, None, None, 10).items) == 1
 
@@ -297,3 +298,17 @@ def test_a_session_of_an_earlier_version_is_closed(stack: AwsStack) -> None:
     close(table, session)
     assert read(table, session).verdict is SessionState.FINISHED
     assert table.read_usage(OWNER, WORKER) == Usage()
+
+
+def test_a_worker_may_be_as_old_as_the_caller_allows(stack: AwsStack) -> None:
+    """One that was measured is not read again so soon; who allows no age gets it as it is."""
+    name = stack.create_table()
+    here, elsewhere = AwsStateTable(name), AwsStateTable(name)
+    assert here.read_lane(WORKER, 60.0).used == 0
+    store_session(elsewhere, started("a"))
+    elsewhere.record_task_seconds(WORKER, None, 0.5)
+    assert here.read_lane(WORKER, 60.0).used == 3
+    store_session(elsewhere, started("b"))
+    assert here.read_lane(WORKER, 60.0).used == 3
+    assert here.read_lane(WORKER).used == 6
+    assert here.read_lane(WORKER, 60.0).used == 6

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from stepgrid_core.budgets import Limits
 from stepgrid_core.errors import NotFound
 from stepgrid_core.layout import Layout
 from stepgrid_core.listing import first_due
@@ -15,10 +16,12 @@ from .samples import (
     FRACTION,
     NOW,
     OWNER,
+    claimed,
     ended_counts,
     make_all_shards,
     make_session,
     store_session,
+    won,
 )
 
 FAR = NOW + 10_000_000
@@ -83,6 +86,23 @@ def test_another_session_under_the_same_id_answers_the_first(
     assert store_session(table, other, b"other") == session
     assert read(table, session) == session
     assert table.read_blob(session.session_id, session.blob_id) == b"blob"
+
+
+def test_shards_are_stored_with_their_session(table: StateTable) -> None:
+    """What is given with a new session is there as soon as it is."""
+    session = make_session()
+    shards = make_all_shards(session)
+    assert table.create_session(session, b"blob", Limits(), shards[:2]) == session
+    assert table.read_shards(session.session_id) == shards[:2]
+
+
+def test_a_repeated_submit_touches_no_shard(table: StateTable, session: Session) -> None:
+    """Where the id is taken nothing is stored, and shards stay as they have become."""
+    table.create_shards(session, make_all_shards(session)[:1])
+    shard = make_all_shards(session)[0]
+    moved = won(table.swap_chunk(shard, 0, claimed(shard.chunks[0])))
+    assert table.create_session(session, b"blob", Limits(), make_all_shards(session)) == session
+    assert table.read_shards(session.session_id) == [moved]
 
 
 # --- blobs ----------------------------------------------------------------------------------------

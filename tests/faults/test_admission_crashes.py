@@ -11,9 +11,9 @@ from stepgrid_core.contract import SessionUpdate, SubmitRequest
 from stepgrid_core.records import Session
 from stepgrid_core.states import ChunkState, SessionState
 from stepgrid_core.steering import update_session
-from stepgrid_core.submission import submit
 from stepgrid_core.wiring import Grid
 from tests.faults.fuse import POINTS, Fuse, fused
+from tests.submitting import submit
 
 OWNER = "owner"
 SLOTS = 2

@@ -10,7 +10,7 @@ from hypothesis import given
 from stepgrid.testing import EnvironmentDied, InMemoryGrid
 from stepgrid_core.contract import SubmitRequest, TaskCounts
 from stepgrid_core.description import describe
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 
 OWNER = "owner"
 SWEEPS = 30

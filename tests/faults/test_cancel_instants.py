@@ -18,9 +18,9 @@ from stepgrid_core.contract import CancelCounts, SubmitRequest, TaskCounts
 from stepgrid_core.description import describe
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.states import TaskState
-from stepgrid_core.submission import submit
 from stepgrid_core.wiring import Grid
 from tests.faults.agreement import agreed_counts, list_all
+from tests.submitting import submit
 
 OWNER = "owner"
 TASKS = 200

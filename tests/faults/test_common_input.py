@@ -11,7 +11,7 @@ from stepgrid_core.description import describe
 from stepgrid_core.memory import MemoryPayloadStore
 from stepgrid_core.outputs import list_tasks
 from stepgrid_core.states import TaskState
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 
 OWNER = "owner"
 

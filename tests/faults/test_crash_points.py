@@ -21,8 +21,8 @@ from stepgrid_core.outputs import read_output
 from stepgrid_core.records import Session
 from stepgrid_core.session_events import SessionEvent, ended
 from stepgrid_core.states import EventKind, SessionState, TaskState
-from stepgrid_core.submission import submit
 from tests.faults.fuse import POINTS, Fuse, fused
+from tests.submitting import submit
 
 OWNER = "owner"
 

@@ -13,9 +13,9 @@ from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.outputs import list_tasks
 from stepgrid_core.records import Session
 from stepgrid_core.states import TaskState
-from stepgrid_core.submission import submit
 from stepgrid_core.wiring import Grid
 from tests.faults.agreement import agreed_counts
+from tests.submitting import submit
 
 OWNER = "owner"
 Work = Callable[[InMemoryGrid, int, Any], int]

@@ -20,9 +20,9 @@ from stepgrid_core.names import session_id
 from stepgrid_core.recovery import revive, sweep
 from stepgrid_core.states import ChunkState, SessionState
 from stepgrid_core.steering import update_session
-from stepgrid_core.submission import submit
 from stepgrid_core.wiring import Grid
 from tests.faults.fuse import fused
+from tests.submitting import submit
 
 OWNER, SLOTS = "owner", 2
 SESSION = session_id(OWNER, "session")

@@ -33,8 +33,8 @@ from stepgrid_core.outputs import read_output
 from stepgrid_core.records import count
 from stepgrid_core.states import TERMINAL_EVENTS, TERMINAL_SESSIONS, ChunkState, TaskState
 from stepgrid_core.steering import update_session
-from stepgrid_core.submission import submit
 from tests.faults.agreement import agreed_counts
+from tests.submitting import submit
 
 OWNER, STRANGER = "owner", "stranger"
 TASK_SECONDS = 0.4

@@ -18,7 +18,7 @@ from stepgrid_core.outputs import list_tasks
 from stepgrid_core.ports import FunctionReply
 from stepgrid_core.records import Session
 from stepgrid_core.registration import Registration
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 
 OWNER = "owner"
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:pricer"

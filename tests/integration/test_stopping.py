@@ -23,9 +23,9 @@ from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.outputs import list_tasks
 from stepgrid_core.records import Session
 from stepgrid_core.states import FailureReason, SessionState, TaskState
-from stepgrid_core.submission import submit
 from stepgrid_core.wiring import Grid
 from tests.integration.runner_bench import RunnerMaker, await_end_of_file
+from tests.submitting import submit
 
 OWNER = "owner"
 #: A task is a FIFO to hold open for ever, or a value to return.

@@ -9,7 +9,7 @@ from stepgrid_core.description import describe
 from stepgrid_core.records import Session
 from stepgrid_core.states import SessionState
 from stepgrid_core.steering import update_session
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 
 OWNER, RIVAL = "owner", "rival"
 

@@ -18,7 +18,7 @@ from stepgrid_core.loss import settle
 from stepgrid_core.ports import ExecutionState, StateTable
 from stepgrid_core.recovery import SWEEP_LIMIT, sweep
 from stepgrid_core.states import SessionState
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 from tests.unit.admission_bench import OWNER, Bench
 
 
@@ -38,6 +38,31 @@ def test_who_finds_no_room_waits_and_then_runs(bench: Bench) -> None:
     assert bench.ran == ["first", "late"]
     assert bench.state(late) is SessionState.FINISHED
     assert bench.memory.table.read_lane("work").waiting == ""
+
+
+class OutdatedTable:
+    """Remembers a worker as it was when it was idle, as long as it may."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
+        return self._table.read_lane(worker) if max_age_seconds == 0 else Lane()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+def test_what_is_known_of_a_worker_may_be_old() -> None:
+    """Who takes it for idle gets what is left of it, or waits; nobody gets more than there is."""
+    bench = Bench(worker_concurrency=3)
+    table = cast("StateTable", OutdatedTable(bench.memory.table))
+    bench.memory.wiring = replace(bench.memory.wiring, table=table)
+    slots = [bench.submit(f"{number}", tasks=2).slots for number in range(3)]
+    assert slots == [2, 1, 0]
+    assert bench.memory.table.read_lane("work").used == 3
+    bench.memory.run()
+    assert bench.ran == ["0", "1", "2"]
 
 
 def test_priority_goes_before_age(bench: Bench) -> None:

@@ -14,7 +14,8 @@ from stepgrid_core.contract import MAX_COMMON_BYTES, SubmitRequest, UploadReques
 from stepgrid_core.invocation import SessionFacts, facts_of
 from stepgrid_core.memory import MemoryPayloadStore
 from stepgrid_core.ports import CommonInput
-from stepgrid_core.submission import create_upload, submit
+from stepgrid_core.submission import create_upload
+from tests.submitting import submit
 from tests.unit.sdk_fakes import World
 
 RATES = {"EUR": 1.08, "CHF": 1.12}

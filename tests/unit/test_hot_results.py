@@ -8,7 +8,7 @@ from stepgrid_core.contract import ChunkOutput, SubmitRequest
 from stepgrid_core.data_plane import check
 from stepgrid_core.memory import MemoryPayloadStore
 from stepgrid_core.result_pages import PEEK_BYTES_PER_PAGE, read_results
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 
 OWNER = "owner"
 

@@ -14,7 +14,7 @@ from stepgrid_core.memory import MemoryStateTable
 from stepgrid_core.ports import Dispatch, StateTable
 from stepgrid_core.result_pages import describe_to_end, read_results
 from stepgrid_core.states import SessionState
-from stepgrid_core.submission import submit
+from tests.submitting import submit
 
 OWNER = "owner"
 

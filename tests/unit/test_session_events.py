@@ -15,8 +15,8 @@ from stepgrid_core.progress import Commit, crossed, is_look_due, report_progress
 from stepgrid_core.records import Chunk, Session, Shard
 from stepgrid_core.session_events import SessionEvent
 from stepgrid_core.states import EventKind
-from stepgrid_core.submission import submit
 from tests.contract.samples import ended, make_all_shards, make_session, with_rows
+from tests.submitting import submit
 
 OWNER = "owner"
 

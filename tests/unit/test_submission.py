@@ -1,16 +1,21 @@
 """What a submit refuses, and that it then changes nothing."""
 
 import hashlib
-from typing import Any
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.contract import SubmitRequest
+from stepgrid_core.endpoints import HttpRequest, answer
 from stepgrid_core.errors import Conflict, InvalidRequest, RequestTooLarge
 from stepgrid_core.names import input_key
 from stepgrid_core.outputs import delete_session
-from stepgrid_core.submission import submit
+from stepgrid_core.ports import StateTable
+from tests.submitting import submit
 
 OWNER = "owner"
 MIB = 1024 * 1024
@@ -52,6 +57,29 @@ def test_a_token_of_a_deleted_session_is_taken(memory: InMemoryGrid) -> None:
     for tasks in ([1, 2], [3]):
         with pytest.raises(Conflict, match="deleted"):
             submit(memory.wiring, OWNER, request(tasks=tasks))
+
+
+def test_a_small_session_is_accepted_by_one_write(memory: InMemoryGrid) -> None:
+    """Its shards come with it, and what the client is answered takes no read."""
+    counting = CallCounter(memory.table)
+    grid = replace(memory.wiring, table=cast("StateTable", counting))
+    body = request().model_dump_json(exclude_none=True).encode()
+    answered = answer(grid, HttpRequest("POST", "/v1/sessions", body=body), lambda: OWNER)
+    assert answered.status == 202
+    assert json.loads(answered.body)["counts"]["pending"] == 2
+    assert counting.calls == {"read_lane": 1, "read_quota": 1, "create_session": 1}
+
+
+class CallCounter:
+    """A port that counts its calls."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        return getattr(self._port, name)
 
 
 def test_a_file_that_was_uploaded_runs(memory: InMemoryGrid) -> None:

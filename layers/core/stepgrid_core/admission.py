@@ -9,10 +9,11 @@ Slots and places in the queue are part of the session's own transaction, so a cr
 session that has slots but whose execution was not started is found by the sweeper.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .announcement import tell
-from .budgets import Lane, Limits, Usage, exceeded, slots_for
+from .budgets import Lane, Limits, Usage, exceeded, slots_for, wanted_slots
 from .closing import close
 from .contract import QuotaDescription
 from .ending import complete_shards
@@ -20,7 +21,7 @@ from .errors import QuotaExceeded
 from .holding import let_chunks_go
 from .listing import LOOK_AGAIN_SECONDS
 from .ports import Dispatch, Refusal, Waiting
-from .records import Session, pending_chunks
+from .records import Session, Shard, pending_chunks
 from .session_events import started
 from .telemetry import logger
 from .wiring import Grid
@@ -61,23 +62,47 @@ def check_quota(grid: Grid, owner: str, session_id: str, tasks: int, limits: Lim
         raise QuotaExceeded(reason)
 
 
-def accept(grid: Grid, session: Session, blob: bytes, lane: Lane, limits: Limits) -> Session:
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session with all that is stored beside it in the same transaction."""
+
+    session: Session
+    blob: bytes
+    shards: Sequence[Shard] = ()
+
+
+def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
     """Store a new session with slots or with a place in the queue; answers what is stored.
 
-    Somebody else may take the last slots in between: then it waits, and is admitted in its turn.
-    Raises QuotaExceeded.
+    `lane` may be a little old: as long as it shows room for all that the session wants, that is
+    believed, and the transaction finds out. Otherwise it is read again. Somebody else may take the
+    last slots in between: then it waits, and is admitted in its turn. Raises QuotaExceeded.
     """
-    slots = _slots_now(grid, session, lane, limits)
+    session = new.session
     stored: Session | Refusal = Refusal.NO_ROOM
-    if slots:
-        started = replace(session, slots=slots, dispatches=1, dispatched_at=session.created_at)
-        stored = grid.table.create_session(started, blob, limits)
+    slots = _slots_now(grid, session, lane, limits)
+    if slots == wanted_slots(session, limits):
+        stored = _store(grid, new, limits, slots=slots)
     if stored is Refusal.NO_ROOM:
-        stored = grid.table.create_session(replace(session, waiting=True), blob, limits)
+        lane = grid.table.read_lane(session.worker)
+        limits = limits_of(grid, session.owner, lane)
+        slots = _slots_now(grid, session, lane, limits)
+        stored = _store(grid, new, limits, slots=slots) if slots else Refusal.NO_ROOM
+    if stored is Refusal.NO_ROOM:
+        stored = _store(grid, new, limits, waiting=True)
     if isinstance(stored, Refusal):
         check_quota(grid, session.owner, session.session_id, session.tasks, limits)
         raise QuotaExceeded("you have as much at work as this grid allows you; try again later")
     return stored
+
+
+def _store(
+    grid: Grid, new: NewSession, limits: Limits, *, slots: int = 0, waiting: bool = False
+) -> Session | Refusal:
+    session = replace(new.session, waiting=waiting)
+    if slots:
+        session = replace(session, slots=slots, dispatches=1, dispatched_at=session.created_at)
+    return grid.table.create_session(session, new.blob, limits, new.shards)
 
 
 def _slots_now(grid: Grid, session: Session, lane: Lane, limits: Limits) -> int:

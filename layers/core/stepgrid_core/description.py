@@ -15,7 +15,7 @@ from .errors import NotFound
 from .long_poll import poll
 from .names import SESSION_ID
 from .ports import Worker
-from .records import Session, Work, count, work
+from .records import Session, Work, count, untouched, work
 from .states import ChunkState, SessionState, TaskState
 from .submission import max_task_timeout
 from .wiring import Grid
@@ -60,9 +60,17 @@ def describe(
 
 def describe_read(grid: Grid, session: Session) -> SessionDescription:
     """State, counts and timings of a session that was read just now."""
-    execution = grid.dispatcher.locate(session) if session.dispatches else None
     counts, done = _look(grid, session)
-    return show(session, counts, execution, done)
+    return show(session, counts, _execution(grid, session), done)
+
+
+def describe_started(grid: Grid, session: Session) -> SessionDescription:
+    """One that was started just now, without a read: nothing is known to have run."""
+    return show(session, untouched(session), _execution(grid, session))
+
+
+def _execution(grid: Grid, session: Session) -> str | None:
+    return grid.dispatcher.locate(session) if session.dispatches else None
 
 
 def has_ended(session: Session) -> bool:

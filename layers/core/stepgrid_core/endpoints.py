@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from . import __version__, contract
 from .admission import show_quota
 from .cancellation import cancel
-from .description import describe, describe_login, list_sessions, list_workers
+from .description import describe, describe_login, describe_started, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .logs import read_logs
 from .outputs import delete_session, list_tasks
@@ -83,8 +83,10 @@ class Route:
 
 
 def _submit(call: Call) -> BaseModel:
-    session = submit(call.grid, call.owner, call.body)
-    return describe(call.grid, call.owner, session.session_id)
+    submitted = submit(call.grid, call.owner, call.body)
+    if submitted.just_started:
+        return describe_started(call.grid, submitted.session)
+    return describe(call.grid, call.owner, submitted.session.session_id)
 
 
 def _describe(call: Call) -> BaseModel:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .names import event_id
-from .records import Chunk, Session, count
+from .records import Chunk, Session, count, untouched
 from .states import EventKind, TaskState, event_sequence
 
 #: Progress is told in steps of so many percent.
@@ -41,11 +41,11 @@ class SessionEvent:
 
 
 def accepted(session: Session) -> SessionEvent:
-    return SessionEvent(EventKind.ACCEPTED, session, session.created_at, _untouched(session))
+    return SessionEvent(EventKind.ACCEPTED, session, session.created_at, untouched(session))
 
 
 def started(session: Session) -> SessionEvent:
-    return SessionEvent(EventKind.STARTED, session, session.dispatched_at, _untouched(session))
+    return SessionEvent(EventKind.STARTED, session, session.dispatched_at, untouched(session))
 
 
 def progressed(session: Session, percent: int, chunks: Iterable[Chunk], at: float) -> SessionEvent:
@@ -57,7 +57,3 @@ def ended(session: Session) -> SessionEvent:
     assert session.verdict is not None
     at = session.created_at if session.closed_at is None else session.closed_at
     return SessionEvent(EventKind(session.verdict), session, at, dict(session.counts or {}))
-
-
-def _untouched(session: Session) -> dict[TaskState, int]:
-    return {**dict.fromkeys(TaskState, 0), TaskState.PENDING: session.tasks}

@@ -1,6 +1,7 @@
 """Accepting a session.
 
-    validate -> quota -> plan -> accept (slots, or a place in the queue) -> create_shards
+    validate -> quota -> plan -> accept (slots, or a place in the queue; few shards with it)
+             -> create_shards, where there are many
              -> start the execution, or see whether it is this one's turn -> 202
 
 Every step can be repeated, and the sweeper finishes any prefix of them. Where the tasks come from
@@ -10,9 +11,9 @@ is the business of `material`.
 import hashlib
 import json
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from .admission import accept, admit_waiting, check_quota, limits_of
+from .admission import NewSession, accept, admit_waiting, check_quota, limits_of
 from .announcement import tell
 from .common_input import create_common_upload, keep_common
 from .contract import (
@@ -38,6 +39,11 @@ from .telemetry import logger
 from .wiring import Grid
 
 DEFAULT_TASK_TIMEOUT_SECONDS = 300.0
+#: How old what is known of a worker may be when a session is planned and finds room on it.
+LANE_SECONDS = 5.0
+#: A session of so few shards is stored by one request. In a transaction a write costs twice as
+#: much (DynamoDB, "Managing capacity for transactions"), so those of larger ones are put alone.
+SHARDS_STORED_TOGETHER = 4
 
 
 def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
@@ -73,7 +79,15 @@ def _upload_parts(grid: Grid, upload_id: str, key: str, request: UploadRequest) 
     )
 
 
-def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The session that a submit made or found."""
+
+    session: Session
+    just_started: bool  #: by this very submit: nothing more is known of it
+
+
+def submit(grid: Grid, owner: str, request: SubmitRequest) -> Submitted:
     """Accept a session, or answer the one that the same token and tasks made before.
 
     Raises NotFound for an unknown worker, Conflict for a token used with other tasks,
@@ -85,7 +99,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
         raise NotFound(
             f"there is no worker {request.worker!r} in this grid; `stepgrid workers` lists them"
         )
-    lane = grid.table.read_lane(worker.name)
+    lane = grid.table.read_lane(worker.name, LANE_SECONDS)
     limits = limits_of(grid, owner, lane)
     tasks = request.input.tasks if request.input else len(request.tasks or ())
     check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
@@ -94,23 +108,26 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Session:
     session = _new_session(grid, owner, request, worker, material, task_seconds=lane.task_seconds)
     boundaries = _boundaries(session, material.packed)
     blob = make_blob(boundaries, material.lines)
-    stored = accept(grid, session, blob, lane, limits)
+    shards = make_shards(session, boundaries)
+    together = shards if len(shards) <= SHARDS_STORED_TOGETHER else ()
+    stored = accept(grid, NewSession(session, blob, together), lane, limits)
     logger.info("session accepted", session_id=stored.session_id, tasks=stored.tasks)
     _refuse_other(request, session, stored)
     if not _is_new(session, stored):
         revive(grid, stored)
-        return stored
+        return Submitted(stored, just_started=False)
     submitted = {Metric.TASKS_SUBMITTED: [stored.tasks]}
     grid.metrics.emit(stored.worker, submitted, session_id=stored.session_id)
-    grid.table.create_shards(stored, make_shards(stored, boundaries))
+    if not together:
+        grid.table.create_shards(stored, shards)
     if stored.waiting:
         tell(grid, accepted(stored))
         admit_waiting(grid, stored.worker)
-        return stored
+        return Submitted(stored, just_started=False)
     lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
     grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
     tell(grid, accepted(stored), started(stored))
-    return stored
+    return Submitted(stored, just_started=True)
 
 
 def _is_new(session: Session, stored: Session) -> bool:

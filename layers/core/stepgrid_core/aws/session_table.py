@@ -7,7 +7,9 @@ Each change of a session's slots, place or end is one transaction with the items
 so what is counted is at every moment what open sessions hold. Knows no rule about who may start.
 """
 
+import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
@@ -20,7 +22,7 @@ from ..budgets import Lane, Limits, Quota, Usage
 from ..errors import NotFound
 from ..listing import first_due, queue_place, steered
 from ..ports import Refusal, Waiting
-from ..records import NO_WORK, Session, Work, closed
+from ..records import NO_WORK, Session, Shard, Work, closed
 from ..states import SessionState, TaskState
 from . import rows
 from .rows import Item, decimal, owner_lane_key, session_key, usage_key, waiting_key, worker_key
@@ -43,9 +45,16 @@ class SessionTable:
         self._table = boto3.resource("dynamodb", config=CLIENT_CONFIG).Table(name)
         repeat_conflicts(self._table.meta.client)
         self._quotas: dict[str, tuple[float, Quota]] = {}
+        self._lanes: dict[str, tuple[float, Lane]] = {}
 
-    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
-        refused = self._transact(self._creation(session, blob, limits), session.session_id)
+    def create_session(
+        self, session: Session, blob: bytes, limits: Limits, shards: Sequence[Shard] = ()
+    ) -> Session | Refusal:
+        writes = self._creation(session, blob, limits)
+        for shard in shards:
+            item = rows.write_shard(shard, session.expires_at)
+            writes[f"shard {shard.number}"] = put(self._name, item)
+        refused = self._transact(writes, session.session_id)
         if not refused:
             return session
         if "session" in refused:
@@ -129,8 +138,14 @@ class SessionTable:
         with translated(f"table {self._name}"):
             return self._table.get_item(Key=key, ConsistentRead=True).get("Item")
 
-    def read_lane(self, worker: str) -> Lane:
-        return rows.read_lane(self._get(worker_key(worker)))
+    def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
+        read_at, lane = self._lanes.get(worker, (-math.inf, Lane()))
+        now = time.monotonic()
+        # What was never measured is read each time: the first measurement changes most.
+        if lane.task_seconds is None or now - read_at >= max_age_seconds:
+            lane = rows.read_lane(self._get(worker_key(worker)))
+            self._lanes[worker] = (now, lane)
+        return lane
 
     def read_usage(self, owner: str, worker: str) -> Usage:
         usage = self._get(usage_key(owner)) or {}

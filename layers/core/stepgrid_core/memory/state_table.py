@@ -32,7 +32,9 @@ class MemoryStateTable:
         self.quotas: dict[str, Quota] = {}
         self.concurrency: dict[str, int] = {}
 
-    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
+    def create_session(
+        self, session: Session, blob: bytes, limits: Limits, shards: Sequence[Shard] = ()
+    ) -> Session | Refusal:
         with self._lock:
             stored = self._sessions.get(session.session_id)
             if stored is not None:
@@ -45,6 +47,7 @@ class MemoryStateTable:
             self._blobs[session.session_id, session.blob_id] = blob
             self._sessions[session.session_id] = session
             self._due[session.session_id] = first_due(session)
+            self.create_shards(session, shards)
             if session.waiting:
                 self._queues.join(session)
             return session
@@ -61,7 +64,7 @@ class MemoryStateTable:
     def _open_sessions(self) -> list[Session]:
         return [session for session in self._sessions.values() if session.verdict is None]
 
-    def read_lane(self, worker: str) -> Lane:
+    def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
         with self._lock:
             return Lane(
                 used=sum(s.slots for s in self._open_sessions() if s.worker == worker),

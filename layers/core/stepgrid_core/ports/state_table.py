@@ -44,8 +44,10 @@ class StateTable(Protocol):
     budgets are the sums over open sessions at any moment, whoever dies.
     """
 
-    def create_session(self, session: Session, blob: bytes, limits: Limits) -> Session | Refusal:
-        """Store both unless the id is taken; answer what is stored.
+    def create_session(
+        self, session: Session, blob: bytes, limits: Limits, shards: Sequence[Shard] = ()
+    ) -> Session | Refusal:
+        """Store all of these, or nothing if the id is taken; answer the session that is stored.
 
         The blob is what the shards can be made from again: the tasks themselves where the table
         keeps them, otherwise the chunk boundaries. The session holds its `slots` from then on, or
@@ -104,7 +106,8 @@ class StateTable(Protocol):
         False if somebody else did, or it is paused or waiting: then it has no right to run.
         """
 
-    def read_lane(self, worker: str) -> Lane: ...
+    def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
+        """As it is, or as it was at most so long ago."""
 
     def read_usage(self, owner: str, worker: str) -> Usage: ...
 

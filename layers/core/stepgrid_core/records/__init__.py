@@ -28,7 +28,7 @@ from .chunk import (
     unhold,
     verdict,
 )
-from .session import CommonRef, InputRef, Session, closed
+from .session import CommonRef, InputRef, Session, closed, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "pending_chunks",
     "release",
     "unhold",
+    "untouched",
     "verdict",
     "work",
 ]

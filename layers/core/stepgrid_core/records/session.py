@@ -88,6 +88,11 @@ class Session:
         return f"{self.digest[:32]}.{cut[:8]}"
 
 
+def untouched(session: Session) -> dict[TaskState, int]:
+    """Its tasks by state before any of them was begun."""
+    return {**dict.fromkeys(TaskState, 0), TaskState.PENDING: session.tasks}
+
+
 def closed(
     session: Session,
     verdict: SessionState,
