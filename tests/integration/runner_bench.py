@@ -3,15 +3,16 @@
 import json
 import os
 import select
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
+from stepgrid_core.ports import CommonInput, TaskOutcome
 from stepgrid_core.runner import Runner, RunnerSettings
 from stepgrid_core.runner_prints import PrintSink, write_to_stderr
+from tests.task_samples import Ended, each_task, make_spans
 
 MIB = 2**20
 
@@ -55,6 +56,10 @@ def list_open_files(command):
     shell = subprocess.run(command, check=True, capture_output=True, text=True, close_fds=False)
     return sorted(set(shell.stdout.split()))
 
+def append(path, text):
+    with open(path, "a") as file:
+        file.write(text)
+
 def fork_and_return():
     if os.fork() == 0:
         return "from the fork"
@@ -93,6 +98,7 @@ def wait_until(moment):
 ACTIONS = {
     "add": lambda event, context: event["a"] + event["b"],
     "echo": lambda event, context: event["value"],
+    "append": lambda event, context: append(event["path"], event["text"]),
     "pid": lambda event, context: os.getpid(),
     "raise": lambda event, context: raise_error(event["text"]),
     "unprintable": lambda event, context: (_ for _ in ()).throw(Unprintable()),
@@ -185,10 +191,6 @@ def make_runner(tmp_path: Path) -> Iterator[RunnerMaker]:
         runner.close()
 
 
-def task(index: int, line: bytes) -> TaskInput:
-    return TaskInput(index=index, attempt=1, task_id=f"ses_{index}", line=line)
-
-
 def do(action: str, **event: Any) -> bytes:
     return json.dumps({"do": action} | event).encode()
 
@@ -202,21 +204,19 @@ def run(
     *lines: bytes,
     timeout_seconds: float = 60,
     common: CommonInput | None = None,
-) -> list[TaskOutcome]:
+) -> list[Ended]:
     runner.permit(3600)
-    tasks = [task(index, line) for index, line in enumerate(lines)]
-    return drop_pauses(runner.run(tasks, timeout_seconds, common))
+    return list(each_task(runner.run(make_spans(*lines), timeout_seconds, common)))
 
 
-def drop_pauses(outcomes: Iterable[TaskOutcome | None]) -> list[TaskOutcome]:
-    return [outcome for outcome in outcomes if outcome is not None]
+def await_next(outcomes: Iterator[TaskOutcome | None]) -> Ended:
+    """The next task that has ended, of a batch where it is settled alone."""
+    outcome = next(outcome for outcome in outcomes if outcome is not None)
+    (ended,) = each_task([outcome])
+    return ended
 
 
-def await_next(outcomes: Iterator[TaskOutcome | None]) -> TaskOutcome:
-    return next(outcome for outcome in outcomes if outcome is not None)
-
-
-def run_between_neighbours(runner: Runner, line: bytes, timeout_seconds: float = 60) -> TaskOutcome:
+def run_between_neighbours(runner: Runner, line: bytes, timeout_seconds: float = 60) -> Ended:
     """Run a bad task between two good ones, assert that those are unharmed, return its outcome."""
     first, bad, last = run(runner, add(1, 2), line, add(3, 4), timeout_seconds=timeout_seconds)
     assert (first.index, first.fault, first.result) == (0, None, b"3")
@@ -226,7 +226,7 @@ def run_between_neighbours(runner: Runner, line: bytes, timeout_seconds: float =
     return bad
 
 
-def read_fault(outcome: TaskOutcome) -> tuple[str, str, bool]:
+def read_fault(outcome: Ended) -> tuple[str, str, bool]:
     assert outcome.fault
     return outcome.fault.type, outcome.fault.message, outcome.fault.retryable
 

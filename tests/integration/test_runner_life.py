@@ -1,6 +1,7 @@
 """The runner with real processes: how its child starts, waits and ends; nothing outlives it."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -23,11 +24,10 @@ from tests.integration.runner_bench import (
     await_end_of_file,
     await_next,
     do,
-    drop_pauses,
     read_fault,
     run,
-    task,
 )
+from tests.task_samples import each_task, make_spans
 
 
 class TestImports:
@@ -88,8 +88,9 @@ class TestImports:
     def test_death_between_tasks(self, make_runner: RunnerMaker) -> None:
         """A child that keeps dying before a task starts fails the batch instead of looping."""
         runner = make_runner("import os\ndef handle(event, context): ...\n" + DEATH_WHILE_IDLE)
-        tasks = [task(0, b"1"), task(1, b"2")]
-        outcomes = drop_pauses(runner.run(tasks, 60))  # without a permit: nothing may start
+        outcomes = list(
+            each_task(runner.run(make_spans(b"1", b"2"), 60))
+        )  # without a permit: nothing may start
         assert [read_fault(o)[0] for o in outcomes] == ["TaskCrashed"] * 2
         assert "died 3 times in a row" in read_fault(outcomes[0])[1]
 
@@ -115,7 +116,7 @@ class TestPermit:
         """Without a permit nothing starts and the run says None; with one, it goes on."""
         imported = tmp_path / "imported"
         runner = make_runner(f"{USER_MODULE}\nopen({str(imported)!r}, 'w').close()")
-        outcomes = runner.run([task(0, do("now"))], 60)
+        outcomes = runner.run(make_spans(do("now")), 60)
         while not imported.exists():
             assert next(outcomes) is None
         assert [next(outcomes) for _ in range(20)] == [None] * 20
@@ -130,7 +131,7 @@ class TestPermit:
         ends_at = time.monotonic() + 0.3
         lines = [do("wait_until", moment=ends_at + 0.1), do("now")]
         runner.permit(ends_at - time.monotonic())
-        outcomes = runner.run([task(index, line) for index, line in enumerate(lines)], 60)
+        outcomes = runner.run(make_spans(*lines), 60)
         assert await_next(outcomes).fault is None
         permitted_at = time.monotonic()
         runner.permit(60)
@@ -141,7 +142,7 @@ class TestPermit:
         runner = make_runner()
         assert read_fault(run(runner, do("hard_exit", code=1))[0])[0] == "TaskExited"
         runner.permit(0)
-        outcomes = runner.run([task(0, do("now"))], 60)
+        outcomes = runner.run(make_spans(do("now")), 60)
         assert [next(outcomes) for _ in range(20)] == [None] * 20
         outcomes.close()
 
@@ -151,7 +152,7 @@ class TestEnds:
         """stop() from another thread ends the run; complete outcomes are not lost."""
         runner = make_runner()
         runner.permit(3600)
-        outcomes = runner.run([task(0, add(1, 2)), task(1, do("hang"))], 60)
+        outcomes = runner.run(make_spans(add(1, 2), do("hang")), 60)
         assert await_next(outcomes).result == b"3"
         threading.Timer(0.1, runner.stop).start()
         with pytest.raises(RunnerStopped):
@@ -170,8 +171,9 @@ class TestEnds:
         """After a run that was closed early, the next one gets its own results."""
         runner = make_runner()
         runner.permit(3600)
-        outcomes = runner.run([task(n, add(n, 0)) for n in range(100)], 60)
-        assert await_next(outcomes).result == b"0"
+        outcomes = runner.run(make_spans(*[do("now")] * 100, do("hang")), 60)
+        while next(outcomes) is None:
+            pass
         outcomes.close()
         assert run(runner, add(40, 2))[0].result == b"42"
 
@@ -235,8 +237,9 @@ def count_descriptors() -> int:
 
 SUPERVISOR = """
 import sys, threading
-from stepgrid_core.ports import TaskInput
+from stepgrid_core.ports import TaskSpan
 from stepgrid_core.runner import Runner, RunnerSettings
+from stepgrid_core.task_lines import ArrivingLines
 
 settings = RunnerSettings(
     handler="user_tasks.handle", search_path=(sys.argv[1],), environment={"PATH": "/usr/bin:/bin"},
@@ -245,11 +248,11 @@ runner = Runner(settings)
 thread = threading.Thread(target=runner.start)
 thread.start()
 thread.join()  # the thread that started the child has ended: the child must live on
-lines = [b'{"do": "pid"}', sys.argv[2].encode()]
-tasks = [TaskInput(n, f"s_{n}", 1, line) for n, line in enumerate(lines)]
+lines = b'{"do": "pid"}\\n' + sys.argv[2].encode() + b"\\n"
+spans = [TaskSpan("s", 0, 2, 1, ArrivingLines(0, 2, iter([lines])))]
 runner.permit(60)
-for outcome in filter(None, runner.run(tasks, 60)):
-    print(outcome.result.decode(), flush=True)
+for outcome in filter(None, runner.run(spans, 60)):
+    print(outcome.lines.decode(), end="", flush=True)
 """
 
 HANGS = ["hang", "hang_with_gil"] if sys.platform == "linux" else ["hang"]
@@ -269,7 +272,7 @@ def test_supervisor_killed(make_runner: RunnerMaker, tmp_path: Path, action: str
     os.close(child_alive_fd)
     assert supervisor.stdout
     with supervisor.stdout:
-        assert int(supervisor.stdout.readline()) != supervisor.pid
+        assert json.loads(supervisor.stdout.readline())["result"] != supervisor.pid
         assert os.read(alive_fd, 100) == b"hanging\n"
         supervisor.kill()
         supervisor.wait()

@@ -5,21 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from stepgrid_core.errors import Unavailable
+from stepgrid_core.ports import TaskSpan
+from stepgrid_core.runner import Runner
+from stepgrid_core.runner_replies import TEXT_BYTES
+from stepgrid_core.task_lines import ArrivingLines
 from tests.integration.runner_bench import (
     MIB,
     RunnerMaker,
     add,
     await_next,
     do,
-    drop_pauses,
     read_fault,
     run,
     run_between_neighbours,
-    task,
 )
+from tests.task_samples import Ended, each_task, listed, make_spans
 
 
 class TestResults:
@@ -55,13 +61,13 @@ class TestResults:
 
     def test_slow_reader(self, make_runner: RunnerMaker) -> None:
         """A task that ended in time is no timeout, however late its result is fetched."""
-        tasks = [task(0, add(1, 1)), task(1, do("big", size=3_000_000)), task(2, add(1, 1))]
+        spans = make_spans(add(1, 1), do("big", size=3_000_000), add(1, 1))
         runner = make_runner()
         runner.permit(3600)
-        outcomes = runner.run(tasks, 0.5)
+        outcomes = runner.run(spans, 0.5)
         first = await_next(outcomes)
         subprocess.run(["sleep", "0.8"], check=True)  # busy for longer than the timeout
-        assert [o.fault for o in [first, *drop_pauses(outcomes)]] == [None] * 3
+        assert [o.fault for o in [first, *each_task(outcomes)]] == [None] * 3
 
     def test_empty_batch(self, make_runner: RunnerMaker) -> None:
         """A batch without tasks has no outcomes."""
@@ -187,6 +193,119 @@ class TestFailures:
         types = [o.fault.type if o.fault else "finished" for o in outcomes]
         kinds = ["TaskExited", "TaskCrashed", "TaskTimeout", "ResultNotSerializable", "finished"]
         assert types == kinds * 2
+
+
+#: Ways to end the child in the middle of a batch.
+DEATHS = {
+    "exit": do("hard_exit", code=1),
+    "segfault": do("segfault"),
+    "kill": do("kill", signal=int(signal.SIGKILL)),
+    "timeout": do("hang"),
+}
+
+
+class TestDeathInABatch:
+    @pytest.mark.parametrize("death", DEATHS)
+    def test_neighbours_run_once(
+        self, make_runner: RunnerMaker, tmp_path: Path, death: str
+    ) -> None:
+        """Results of tasks that ended before the death are kept, however short a time before."""
+        journal, dying = tmp_path / "journal", [0, 1, 2, 150, 299]
+        lines = [do("append", path=str(journal), text=f"{number}\n") for number in range(300)]
+        for place in dying:
+            lines[place] = DEATHS[death]
+        outcomes = run(make_runner(), *lines, timeout_seconds=0.5)
+        assert [o.index for o in outcomes if o.fault] == dying
+        assert [o.index for o in outcomes] == list(range(300))
+        started = [int(number) for number in journal.read_text().split()]
+        assert started == [number for number in range(300) if number not in dying]
+
+    def test_death_right_after_a_large_result(self, make_runner: RunnerMaker) -> None:
+        """A result longer than the memory for replies is whole before the next task starts."""
+        size = 3 * TEXT_BYTES
+        bad = do("hard_exit", code=1)
+        first, second, last = run(make_runner(), do("big", size=size), bad, add(1, 1))
+        assert len(first.result or b"") == size + 2
+        assert read_fault(second)[0] == "TaskExited"
+        assert last.result == b"2"
+
+    def test_every_other_task_dies(self, make_runner: RunnerMaker) -> None:
+        """The runner begins again behind each of them."""
+        lines = [line for number in range(5) for line in (add(number, 0), do("hard_exit", code=9))]
+        outcomes = run(make_runner(), *lines)
+        assert [o.result for o in outcomes[::2]] == [b"%d" % number for number in range(5)]
+        assert {read_fault(o)[0] for o in outcomes[1::2]} == {"TaskExited"}
+
+    def test_result_before_a_long_task(self, make_runner: RunnerMaker) -> None:
+        """What has ended is told while the next task runs."""
+        runner = make_runner()
+        runner.permit(3600)
+        outcomes = runner.run(make_spans(*[add(1, 1)] * 3, do("hang")), 60)
+        told = 0
+        while told < 3:
+            told += len(list(each_task([next(outcomes)])))
+        outcomes.close()
+
+
+class TestArrival:
+    def test_tasks_run_before_all_lines_are_there(self, make_runner: RunnerMaker) -> None:
+        """The child starts with the first lines while the last are on their way."""
+        ended: list[Ended] = []
+
+        def arrive() -> Iterator[bytes]:
+            yield add(1, 1) + b"\n"
+            while not ended:
+                yield b""
+            yield add(2, 2) + b"\n"
+
+        run_arriving(make_runner(), 2, arrive(), ended)
+        assert [o.result for o in ended] == [b"2", b"4"]
+
+    def test_broken_lines(self, make_runner: RunnerMaker) -> None:
+        """When the rest can't be had the run raises, and the runner is good for the next one."""
+
+        def arrive() -> Iterator[bytes]:
+            yield add(1, 1) + b"\n"
+            raise Unavailable("the connection broke")
+
+        runner = make_runner()
+        with pytest.raises(Unavailable):
+            run_arriving(runner, 2, arrive(), [])
+        assert run(runner, add(1, 2))[0].result == b"3"
+
+    def test_death_while_lines_arrive(self, make_runner: RunnerMaker) -> None:
+        """The next child gets those that the dead one had not answered, and the rest."""
+        ended: list[Ended] = []
+
+        def arrive() -> Iterator[bytes]:
+            yield add(1, 1) + b"\n" + do("hard_exit", code=1) + b"\n" + add(2, 2)[:5]
+            while len(ended) < 2:
+                yield b""
+            yield add(2, 2)[5:] + b"\n"
+
+        run_arriving(make_runner(), 3, arrive(), ended)
+        assert [o.result for o in ended] == [b"2", None, b"4"]
+
+    def test_spans(self, make_runner: RunnerMaker) -> None:
+        """Tasks that don't follow each other, or start for another time, are told so."""
+        lines = listed(*[do("context")] * 4, first=10)
+        spans = [TaskSpan("ses", 10, 1, 2, lines), TaskSpan("ses", 12, 2, 1, lines)]
+        runner = make_runner()
+        runner.permit(3600)
+        found = [json.loads(o.result or b"") for o in each_task(runner.run(spans, 60))]
+        assert [(c["task_id"], c["attempt"]) for c in found] == [
+            ("ses_10", 2),
+            ("ses_12", 1),
+            ("ses_13", 1),
+        ]
+
+
+def run_arriving(runner: Runner, count: int, blocks: Iterator[bytes], ended: list[Ended]) -> None:
+    """Run tasks whose lines come in these blocks; `ended` grows as they end."""
+    runner.permit(3600)
+    span = TaskSpan("ses", 0, count, 1, ArrivingLines(0, count, blocks))
+    for outcome in runner.run([span], 60):
+        ended += each_task([outcome])
 
 
 if sys.platform == "linux":  # macOS does not enforce RLIMIT_DATA

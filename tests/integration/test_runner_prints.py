@@ -14,8 +14,8 @@ from tests.integration.runner_bench import (
     do,
     run,
     run_between_neighbours,
-    task,
 )
+from tests.task_samples import make_spans
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ class TestDeaths:
         """A run that is closed after an outcome has passed on what that task printed."""
         runner = make_runner(on_print=lines.append)
         runner.permit(3600)
-        outcomes = runner.run([task(0, do("print_text", text="first")), task(1, do("hang"))], 60)
+        outcomes = runner.run(make_spans(do("print_text", text="first"), do("hang")), 60)
         await_next(outcomes)
         outcomes.close()
         assert texts(lines, 0) == ["first"]
@@ -111,7 +111,7 @@ class TestLiveLines:
         """Lines of a task leave while it still runs."""
         runner = make_runner(on_print=lines.append)
         runner.permit(3600)
-        outcomes: Iterator[object] = runner.run([task(0, do("print_and_hang"))], 60)
+        outcomes: Iterator[object] = runner.run(make_spans(do("print_and_hang")), 60)
         while "last words" not in texts(lines, 0):
             assert next(outcomes) is None
 

@@ -16,13 +16,12 @@ from stepgrid_core.data_plane import (
     digest,
     encode_lines,
     failed_line,
-    finished_line,
     read_error,
     read_heads,
     read_outcomes,
-    split_lines,
 )
 from stepgrid_core.errors import InvalidRequest, PayloadCorrupted
+from stepgrid_core.output_lines import finished_line
 from tests.json_values import NOT_JSON, json_values
 
 FAULT = TaskFault("ValueError", 'no "such" rate\n', 'Traceback:\n  File "é"\n')
@@ -48,39 +47,6 @@ def test_an_error_of_the_tasks_themselves_has_a_note() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         list(encode_lines(tasks()))
     assert caught.value.__notes__ == ["raised by the tasks where task 3 should have come"]
-
-
-# --- split_lines ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "lines"),
-    [
-        pytest.param(b"", [], id="nothing"),
-        pytest.param(b"1\n", [b"1"], id="one"),
-        pytest.param(b"1\n\n3\n", [b"1", b"", b"3"], id="an empty line is a line"),
-        pytest.param(b"1\r\n", [b"1\r"], id="only newlines end lines"),
-    ],
-)
-def test_lines_are_split(data: bytes, lines: list[bytes]) -> None:
-    """One line for each task, without its newline."""
-    assert split_lines(data, len(lines)) == lines
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        pytest.param(b"1\n2\n", 3, id="too few"),
-        pytest.param(b"1\n2\n3\n", 2, id="too many"),
-        pytest.param(b"1\n2", 2, id="cut off"),
-        pytest.param(b"1\n2", 1, id="cut off behind the last"),
-        pytest.param(b"", 1, id="nothing"),
-    ],
-)
-def test_other_lines_than_announced_are_corrupt(data: bytes, expected: int) -> None:
-    """No task may run on half of its line, or on its neighbour's."""
-    with pytest.raises(PayloadCorrupted, match=f"{expected} tasks"):
-        split_lines(data, expected)
 
 
 # --- output lines ---------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from stepgrid_core.function_runner import (
     read_reply,
 )
 from stepgrid_core.memory import Behaviour, MemoryFunctionCaller, VirtualClock
-from stepgrid_core.ports import FunctionReply, TaskInput, TaskOutcome
+from stepgrid_core.ports import FunctionReply
 from stepgrid_core.registration import PAYLOAD_LIMIT_BYTES
+from tests.task_samples import Ended, each_task, make_spans
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:pricer"
 
@@ -30,9 +31,8 @@ class Bench:
         self.runner = FunctionRunner(ARN, self.caller, self.clock, jitter=lambda: 1.0)
         self.runner.permit(permit_seconds)
 
-    def run(self, *lines: bytes, timeout_seconds: float = 10.0) -> list[TaskOutcome]:
-        tasks = [TaskInput(n, f"s_{n}", 1, line) for n, line in enumerate(lines)]
-        return [o for o in self.runner.run(tasks, timeout_seconds) if o is not None]
+    def run(self, *lines: bytes, timeout_seconds: float = 10.0) -> list[Ended]:
+        return list(each_task(self.runner.run(make_spans(*lines), timeout_seconds)))
 
     def fault(self, line: bytes = b"{}", timeout_seconds: float = 10.0) -> tuple[str, str, bool]:
         (outcome,) = self.run(line, timeout_seconds=timeout_seconds)
@@ -78,13 +78,13 @@ class TestCalls:
     def test_nothing_is_called_before_it_is_asked_for(self) -> None:
         """A generator that was never advanced has called nothing."""
         bench = Bench(echo)
-        bench.runner.run([TaskInput(0, "s_0", 1, b"{}")], 10.0).close()
+        bench.runner.run(make_spans(b"{}"), 10.0).close()
         assert bench.caller.begun == []
 
     def test_closing_starts_no_further_task(self) -> None:
         """What was not called yet never is."""
         bench = Bench(echo)
-        outcomes = bench.runner.run([TaskInput(n, f"s_{n}", 1, b"{}") for n in range(3)], 10.0)
+        outcomes = bench.runner.run(make_spans(*[b"{}"] * 3), 10.0)
         while next(outcomes) is None:
             pass
         outcomes.close()
@@ -93,7 +93,7 @@ class TestCalls:
     def test_while_a_call_lasts_the_caller_is_asked_often(self) -> None:
         """So that a chunk which is taken away is noticed during a long task."""
         bench = Bench(lambda _: (2.0, FunctionReply(b"1")))
-        steps = list(bench.runner.run([TaskInput(0, "s_0", 1, b"{}")], 10.0))
+        steps = list(bench.runner.run(make_spans(b"{}"), 10.0))
         assert steps.count(None) >= 30
 
 
@@ -101,16 +101,16 @@ class TestPermits:
     def test_no_call_begins_without_a_permit(self) -> None:
         """A new runner has none; with one it goes on."""
         bench = Bench(echo, permit_seconds=0.0)
-        outcomes = bench.runner.run([TaskInput(0, "s_0", 1, b"{}")], 10.0)
+        outcomes = bench.runner.run(make_spans(b"{}"), 10.0)
         assert [next(outcomes) for _ in range(50)] == [None] * 50
         assert bench.caller.begun == []
         bench.runner.permit(5.0)
-        assert [o.result for o in outcomes if o] == [b"{}"]
+        assert [o.result for o in each_task(outcomes)] == [b"{}"]
 
     def test_no_call_begins_at_the_very_end_of_a_permit(self) -> None:
         """It would arrive after it."""
         bench = Bench(echo, permit_seconds=START_SECONDS / 2)
-        outcomes = bench.runner.run([TaskInput(0, "s_0", 1, b"{}")], 10.0)
+        outcomes = bench.runner.run(make_spans(b"{}"), 10.0)
         assert next(outcomes) is None
         assert bench.caller.begun == []
 

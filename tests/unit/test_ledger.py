@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 
 from stepgrid_core.data_plane import TaskFault, read_outcomes
-from stepgrid_core.ledger import TaskLedger
-from stepgrid_core.ports import TaskOutcome
+from stepgrid_core.ledger import MAX_OUTPUT_BYTES, TaskLedger
+from stepgrid_core.output_lines import finished_line
+from stepgrid_core.ports import FailedTask, FinishedTasks
 from stepgrid_core.records import Chunk, Settled, checkpoint, claim, commit, lose, mark
 from stepgrid_core.states import ChunkState
+from stepgrid_core.task_lines import ArrivingLines
 
 FIRST = 100
 FAULT = TaskFault("ValueError", "as asked", "traceback")
@@ -16,7 +18,8 @@ FINAL_FAULT = TaskFault("ResultTooLarge", "too large", retryable=False)
 
 
 def make_ledger(tasks: int = 3, max_attempts: int = 3) -> TaskLedger:
-    return TaskLedger(FIRST, [b"%d" % n for n in range(tasks)], "session", max_attempts)
+    lines = ArrivingLines(FIRST, tasks, iter([b"%d\n" % n for n in range(tasks)]))
+    return TaskLedger(FIRST, tasks, lines, "session", max_attempts)
 
 
 def resumed(
@@ -30,16 +33,22 @@ def resumed(
 
 
 def finish(ledger: TaskLedger, *offsets: int) -> list[bool]:
-    return [ledger.record(TaskOutcome(FIRST + o, 10.0, b'"done"')) for o in offsets]
+    return [ledger.record(finished(o)) for o in offsets]
+
+
+def finished(*offsets: int, attempt: int = 1) -> FinishedTasks:
+    """Neighbours that ended one after the other."""
+    lines = [finished_line(FIRST + offset, attempt, 10.0, b'"done"') for offset in offsets]
+    return FinishedTasks(FIRST + offsets[0], [10.0] * len(offsets), b"".join(lines))
 
 
 def fail(ledger: TaskLedger, *offsets: int, fault: TaskFault = FAULT) -> list[bool]:
-    return [ledger.record(TaskOutcome(FIRST + o, 5.0, fault=fault)) for o in offsets]
+    return [ledger.record(FailedTask(FIRST + o, 5.0, fault)) for o in offsets]
 
 
 def attempts(ledger: TaskLedger) -> list[int]:
     """Number of the start that comes next, for each open task."""
-    return [task.attempt for task in ledger.inputs(ledger.open())]
+    return [span.attempt for span in ledger.spans(ledger.open()) for _ in range(span.count)]
 
 
 def outcomes(ledger: TaskLedger) -> list[tuple[int, str, int]]:
@@ -59,10 +68,21 @@ def test_a_new_ledger_has_everything_to_do() -> None:
     assert not ledger.retries_due
 
 
-def test_inputs_name_their_task() -> None:
-    """Index in the session, task id, and the task's own line."""
-    (task,) = make_ledger().inputs([2])
-    assert (task.index, task.task_id, task.line) == (102, "session_102", b"2")
+def test_a_span_names_its_tasks() -> None:
+    """Session, first index, and the tasks' own lines."""
+    (span,) = make_ledger().spans([1, 2])
+    assert (span.session_id, span.first, span.count) == ("session", 101, 2)
+    assert b"".join(span.read_lines()) == b"1\n2\n"
+
+
+def test_neighbours_that_start_for_the_same_time_are_one_span() -> None:
+    """A gap, or another number of starts, begins the next one."""
+    ledger = make_ledger(7)
+    finish(ledger, 2)
+    fail(ledger, 4, 5)
+    spans = [(span.first - FIRST, span.count, span.attempt) for span in ledger.spans(ledger.open())]
+    assert spans == [(0, 2, 1), (3, 1, 1), (4, 2, 2), (6, 1, 1)]
+    assert ledger.spans([]) == []
 
 
 def test_a_result_settles_its_task() -> None:
@@ -74,12 +94,27 @@ def test_a_result_settles_its_task() -> None:
     assert ledger.settled(None) == Settled(1, 0, 10, None)
 
 
-def test_a_function_that_returns_nothing_has_a_result() -> None:
-    """An outcome without result text is null."""
-    ledger = make_ledger(1)
-    ledger.record(TaskOutcome(FIRST, 1.0, None))
-    (outcome,) = read_outcomes(ledger.output())
-    assert outcome["result"] is None
+def test_neighbours_are_settled_together() -> None:
+    """As if one by one."""
+    ledger, other = make_ledger(5), make_ledger(5)
+    fail(ledger, 2)
+    fail(other, 2)
+    assert ledger.record(finished(1, 2, 3))
+    finish(other, 1, 2, 3)
+    assert ledger.open() == [0, 4]
+    assert ledger.output() == other.output()
+    assert ledger.settled(None) == other.settled(None) == Settled(3, 0, 30, None)
+
+
+def test_what_does_not_fit_into_the_output_has_failed() -> None:
+    """For good, and only that task: those before and after it keep their results."""
+    ledger = make_ledger(3)
+    huge = finished_line(FIRST + 1, 1, 10.0, b'"%b"' % (b"x" * MAX_OUTPUT_BYTES))
+    small = [finished_line(FIRST + offset, 1, 10.0, b"1") for offset in (0, 2)]
+    lines = small[0] + huge + small[1]
+    assert ledger.record(FinishedTasks(FIRST, [10.0] * 3, lines))
+    assert outcomes(ledger) == [(0, "finished", 1), (1, "failed", 1), (2, "finished", 1)]
+    assert ledger.settled(None) == Settled(2, 1, 30, None)
 
 
 def test_a_failed_task_stays_open() -> None:
@@ -119,7 +154,7 @@ def test_a_retry_may_succeed() -> None:
     """Nothing of the failure is left but the number of attempts."""
     ledger = make_ledger(1)
     fail(ledger, 0)
-    finish(ledger, 0)
+    ledger.record(finished(0, attempt=2))
     assert outcomes(ledger) == [(0, "finished", 2)]
     assert ledger.settled(None) == Settled(1, 0, 10, None)
     assert not ledger.retries_due
@@ -305,14 +340,14 @@ class Life:
         suspect = self.chunk.suspect
         offset = suspect if suspect in offsets else offsets[0]
         ledger.begin([offset])
-        self.chunk = mark(self.chunk, offset, ledger.inputs([offset])[0].attempt)
+        self.chunk = mark(self.chunk, offset, ledger.spans([offset])[0].attempt)
         if not self.start(ledger, offset):
             self.publish(ledger)
 
     def start(self, ledger: TaskLedger, offset: int) -> bool:
         """True if the task has a result."""
         self.starts[offset] += 1
-        assert ledger.inputs([offset])[0].attempt <= self.max_attempts
+        assert ledger.spans([offset])[0].attempt <= self.max_attempts
         if self.behaviours[offset] == "die":
             raise EnvironmentDied
         finished = self.behaviours[offset] == "finish"

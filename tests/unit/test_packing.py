@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from stepgrid_core.contract import MAX_OFFSETS
-from stepgrid_core.data_plane import encode_lines, split_lines
+from stepgrid_core.data_plane import encode_lines
 from stepgrid_core.errors import RequestTooLarge
 from stepgrid_core.packing import (
     BLOCK_BYTES,
@@ -94,7 +94,7 @@ def test_a_file_that_is_held() -> None:
     """What `pack` answers is the file, its digest, and where each line begins."""
     tasks: list[Any] = [{"a": 1}, [2], "three"]
     packed, data = pack(encode_lines(tasks))
-    assert [json.loads(line) for line in split_lines(data, 3)] == tasks
+    assert [json.loads(line) for line in data.splitlines()] == tasks
     assert packed.sha256 == hashlib.sha256(data).hexdigest()
     assert packed.offsets == [0, 8, 12]
     assert b"".join(data[a:b] for a, b in pairwise([*packed.offsets, packed.size])) == data

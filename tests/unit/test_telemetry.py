@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from stepgrid_core.metrics import Metric
-from stepgrid_core.ports import TaskInput
-from stepgrid_core.runner_prints import PrintedLine
+from stepgrid_core.runner_prints import PrintedLine, PrintingTask
 from stepgrid_core.telemetry import EVENT_BYTES, EmfMetrics, log_print, logger
 
-TASK = TaskInput(index=7, task_id="ses_7", attempt=2, line=b'{"secret": 1}')
+TASK = PrintingTask(task_id="ses_7", index=7, attempt=2)
 
 
 @pytest.fixture(autouse=True)

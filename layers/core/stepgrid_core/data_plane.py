@@ -17,6 +17,7 @@ from typing import Any
 
 from .codec import decode, encode
 from .errors import InvalidRequest, PayloadCorrupted
+from .output_lines import begin_line
 
 #: a failed task's line is recognised by its beginning, so that nothing else needs to be parsed
 _HEAD = re.compile(rb'\{"i":(\d+),"state":"(\w+)","attempts":(\d+),"ms":([0-9.]+)')
@@ -60,16 +61,6 @@ def encode_lines(tasks: Iterable[Any]) -> Iterator[bytes]:
         index += 1
 
 
-def split_lines(data: bytes, expected: int) -> list[bytes]:
-    """The lines of a chunk of input. Raises PayloadCorrupted if there are not `expected`."""
-    lines = data.split(b"\n")
-    if lines.pop() != b"" or len(lines) != expected:
-        raise PayloadCorrupted(
-            f"a chunk's input has {len(lines)} lines where {expected} tasks were announced"
-        )
-    return lines
-
-
 @dataclass(frozen=True, slots=True)
 class OutcomeHead:
     """The beginning of an output line: all but its result or error."""
@@ -80,27 +71,13 @@ class OutcomeHead:
     milliseconds: float
 
 
-def finished_line(index: int, attempts: int, milliseconds: float, result: bytes) -> bytes:
-    """An output line; `result` is JSON text and is not parsed again."""
-    return b'%b,"result":%b}\n' % (_head(index, "finished", attempts, milliseconds), result)
-
-
 def failed_line(
     index: int, attempts: int, milliseconds: float, fault: TaskFault, state: str = "failed"
 ) -> bytes:
     """An output line; state "retrying" is for checkpoints: it has failed but is not settled."""
     error = {"type": fault.type, "message": fault.message, "traceback": fault.traceback}
     text = json.dumps(error).encode()  # escaped: a message may hold half a surrogate pair
-    return b'%b,"error":%b}\n' % (_head(index, state, attempts, milliseconds), text)
-
-
-def _head(index: int, state: str, attempts: int, milliseconds: float) -> bytes:
-    return b'{"i":%d,"state":"%b","attempts":%d,"ms":%.3f' % (
-        index,
-        state.encode(),
-        attempts,
-        milliseconds,
-    )
+    return b'%b,"error":%b}\n' % (begin_line(index, state, attempts, milliseconds), text)
 
 
 def read_heads(data: bytes) -> Iterator[tuple[OutcomeHead, bytes]]:

@@ -27,18 +27,23 @@ from .function_failures import (
     describe_refusal,
     describe_silence,
 )
+from .output_lines import finished_line
 from .ports import (
     Clock,
     CommonInput,
+    FailedTask,
+    FinishedTasks,
     FunctionCall,
     FunctionCaller,
     FunctionReply,
-    TaskInput,
     TaskOutcome,
+    TaskSpan,
 )
 from .registration import PAYLOAD_LIMIT_BYTES
+from .task_lines import split_lines
 
 Outcomes = Generator[TaskOutcome | None, None, None]
+Pauses = Generator[None, None, None]
 
 POLL_SECONDS = 0.05
 #: A call needs this long to reach Lambda: with less of the permit left it is not made.
@@ -71,7 +76,7 @@ class FunctionRunner:
 
     def run(
         self,
-        tasks: Sequence[TaskInput],
+        spans: Sequence[TaskSpan],
         timeout_seconds: float,
         common: CommonInput | None = None,
     ) -> Outcomes:
@@ -79,38 +84,56 @@ class FunctionRunner:
 
         A function is given its task alone: a submit with a common input is refused.
         """
-        for task in tasks:
-            if len(task.line) > PAYLOAD_LIMIT_BYTES:
-                fault = describe_large_task(len(task.line), PAYLOAD_LIMIT_BYTES)
-                yield TaskOutcome(task.index, 0.0, fault=fault)
-                continue
-            yield from self._await_permit()
-            started = self._clock.monotonic()
-            answer = yield from self._call(task, timeout_seconds)
-            if answer is None:
-                self._throttled += 1
-                yield from self._idle(pause_seconds(self._throttled, self._jitter()))
-                return
-            self._throttled = 0
-            yield _outcome(task, (self._clock.monotonic() - started) * 1000, answer)
+        for span in spans:
+            index = span.first
+            for line in split_lines(span.read_lines()):
+                if line is None:
+                    yield from self._idle(POLL_SECONDS)
+                    continue
+                outcome = yield from self._run_task(index, span.attempt, line, timeout_seconds)
+                if outcome is None:
+                    return
+                yield outcome
+                index += 1
 
-    def _await_permit(self) -> Outcomes:
+    def _run_task(
+        self, index: int, attempt: int, line: bytes, timeout_seconds: float
+    ) -> Generator[None, None, TaskOutcome | None]:
+        """None if the task could not be started."""
+        if len(line) > PAYLOAD_LIMIT_BYTES:
+            return FailedTask(index, 0.0, describe_large_task(len(line), PAYLOAD_LIMIT_BYTES))
+        yield from self._await_permit()
+        started = self._clock.monotonic()
+        answer = yield from self._call(line, timeout_seconds)
+        if answer is None:
+            self._throttled += 1
+            yield from self._idle(pause_seconds(self._throttled, self._jitter()))
+            return None
+        self._throttled = 0
+        milliseconds = (self._clock.monotonic() - started) * 1000
+        result = answer if isinstance(answer, TaskFault) else read_reply(answer)
+        if isinstance(result, TaskFault):
+            return FailedTask(index, milliseconds, result)
+        output = finished_line(index, attempt, milliseconds, result)
+        return FinishedTasks(index, [milliseconds], output)
+
+    def _await_permit(self) -> Pauses:
         while self._clock.monotonic() + START_SECONDS > self._permit_until:
             yield None
             self._clock.sleep(POLL_SECONDS)
 
-    def _idle(self, seconds: float) -> Outcomes:
+    def _idle(self, seconds: float) -> Pauses:
         until = self._clock.monotonic() + seconds
         while (left := until - self._clock.monotonic()) > 0:
             yield None
             self._clock.sleep(min(POLL_SECONDS, left))
 
     def _call(
-        self, task: TaskInput, timeout_seconds: float
+        self, line: bytes, timeout_seconds: float
     ) -> Generator[None, None, FunctionReply | TaskFault | None]:
         """The reply or the fault of one call; None if it was not started."""
         give_up_at = self._clock.monotonic() + timeout_seconds
-        call = self._caller.begin(self._function, task.line)
+        call = self._caller.begin(self._function, line)
         while (left := give_up_at - self._clock.monotonic()) > 0:
             try:
                 reply = _ask(call, min(POLL_SECONDS, left))
@@ -137,15 +160,6 @@ def _ask(call: FunctionCall, seconds: float) -> FunctionReply | TaskFault | None
         return describe_refusal(error)
     except ServiceError as error:
         return describe_silence(error)
-
-
-def _outcome(
-    task: TaskInput, milliseconds: float, answer: FunctionReply | TaskFault
-) -> TaskOutcome:
-    result = answer if isinstance(answer, TaskFault) else read_reply(answer)
-    if isinstance(result, TaskFault):
-        return TaskOutcome(task.index, milliseconds, fault=result)
-    return TaskOutcome(task.index, milliseconds, result=result)
 
 
 def read_reply(reply: FunctionReply) -> bytes | TaskFault:

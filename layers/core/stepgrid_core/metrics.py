@@ -55,10 +55,10 @@ class ChunkMeter:
         self._milliseconds: list[float] = []
         self._retried = 0
 
-    def record(self, milliseconds: float, settled: bool) -> None:
-        """One start of a task has ended."""
-        self._milliseconds.append(milliseconds)
-        self._retried += not settled
+    def record(self, milliseconds: Sequence[float], settled: bool) -> None:
+        """Starts of tasks have ended, each after so long."""
+        self._milliseconds += milliseconds
+        self._retried += 0 if settled else len(milliseconds)
 
     def values(self, published: Chunk, wall_seconds: float) -> Values:
         """`published` is the last row that the attempt could write."""

@@ -11,7 +11,7 @@ and its ETag. This module knows no Redis: that is redis_cache.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from .names import is_output_key
@@ -76,11 +76,11 @@ class CachedPayloadStore:
             self._keep(key, "", body)
         return body
 
-    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+    def open_range(self, key: str, start: int, length: int, etag: str) -> Iterator[bytes]:
         for kept, body in self._read([key]).values():
             if kept == etag:
-                return body[start : start + length]
-        return self._store.get_range(key, start, length, etag)
+                return iter([part] if (part := body[start : start + length]) else [])
+        return self._store.open_range(key, start, length, etag)
 
     def peek(self, keys: Sequence[str]) -> dict[str, bytes]:
         hot = self._read([key for key in keys if is_output_key(key)])

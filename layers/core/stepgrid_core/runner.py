@@ -1,13 +1,14 @@
 """Runs the tasks of a chunk, one after the other, in a supervised child process.
 
-    worker ── Runner ══ requests ══▶ runner_child ── handler(event, context)
-                     ◀══ replies ═══
-                     ── shared page ─  which task runs, since when, until when one may start
+    worker ── Runner ══ lines of many tasks ══▶ runner_child ── handler(event, context)
+                     ◀─ memory: replies, which task runs, since when, until when one may start
+                     ◀══ bell: so many replies are there
 
 It is the real `ports.TaskRunner`. A task fails alone: an exception, exit, crash, timeout, memory
-kill or bad result becomes its `TaskOutcome`, a dead child is replaced, and the rest of the batch
-runs on. The child is a fresh interpreter in its own session, kept warm between batches; what users
-print leaves as lines that know their task (see `runner_prints`).
+kill or bad result becomes its outcome, a dead child is replaced, and the rest of the batch runs on.
+What the child has replied lies in memory that outlives it, so the death of one task loses no result
+of those before. The child is a fresh interpreter in its own session, kept warm between batches;
+what users print leaves as lines that know their task (see `runner_prints`).
 
 This module must not know about sessions, storage or AWS, and reads no environment: everything comes
 by argument. The memory limit and the kernel's own kill of an orphaned child exist on Linux only; on
@@ -15,14 +16,14 @@ macOS an orphan exits when its interpreter next runs a thread.
 """
 
 import json
+import mmap
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 
-from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
-from stepgrid_core.runner_batch import encode_tasks, fail, fail_all, settle
+from stepgrid_core.ports import CommonInput, TaskOutcome, TaskSpan
+from stepgrid_core.runner_batch import Batch
 from stepgrid_core.runner_failures import (
     Fault,
     describe_death,
@@ -33,11 +34,8 @@ from stepgrid_core.runner_failures import (
 )
 from stepgrid_core.runner_prints import PrintReader, PrintSink, write_to_stderr
 from stepgrid_core.runner_process import ChildProcess
-from stepgrid_core.runner_protocol import (
-    READY,
-    Page,
-    open_anonymous_file,
-)
+from stepgrid_core.runner_protocol import READY, Page, open_anonymous_file
+from stepgrid_core.runner_replies import MEMORY_BYTES, Replies, ReplyReader
 from stepgrid_core.runner_settings import (
     RunnerSettings,
     RunnerStartError,
@@ -64,8 +62,10 @@ class Runner:
         """
         self._settings = settings
         self._on_print = on_print
-        self._page_fd = open_anonymous_file(Page.SIZE_BYTES)
-        self._page = Page(self._page_fd)
+        self._memory_fd = open_anonymous_file(MEMORY_BYTES)
+        self._memory = mmap.mmap(self._memory_fd, MEMORY_BYTES)
+        self._page = Page(self._memory)
+        self._replies = ReplyReader(self._memory, self._page)
         self._child: ChildProcess | None = None
         self._ready = False
         self._told: str | None = None  # the session whose common input the child has
@@ -91,22 +91,22 @@ class Runner:
 
     def run(
         self,
-        tasks: Sequence[TaskInput],
+        spans: Sequence[TaskSpan],
         timeout_seconds: float,
         common: CommonInput | None = None,
     ) -> Outcomes:
-        """Run `tasks` in order and yield one outcome for each, in the same order.
+        """Run the tasks of `spans` in order and yield the outcomes of all, in the same order.
 
         While nothing happens it yields None about every 50 ms: while a task runs, the handler is
-        imported or the permit has ended. Nothing happens before the first `next`, and no timeout
-        is enforced between two. Closing the generator early kills the child.
+        imported, lines have not arrived or the permit has ended. Nothing happens before the first
+        `next`, and no timeout is enforced between two. Closing the generator early kills the child.
 
         A task that was running when its child died is not run again here. When the handler can't
         be imported, all tasks left fail with that fault: not retryable if it was raised,
         retryable if the import took the process down or took too long.
 
         Args:
-            tasks: the batch.
+            spans: the batch; the child starts with its first lines while others still arrive.
             timeout_seconds: of each task, from its own start.
             common: what the tasks' session has in common; sent once to a child, until another
                 session's comes.
@@ -114,13 +114,14 @@ class Runner:
         Raises:
             RunnerStopped: `stop` was called; outcomes that were complete are yielded before.
             RunnerStartError: the system can't start a process.
+            StepgridError: the lines could not be read to their end; see ports.TaskLines.
         """
-        pending = deque(tasks)
+        batch = Batch(spans)
         try:
-            yield from self._run_pending(pending, timeout_seconds, common)
+            yield from self._run_batch(batch, timeout_seconds, common)
         finally:
             # A child that gave up on its requests has answered all, and not read all.
-            if pending or (self._child and self._child.sending):
+            if batch or (self._child and self._child.sending):
                 self._discard_child()
             elif self._child:
                 self._finish_prints(self._child)
@@ -141,74 +142,83 @@ class Runner:
             self._child.hang_up(_GRACE_SECONDS)
         self._stopped = True
         self._discard_child()
+        self._replies.close()
         self._page.close()
-        os.close(self._page_fd)
+        self._memory.close()
+        os.close(self._memory_fd)
 
-    def _run_pending(
-        self, pending: deque[TaskInput], timeout_seconds: float, common: CommonInput | None
+    def _run_batch(
+        self, batch: Batch, timeout_seconds: float, common: CommonInput | None
     ) -> Outcomes:
         idle_deaths = 0
-        while pending:
-            count = len(pending)
+        while batch:
+            count = len(batch)
             child = self._ensure_child()
             fault = yield from self._await_ready(child)
             if fault is None:
-                self._send(child, pending, timeout_seconds, common)
-                yield from self._run_life(child, pending, timeout_seconds)
-                idle_deaths = idle_deaths + 1 if len(pending) == count else 0
+                self._send(child, batch, timeout_seconds, common)
+                yield from self._run_life(child, batch, timeout_seconds)
+                idle_deaths = idle_deaths + 1 if len(batch) == count else 0
                 if idle_deaths == _IDLE_DEATHS:
                     fault = describe_idle_deaths(idle_deaths)
             if fault:
                 self._discard_child()
-                yield from fail_all(pending, fault)
+                yield from batch.fail_all(fault)
 
     def _send(
         self,
         child: ChildProcess,
-        tasks: Iterable[TaskInput],
+        batch: Batch,
         timeout_seconds: float,
         common: CommonInput | None,
     ) -> None:
         told, self._told = self._told, common.session_id if common else None
         text = common.text if common else b""
         same = bool(common) and told == self._told
-        batch = tuple(tasks)
         self._page.reset()
+        self._replies.begin()
         child.drain_prints()
-        child.prints.begin(batch)
-        child.send(encode_tasks(batch, timeout_seconds, None if same else text))
+        child.prints.begin(batch.find_task())
+        child.send(batch.encode(timeout_seconds, None if same else text))
 
-    def _run_life(
-        self, child: ChildProcess, pending: deque[TaskInput], timeout_seconds: float
-    ) -> Outcomes:
+    def _run_life(self, child: ChildProcess, batch: Batch, timeout_seconds: float) -> Outcomes:
         """Run until the batch has ended or the child has."""
-        count = len(pending)
-        while pending:
-            replies = child.exchange(self._choose_wait(timeout_seconds))
-            yield from settle(pending, replies)
+        count = len(batch)
+        while batch or child.sending:
+            replies = self._exchange(child, timeout_seconds)
+            yield from batch.settle(replies)
             if replies:
                 continue
             if child.hung_up or self._is_overdue(time.monotonic(), timeout_seconds):
-                yield from self._bury(child, pending, count, timeout_seconds)
+                yield from self._bury(child, batch, count, timeout_seconds)
                 return
             yield None
+
+    def _exchange(self, child: ChildProcess, timeout_seconds: float) -> Replies:
+        """What the child has replied, waiting a moment for it."""
+        counted = self._page.settled_count
+        notices = child.exchange(self._choose_wait(timeout_seconds))
+        if notices:
+            return self._replies.take(notices[-1].count, notices[-1].size)
+        # No bell, as while a long task runs: what was counted before the pause is there by now.
+        return self._replies.take_counted(counted if child.paused else 0)
 
     def _finish_prints(self, child: ChildProcess) -> None:
         child.drain_prints()
         child.prints.finish(self._page.started_count)
 
     def _bury(
-        self, child: ChildProcess, pending: deque[TaskInput], count: int, timeout_seconds: float
+        self, child: ChildProcess, batch: Batch, count: int, timeout_seconds: float
     ) -> Outcomes:
         """End a dead or overdue child, and yield what it left: replies, then the guilty task."""
         killed_at = None if child.hung_up else time.monotonic()
         returncode = child.end()
-        yield from settle(pending, child.drain())
+        yield from batch.settle(self._replies.take_counted(self._page.settled_count))
         if self._stopped:
             raise RunnerStopped("The runner was stopped while a batch was running.")
         trace = child.read_crash_trace()
         self._discard_child()
-        if self._page.started_count <= count - len(pending):
+        if self._page.started_count <= count - len(batch):
             return  # it died between two tasks
         started_at = self._page.started_at
         if killed_at is None:
@@ -218,7 +228,7 @@ class Runner:
         else:
             fault = describe_timeout(timeout_seconds)
         milliseconds = (time.monotonic() - started_at) * 1000 if started_at else 0.0
-        yield fail(pending.popleft(), milliseconds, fault)
+        yield batch.fail(milliseconds, fault)
 
     def _choose_wait(self, timeout_seconds: float) -> float:
         started_at = self._page.started_at
@@ -257,7 +267,7 @@ class Runner:
                 launch,
                 search_path=settings.search_path,
                 environment=settings.environment,
-                page_fd=self._page_fd,
+                memory_fd=self._memory_fd,
                 make_prints=lambda token: PrintReader(token, self._page, self._on_print),
             )
         except OSError as exc:
@@ -271,9 +281,9 @@ class Runner:
         # From now, not from the start: between the two, Lambda may have frozen the environment.
         deadline = time.monotonic() + settings.start_timeout_seconds
         while not self._ready:
-            for reply in child.exchange(_POLL_SECONDS):
-                if reply.kind != READY:
-                    return Fault(**json.loads(reply.body))
+            for notice in child.exchange(_POLL_SECONDS):
+                if notice.kind != READY:
+                    return Fault(**json.loads(notice.body))
                 self._ready = True
             if self._ready:
                 break

@@ -1,4 +1,4 @@
-"""The process that user code runs in: reads tasks, calls the handler, writes one reply per task.
+"""The process that user code runs in: reads tasks, calls the handler, writes a reply for each.
 
 Started by `runner_process` as `python -m stepgrid_core.runner_child LAUNCH`, one per worker
 environment, and kept warm. It must not know about sessions, storage or AWS, and it imports nothing
@@ -16,8 +16,10 @@ but orjson and the standard library. Its rules:
 import contextlib
 import faulthandler
 import fcntl
+import gc
 import importlib
 import json
+import mmap
 import os
 import resource
 import signal
@@ -29,7 +31,8 @@ from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
 from stepgrid_core.codec import encode
-from stepgrid_core.runner_context import CommonInput, TaskContext, decode_json
+from stepgrid_core.output_lines import finished_line
+from stepgrid_core.runner_context import CommonInput, SpanContext, TaskContext, decode_json
 from stepgrid_core.runner_failures import (
     Fault,
     TaskRefused,
@@ -39,20 +42,21 @@ from stepgrid_core.runner_failures import (
 from stepgrid_core.runner_marks import PrintMarker
 from stepgrid_core.runner_protocol import (
     BATCH_HEADER,
-    FAILED,
-    FINISHED,
+    BELL,
+    NOTICE,
     READY,
     REFUSED,
-    REPLY_HEADER,
     SAME_COMMON,
-    TASK_HEADER,
+    SPAN_HEADER,
     Launch,
     Page,
 )
+from stepgrid_core.runner_replies import MEMORY_BYTES, ReplyWriter
 
 Handler = Callable[[Any, TaskContext], Any]
 
 _PERMIT_POLL_SECONDS = 0.003
+_READ_BYTES = 256 * 1024
 _WATCHER_STACK_BYTES = 256 * 1024
 
 
@@ -60,12 +64,15 @@ class Channel:
     """The child's ends of the pipes. Blocking: the runner always reads while it writes."""
 
     def __init__(self, launch: Launch) -> None:
-        self._requests = open(launch.request_fd, "rb", buffering=64 * 1024)  # noqa: SIM115
+        self._requests = open(launch.request_fd, "rb", buffering=_READ_BYTES)  # noqa: SIM115
         self._reply_fd = launch.reply_fd
         self._lifeline_fd = launch.lifeline_fd
         for fd in (launch.request_fd, launch.reply_fd, launch.lifeline_fd, launch.crash_fd):
             os.set_inheritable(fd, False)
         os.register_at_fork(after_in_child=self._disown)
+        #: The next task's line, with its newline. Raises MemoryError if it does not fit; then the
+        #: stream can't be read further.
+        self.read_line = self._requests.readline
 
     @property
     def disowned(self) -> bool:
@@ -85,24 +92,20 @@ class Channel:
         """
         return self._requests.read(size_bytes)
 
-    def read_task(self) -> tuple[str, int, bytes]:
-        """Return the id, the attempt and the line of the next task.
+    def read_span(self) -> tuple[int, int, int, str]:
+        """Return first index, number of tasks, attempt and session id of the next span."""
+        first, count, attempt, size = SPAN_HEADER.unpack(self._requests.read(SPAN_HEADER.size))
+        return first, count, attempt, self._requests.read(size).decode()
 
-        Raises:
-            MemoryError: the line does not fit in memory. The stream can't be read further.
-        """
-        read = self._requests.read
-        attempt, name_length, line_length = TASK_HEADER.unpack(read(TASK_HEADER.size))
-        return read(name_length).decode(), attempt, read(line_length)
+    def notify(self, kind: bytes, count: int = 0, size: int = 0, body: bytes = b"") -> None:
+        """Write one notice, all of it."""
+        rest = memoryview(NOTICE.pack(kind, count, size) + body)
+        while rest:
+            rest = rest[os.write(self._reply_fd, rest) :]
 
-    def reply(self, kind: bytes, milliseconds: float = 0.0, body: bytes = b"") -> None:
-        """Write one frame, all of it."""
-        frame = REPLY_HEADER.pack(kind, milliseconds, len(body)) + body
-        written = os.write(self._reply_fd, frame)
-        if written < len(frame):
-            rest = memoryview(frame)[written:]
-            while rest:
-                rest = rest[os.write(self._reply_fd, rest) :]
+    def ring(self, count: int, written: int) -> None:
+        """Say that there are replies to take."""
+        self.notify(BELL, count, written)
 
     def _disown(self) -> None:
         for fd in (self._requests.fileno(), self._reply_fd, self._lifeline_fd):
@@ -115,11 +118,19 @@ class TaskLoop:
     """Runs the tasks of each batch in order, until the runner hangs up."""
 
     def __init__(
-        self, launch: Launch, channel: Channel, page: Page, prints: PrintMarker, handler: Handler
+        self,
+        *,
+        launch: Launch,
+        channel: Channel,
+        page: Page,
+        replies: ReplyWriter,
+        prints: PrintMarker,
+        handler: Handler,
     ) -> None:
         self._launch = launch
         self._channel = channel
         self._page = page
+        self._replies = replies
         self._prints = prints
         self._handler = handler
         self._common = CommonInput(b"")
@@ -128,10 +139,13 @@ class TaskLoop:
         """Serve batches until the runner closes the request pipe."""
         while (batch := self._channel.read_batch()) is not None:
             count, timeout_seconds, common_bytes = batch
+            self._replies.begin()
             if common_bytes != SAME_COMMON:
                 self._common = self._read_common(common_bytes)
-            for number in range(1, count + 1):
-                self._run_next(number, timeout_seconds)
+            number = 0
+            while number < count:
+                number += self._run_span(number, timeout_seconds)
+            self._replies.ring()
 
     def _read_common(self, size_bytes: int) -> CommonInput:
         self._common = CommonInput(b"")  # the memory of the one before is needed now
@@ -142,60 +156,75 @@ class TaskLoop:
 
     def _give_up(self, exc: MemoryError, message: str) -> NoReturn:
         """Fail the next task and end: the rest of the request can't be found any more."""
-        self._channel.reply(FAILED, 0.0, self._encode_fault(exc))
+        self._replies.add(self._encode_fault(exc), 0.0, failed=True)
+        self._replies.ring()
         sys.exit(message)
 
-    def _run_next(self, number: int, timeout_seconds: float) -> None:
-        try:
-            task_id, attempt, line = self._channel.read_task()
-        except MemoryError as exc:
-            self._give_up(exc, "The input of a task does not fit in memory.")
-        started_at = self._await_permit()
-        deadline = started_at + timeout_seconds
-        context = TaskContext(self._launch, task_id, attempt, deadline, self._common)
-        self._page.mark_started(number, started_at)
-        kind, body = self._run_task(line, context)
-        if self._channel.disowned:
-            os._exit(1)  # a fork that came back from the handler
-        milliseconds = (time.monotonic() - started_at) * 1000
-        # Before the writes: they may wait for the runner, and that is not the task's time.
-        self._page.mark_idle()
-        self._prints.mark(number, milliseconds)
-        self._channel.reply(kind, milliseconds, body)
+    def _run_span(self, number: int, timeout_seconds: float) -> int:
+        """Run the tasks of the next span, `number` tasks into the batch; answers how many."""
+        first, count, attempt, session_id = self._channel.read_span()
+        span = SpanContext(self._launch, session_id, attempt, self._common)
+        for index in range(first, first + count):
+            number += 1
+            try:
+                line = self._channel.read_line()
+            except MemoryError as exc:
+                self._give_up(exc, "The input of a task does not fit in memory.")
+            started_at = self._await_permit()
+            context = TaskContext(span, index, started_at + timeout_seconds)
+            self._page.mark_started(number, started_at)
+            result, fault = self._run_task(line, context)
+            if self._channel.disowned:
+                os._exit(1)  # a fork that came back from the handler
+            ended_at = time.monotonic()
+            milliseconds = (ended_at - started_at) * 1000
+            # Before the writes: they may wait for the runner, and that is not the task's time.
+            self._page.mark_idle()
+            self._prints.mark(number, milliseconds)
+            if fault:
+                self._replies.add(fault, milliseconds, failed=True)
+            else:
+                self._replies.add(finished_line(index, attempt, milliseconds, result), milliseconds)
+            self._replies.ring_if_due(ended_at)
+        return count
 
     def _await_permit(self) -> float:
         """Return the time at which the next task starts; it is always before the permit's end."""
         while (now := time.monotonic()) >= self._page.permit_until:
+            self._replies.ring()
             time.sleep(_PERMIT_POLL_SECONDS)
         return now
 
     def _run_task(self, line: bytes, context: TaskContext) -> tuple[bytes, bytes]:
+        """The result as JSON text, or the fault."""
         try:
-            body = self._encode_result(
-                self._handler(decode_json(line, "The task's input"), context)
-            )
+            result = encode_result(self._handler(decode_json(line, "The task's input"), context))
+            if len(result) > self._launch.result_limit_bytes:
+                raise _too_large(len(result), self._launch.result_limit_bytes)
         except BaseException as exc:  # sys.exit and KeyboardInterrupt end the task, not the child
-            return FAILED, self._encode_fault(exc)
-        return FINISHED, body
-
-    def _encode_result(self, result: Any) -> bytes:
-        try:
-            body = encode(result)
-        except (TypeError, ValueError, RecursionError) as exc:
-            message = describe_result(result, exc)
-            raise TaskRefused("ResultNotSerializable", message) from None
-        limit = self._launch.result_limit_bytes
-        if len(body) > limit:
-            message = f"The result has {len(body)} bytes, the limit is {limit} bytes."
-            raise TaskRefused("ResultTooLarge", message)
-        return body
+            return b"", self._encode_fault(exc)
+        return result, b""
 
     def _encode_fault(self, exc: BaseException) -> bytes:
         return encode_fault(describe_exception(exc, self._launch.memory_limit_bytes))
 
 
+def encode_result(result: Any) -> bytes:
+    """Return the JSON text. Raises TaskRefused that says where in the result there is no JSON."""
+    try:
+        return encode(result)
+    except (TypeError, ValueError, RecursionError) as exc:
+        message = describe_result(result, exc)
+        raise TaskRefused("ResultNotSerializable", message) from None
+
+
+def _too_large(size: int, limit: int) -> TaskRefused:
+    message = f"The result has {size} bytes, the limit is {limit} bytes."
+    return TaskRefused("ResultTooLarge", message)
+
+
 def encode_fault(fault: Fault) -> bytes:
-    """Return the body of a FAILED or REFUSED frame."""
+    """Return the reply of a failed task, or the body of a refusal."""
     return json.dumps(asdict(fault)).encode()
 
 
@@ -220,17 +249,27 @@ def main() -> None:
     channel = Channel(launch)
     _die_with_runner(launch.lifeline_fd)
     _prepare_process(launch)
-    page = Page(launch.page_fd)
-    os.close(launch.page_fd)
+    memory = mmap.mmap(launch.memory_fd, MEMORY_BYTES)
+    os.close(launch.memory_fd)
+    page = Page(memory)
     prints = PrintMarker(launch, page)
     try:
         handler = load_handler(launch.handler)
     except BaseException as exc:  # a module may also call sys.exit
         fault = replace(describe_exception(exc, launch.memory_limit_bytes), retryable=False)
-        channel.reply(REFUSED, 0.0, encode_fault(fault))
+        body = encode_fault(fault)
+        channel.notify(REFUSED, size=len(body), body=body)
         return
-    channel.reply(READY)
-    TaskLoop(launch, channel, page, prints, handler).run()
+    gc.freeze()  # what was imported stays: collections need not look at it again
+    channel.notify(READY)
+    TaskLoop(
+        launch=launch,
+        channel=channel,
+        page=page,
+        replies=ReplyWriter(memory, page, channel.ring),
+        prints=prints,
+        handler=handler,
+    ).run()
 
 
 def _die_with_runner(lifeline_fd: int) -> None:

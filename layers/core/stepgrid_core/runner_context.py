@@ -4,6 +4,7 @@ Part of the child process. It knows nothing of pipes.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from stepgrid_core.codec import decode
@@ -34,26 +35,61 @@ class CommonInput:
         return self._value
 
 
+@dataclass(frozen=True, slots=True)
+class SpanContext:
+    """What the contexts of tasks that follow each other share."""
+
+    launch: Launch
+    session_id: str
+    attempt: int
+    common: CommonInput
+
+
 class TaskContext:
-    """The handler's second argument: what AWS Lambda passes, and what the task is called."""
+    """The handler's second argument: what AWS Lambda passes, and what the task is called.
+
+    One is made for each task, so it works out what it is asked for.
+    """
 
     client_context = None
     identity = None
     log_group_name = ""
     log_stream_name = ""
 
-    def __init__(
-        self, launch: Launch, task_id: str, attempt: int, deadline: float, common: CommonInput
-    ) -> None:
-        self.function_name = launch.function_name
-        self.function_version = launch.function_version
-        self.invoked_function_arn = launch.invoked_function_arn
-        self.memory_limit_in_mb = launch.memory_mib
-        self.aws_request_id = task_id
-        self.task_id = task_id
-        self.attempt = attempt
+    def __init__(self, span: SpanContext, index: int, deadline: float) -> None:
+        self._span = span
+        self._index = index
         self._deadline = deadline
-        self._common = common
+
+    @property
+    def function_name(self) -> str:
+        return self._span.launch.function_name
+
+    @property
+    def function_version(self) -> str:
+        return self._span.launch.function_version
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return self._span.launch.invoked_function_arn
+
+    @property
+    def memory_limit_in_mb(self) -> int:
+        return self._span.launch.memory_mib
+
+    @property
+    def task_id(self) -> str:
+        return f"{self._span.session_id}_{self._index}"
+
+    @property
+    def aws_request_id(self) -> str:
+        """Lambda's word for the same."""
+        return self.task_id
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+        return self._span.attempt
 
     @property
     def common(self) -> Any:
@@ -61,7 +97,7 @@ class TaskContext:
 
         All tasks of the session that run in this process get the same object: only read it.
         """
-        return self._common.value()
+        return self._span.common.value()
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the task's timeout, never less than 0."""

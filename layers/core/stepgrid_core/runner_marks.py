@@ -7,8 +7,9 @@ task shorter than `LOOK_MILLISECONDS`: prints that bypass Python in one so short
 later task's.
 
 The look finds bytes that are still in a pipe. Those that the runner has read already are told by
-the page: the runner counts each read before it makes it, so that an empty pipe and an unchanged
-count mean that nothing was printed. It imports only the standard library.
+the page: the runner says there before each read that it is under way, and afterwards whether it
+found anything but marks. So an empty pipe and an unchanged count mean that nothing was printed. It
+imports only the standard library.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ class PrintMarker:
     def __init__(self, launch: Launch, page: Page) -> None:
         self._token = bytes.fromhex(launch.print_token)
         self._page = page
-        self._drains = page.drain_count
+        self._reads = page.print_reads
         self._printed = False
         # Copies: user code may close or replace its own.
         self._fds = (os.dup(1), os.dup(2))
@@ -52,7 +53,7 @@ class PrintMarker:
         elif milliseconds < LOOK_MILLISECONDS or not self._bypassed():
             return
         self._printed = False
-        self._drains = self._page.drain_count
+        self._reads = self._page.print_reads
         for fd in self._fds:
             _write(fd, self._token + PRINT_MARK.pack(number))
 
@@ -66,7 +67,9 @@ class PrintMarker:
                 text.flush()
 
     def _bypassed(self) -> bool:
-        return bool(self._look.poll(0)) or self._page.drain_count != self._drains
+        # A read that was or is under way may have found this task's prints, or not.
+        reads = self._page.print_reads
+        return bool(self._look.poll(0)) or reads != self._reads or not reads.is_integer()
 
 
 def _write(fd: int, mark: bytes) -> None:

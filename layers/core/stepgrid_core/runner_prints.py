@@ -14,10 +14,10 @@ module must not know where lines go.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from stepgrid_core.ports import TaskInput
 from stepgrid_core.runner_protocol import PRINT_MARK, Page
 
 #: Bytes of each of the two streams that are kept of one start of a task.
@@ -30,16 +30,27 @@ Stream = Literal["stdout", "stderr"]
 STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 
 
+@dataclass(frozen=True, slots=True)
+class PrintingTask:
+    """Whose print it is: one start of a task."""
+
+    task_id: str
+    index: int
+    attempt: int
+
+
 class PrintedLine(NamedTuple):
     """One line that user code printed."""
 
-    task: TaskInput | None  #: None: printed outside of any task
+    task: PrintingTask | None  #: None: printed outside of any task
     stream: Stream
     number: int  #: from 0, within what this start of the task printed to the stream
     text: str  #: without its line end; bytes that are not UTF-8 are replaced
 
 
 PrintSink = Callable[[PrintedLine], None]
+#: The task of a number in the batch, from 1; None if there is none.
+FindTask = Callable[[int], PrintingTask | None]
 
 
 def write_to_stderr(line: PrintedLine) -> None:
@@ -58,13 +69,15 @@ class PrintReader:
     def read(self, stream: Stream, fd: int) -> int:
         """Read what is there, without waiting; answers how many bytes that were."""
         running = self._page.running
-        self._page.count_drain()  # before the read: see `runner_marks`
+        reader, found = self._streams[stream], False
+        self._page.begin_print_read()  # see `runner_marks`
         try:
             data = os.read(fd, _READ_BYTES)
+            found = reader.feed(data)
         except BlockingIOError:
             return 0
-        reader = self._streams[stream]
-        reader.feed(data)
+        finally:
+            self._page.end_print_read(found)
         # The pipe is empty, so the marks of all tasks before the running one have been read.
         if running and len(data) < _READ_BYTES and running == self._page.running:
             reader.pass_lines(running[0])
@@ -77,24 +90,28 @@ class PrintReader:
             while count < _LAST_BYTES and (size := self.read(stream, fd)):
                 count += size
 
-    def begin(self, tasks: Sequence[TaskInput]) -> None:
+    def begin(self, find_task: FindTask) -> None:
         """A batch starts; what is left from before belongs to no task."""
         self.finish(0)
         for reader in self._streams.values():
-            reader.tasks = tasks
+            reader.find_task = find_task
 
     def finish(self, number: int) -> None:
         """The batch is over; what is left belongs to its task `number` (from 1; 0: to none)."""
         for reader in self._streams.values():
             reader.pass_all(number)
-            reader.tasks = ()
+            reader.find_task = _find_none
+
+
+def _find_none(number: int) -> PrintingTask | None:
+    return None
 
 
 class _StreamReader:
     """One stream: bytes in, lines out."""
 
     def __init__(self, stream: Stream, token: bytes, sink: PrintSink) -> None:
-        self.tasks: Sequence[TaskInput] = ()
+        self.find_task: FindTask = _find_none
         self._stream = stream
         self._token = token
         self._sink = sink
@@ -108,17 +125,21 @@ class _StreamReader:
         self._dropped = 0
         self._number = 0
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes; those before a mark are passed on as the marked task's."""
-        data = self._carry + data
-        start = 0
+    def feed(self, data: bytes) -> bool:
+        """Take bytes; those before a mark are passed on as the marked task's.
+
+        Answers whether there was anything but marks.
+        """
+        data, self._carry = self._carry + data, b""
+        start, marks = 0, 0
         while (mark := data.find(self._token, start)) >= 0 and len(data) >= mark + self._mark_bytes:
             self._keep(data[start:mark])
             self.pass_all(PRINT_MARK.unpack_from(data, mark + len(self._token))[0])
-            start = mark + self._mark_bytes
+            start, marks = mark + self._mark_bytes, marks + 1
         end = mark if mark >= 0 else len(data) - self._overlap(data[start:])
         self._keep(data[start:end])
         self._carry = data[end:]
+        return len(data) > marks * self._mark_bytes
 
     def _overlap(self, data: bytes) -> int:
         """How many bytes at the end may be the beginning of a mark."""
@@ -151,7 +172,7 @@ class _StreamReader:
 
     def _pass(self, number: int, data: bytes) -> None:
         # The number may come from user code that has found out how a mark looks.
-        task = self.tasks[number - 1] if 0 < number <= len(self.tasks) else None
+        task = self.find_task(number)
         for line in data.split(b"\n"):
             text = line.removesuffix(b"\r").decode(errors="replace")
             self._sink(PrintedLine(task, self._stream, self._number, text))

@@ -18,12 +18,14 @@ from typing import Any
 
 from stepgrid_core.runner_failures import TRACEBACK_LIMIT_BYTES
 from stepgrid_core.runner_prints import STREAMS, PrintReader, Stream
-from stepgrid_core.runner_protocol import Reply, ReplyReader, open_anonymous_file
+from stepgrid_core.runner_protocol import Notice, NoticeReader, open_anonymous_file
 
 _CHILD_MODULE = "stepgrid_core.runner_child"
 _CORE_PATH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _READ_BYTES = 256 * 1024
 _WRITE_BYTES = 256 * 1024
+#: How often we look whether more has arrived that the child waits for.
+_ARRIVAL_POLL_SECONDS = 0.002
 _PIPE_BYTES = 1024 * 1024
 _TOKEN_BYTES = 16
 
@@ -37,7 +39,7 @@ class ChildProcess:
         *,
         search_path: Sequence[str],
         environment: Mapping[str, str],
-        page_fd: int,
+        memory_fd: int,
         make_prints: Callable[[bytes], PrintReader],
     ) -> None:
         """Start the child; it reports when its handler is imported.
@@ -46,7 +48,7 @@ class ChildProcess:
             launch: the fields of `runner_protocol.Launch` that are not descriptors.
             search_path: goes first on the child's sys.path, before the standard library.
             environment: all of the child's environment but PYTHONPATH.
-            page_fd: descriptor of the shared page.
+            memory_fd: descriptor of the memory that both map.
             make_prints: makes the reader of what is printed, from the token of its marks.
 
         Raises:
@@ -58,15 +60,17 @@ class ChildProcess:
         self.prints = make_prints(token)
         self._lock = threading.Lock()
         self._returncode: int | None = None
-        self._reader = ReplyReader()
+        self._reader = NoticeReader()
         self._outgoing: Iterator[bytes] = iter(())
         self._unsent = memoryview(b"")
+        self._sent_all = True
         self._selector = selectors.DefaultSelector()
         self.hung_up = False
+        self.paused = False  # the last exchange waited to its end, for nothing
         try:
             with contextlib.ExitStack() as inherited:
                 outputs = self._open_outputs(inherited)
-                fds = self._open_pipes(inherited) | {"page_fd": page_fd}
+                fds = self._open_pipes(inherited) | {"memory_fd": memory_fd}
                 fds |= {f"{stream}_fd": fd for stream, fd in self._print_fds.items()}
                 told = dict(launch) | fds | {"print_token": token.hex()}
                 self._process = _start(told, search_path, environment, outputs)
@@ -77,44 +81,43 @@ class ChildProcess:
         for stream, fd in self._print_fds.items():
             self._selector.register(fd, selectors.EVENT_READ, stream)
 
-    def send(self, chunks: Iterator[bytes]) -> None:
-        """Queue bytes for the child; `exchange` writes them. What was queued before must be out."""
-        self._outgoing = chunks
-        self._unsent = memoryview(_join(chunks))
-        self._selector.register(self._request_fd, selectors.EVENT_WRITE)
+    def send(self, blocks: Iterator[bytes]) -> None:
+        """Queue bytes for the child; `exchange` writes them. What was queued before must be out.
+
+        An empty block says that the next is not there yet.
+        """
+        self._outgoing = blocks
+        self._sent_all = False
 
     @property
     def sending(self) -> bool:
-        """True while bytes wait to be written."""
-        return bool(self._unsent)
+        """True while bytes wait to be written, or may still come."""
+        return bool(self._unsent) or not self._sent_all
 
-    def exchange(self, wait_seconds: float) -> list[Reply]:
+    def exchange(self, wait_seconds: float) -> list[Notice]:
         """Write and read what is possible, waiting at most `wait_seconds` for the first byte.
 
-        Writing never blocks, so a child that waits until its reply is read can't hold us up.
+        Writing never blocks, so a child that waits until its replies are taken can't hold us up.
+        Raises what the blocks raise.
         """
-        replies: list[Reply] = []
+        notices: list[Notice] = []
         spoke = False
-        for key, _ in self._selector.select(wait_seconds):
+        if not self._unsent and not self._sent_all and not self._load():
+            wait_seconds = min(wait_seconds, _ARRIVAL_POLL_SECONDS)
+        events = self._selector.select(wait_seconds)
+        self.paused = not events
+        for key, _ in events:
             if key.data is not None:
                 self.prints.read(key.data, key.fd)
                 continue
             spoke = True
             if key.fd == self._reply_fd:
-                replies += self._read()
+                notices += self._read()
             else:
                 self._write()
         if not spoke:
             self.hung_up = self.hung_up or self._has_exited()
-        return replies
-
-    def drain(self) -> list[Reply]:
-        """Return the replies a child that has ended left in its pipe."""
-        replies: list[Reply] = []
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._reply_fd, _READ_BYTES):
-                replies += self._reader.feed(data)
-        return replies
+        return notices
 
     def drain_prints(self) -> None:
         """Read what has been printed by now."""
@@ -187,20 +190,35 @@ class ChildProcess:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
-    def _read(self) -> Iterator[Reply]:
+    def _read(self) -> Iterator[Notice]:
         data = os.read(self._reply_fd, _READ_BYTES)
         self.hung_up = not data
         return self._reader.feed(data)
+
+    def _load(self) -> bool:
+        """Take the next blocks, joined up to about one write; False if none is there yet."""
+        taken: list[bytes] = []
+        size = 0
+        while size < _WRITE_BYTES:
+            block = next(self._outgoing, None)
+            self._sent_all = block is None
+            if not block:
+                break
+            taken.append(block)
+            size += len(block)
+        self._unsent = memoryview(b"".join(taken))
+        if taken:
+            self._selector.register(self._request_fd, selectors.EVENT_WRITE)
+        return bool(taken) or self._sent_all
 
     def _write(self) -> None:
         try:
             written = os.write(self._request_fd, self._unsent)
         except BlockingIOError:  # macOS may call a pipe writable that has too little room
             return
-        except BrokenPipeError:  # it died; its reply pipe tells, after the replies it left there
-            self._selector.unregister(self._request_fd)
-            return
-        self._unsent = self._unsent[written:] or memoryview(_join(self._outgoing))
+        except BrokenPipeError:  # it died; its exit tells, after the replies it left
+            self._sent_all, written = True, len(self._unsent)
+        self._unsent = self._unsent[written:]
         if not self._unsent:
             self._selector.unregister(self._request_fd)
 
@@ -232,16 +250,6 @@ def _start(
         pass_fds=[value for name, value in launch.items() if name.endswith("_fd")],
         start_new_session=True,
     )
-
-
-def _join(chunks: Iterator[bytes]) -> bytes:
-    """Return the next chunks, joined up to about one write."""
-    taken: list[bytes] = []
-    size = 0
-    while size < _WRITE_BYTES and (chunk := next(chunks, None)) is not None:
-        taken.append(chunk)
-        size += len(chunk)
-    return b"".join(taken)
 
 
 def _enlarge_pipe(fd: int) -> None:

@@ -1,14 +1,15 @@
-"""What the runner and its child say to each other: frames on two pipes, and a shared memory page.
+"""What the runner and its child say to each other: two pipes, and memory that both map.
 
-Requests (runner to child): one batch header, then `count` task frames. Replies (child to runner):
-one frame per task, in the order of the batch; before the first batch one READY or REFUSED frame.
-A batch header is followed by the common input of its session, where the child was not told it yet.
-Every frame carries its length, so several may travel in one write.
+    runner ══ batch header, common input, spans of task lines ══▶ child      request pipe
+    runner ◀══ READY or REFUSED, then bells ═════════════════════ child      reply pipe
+    runner ── the page: until when a task may start, which one runs ── child     memory
+    runner ◀─ replies, see `runner_replies` ──────────────────────── child     memory
 
-The page holds what must be known without a message: how many tasks of the batch have started, when
-the running one started, until when a task may start, and how often prints were read. This module
-must not know what a task is for, and imports only the standard library: the child loads it before
-any user code.
+Nothing is said for one task alone: its line travels in a block of many, and its reply lies in
+memory until a bell says so for many of them.
+
+This module must not know what a task is for, and imports only the standard library: the child
+loads it before any user code.
 """
 
 import contextlib
@@ -18,27 +19,26 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 #: Number of tasks, timeout of each in seconds, bytes of the common input that follows.
 BATCH_HEADER = struct.Struct("<Idq")
 #: In place of its bytes: the common input is that of the batch before.
 SAME_COMMON = -1
-#: Attempt, bytes of the task id, bytes of the line.
-TASK_HEADER = struct.Struct("<IHQ")
-#: Kind, milliseconds, bytes of the body.
-REPLY_HEADER = struct.Struct("<cdQ")
+#: Index of the first task, number of tasks, attempt of each, bytes of the session's id. The id
+#: follows, then a line for each task.
+SPAN_HEADER = struct.Struct("<QIIH")
+#: Kind; for a bell: replies of the batch that are whole, bytes written of all; for a refusal: 0,
+#: bytes of the body that follows.
+NOTICE = struct.Struct("<cIQ")
 #: After the child's token, in the stream of prints: number of the task that printed (from 1).
 PRINT_MARK = struct.Struct("<I")
 
-#: The handler is imported. No body.
+#: The handler is imported.
 READY = b"R"
 #: The handler can't be imported. The body is an error.
 REFUSED = b"X"
-#: The task returned. The body is its result, as JSON text.
-FINISHED = b"F"
-#: The task failed. The body is an error.
-FAILED = b"E"
+#: There are replies to take.
+BELL = b"B"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Launch:
     request_fd: int
     reply_fd: int
     lifeline_fd: int
-    page_fd: int
+    memory_fd: int
     crash_fd: int
     #: read ends of what the child prints to, so that it sees whether something is in there
     stdout_fd: int
@@ -64,17 +64,14 @@ class Launch:
     print_token: str
 
 
-class Reply(NamedTuple):
-    """One frame from the child."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What came by the reply pipe."""
 
     kind: bytes
-    milliseconds: float
-    body: bytes
-
-
-def encode_batch(count: int, timeout_seconds: float, common_bytes: int = 0) -> bytes:
-    """Return the header that announces `count` task frames, and a common input before them."""
-    return BATCH_HEADER.pack(count, timeout_seconds, common_bytes)
+    count: int
+    size: int
+    body: bytes = b""
 
 
 def cut(data: bytes, piece_bytes: int = 256 * 1024) -> Iterator[bytes]:
@@ -82,35 +79,27 @@ def cut(data: bytes, piece_bytes: int = 256 * 1024) -> Iterator[bytes]:
     return (data[start : start + piece_bytes] for start in range(0, len(data), piece_bytes))
 
 
-def encode_task(task_id: str, attempt: int, line: bytes) -> bytes:
-    """Return the frame of one task."""
-    name = task_id.encode()
-    return TASK_HEADER.pack(attempt, len(name), len(line)) + name + line
-
-
-class ReplyReader:
-    """Cuts a stream of bytes into replies; a frame may arrive in any number of pieces."""
+class NoticeReader:
+    """Cuts a stream of bytes into notices; one may arrive in any number of pieces."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""
 
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """Add `data` and yield every reply that is now whole. Exhaust it before the next feed."""
-        buffer = self._buffer
-        buffer += data
-        offset = 0
-        while len(buffer) - offset >= REPLY_HEADER.size:
-            kind, milliseconds, length = REPLY_HEADER.unpack_from(buffer, offset)
-            start = offset + REPLY_HEADER.size
-            if len(buffer) - start < length:
-                break
-            offset = start + length
-            yield Reply(kind, milliseconds, bytes(buffer[start:offset]))
-        del buffer[:offset]
+    def feed(self, data: bytes) -> Iterator[Notice]:
+        """Add `data` and yield every notice that is now whole. Exhaust it before the next feed."""
+        self._buffer += data
+        while len(self._buffer) >= NOTICE.size:
+            kind, count, size = NOTICE.unpack_from(self._buffer)
+            end = NOTICE.size + (size if kind == REFUSED else 0)
+            if len(self._buffer) < end:
+                return
+            body = self._buffer[NOTICE.size : end]
+            self._buffer = self._buffer[end:]
+            yield Notice(kind, count, size, body)
 
 
 class Page:
-    """Four 8-byte words in memory that the runner and its child both map.
+    """8-byte words at the beginning of the memory that the runner and its child both map.
 
     Each word is stored and loaded in one machine instruction. No reader relies on the order of two
     words while the child is alive: arm64 may show them in either order.
@@ -118,9 +107,8 @@ class Page:
 
     SIZE_BYTES = 4096
 
-    def __init__(self, fd: int) -> None:
-        self._map = mmap.mmap(fd, self.SIZE_BYTES)
-        self._words = memoryview(self._map).cast("d")
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._words = memoryview(memory)[: self.SIZE_BYTES].cast("d")
 
     @property
     def permit_until(self) -> float:
@@ -148,13 +136,41 @@ class Page:
         return (self.started_count, started_at) if started_at else None
 
     @property
-    def drain_count(self) -> float:
-        """How often the runner was about to read prints. Written by the runner."""
+    def print_reads(self) -> float:
+        """How many reads found prints; not whole while a read is under way. By the runner."""
         return self._words[3]
 
-    def count_drain(self) -> None:
-        """Say that a read of prints comes next."""
-        self._words[3] += 1
+    def begin_print_read(self) -> None:
+        """Say that a read of what is printed comes next."""
+        self._words[3] += 0.5
+
+    def end_print_read(self, found: bool) -> None:
+        """Say that it is over, and whether it found anything but marks."""
+        self._words[3] += 0.5 if found else -0.5
+
+    @property
+    def settled_count(self) -> int:
+        """How many replies of the batch are whole. Written by the child."""
+        return int(self._words[4])
+
+    @settled_count.setter
+    def settled_count(self, count: int) -> None:
+        self._words[4] = count
+
+    @property
+    def taken_count(self) -> int:
+        """How many replies of the batch have been taken. Written by the runner."""
+        return int(self._words[5])
+
+    @property
+    def taken_bytes(self) -> int:
+        """How many bytes of them."""
+        return int(self._words[6])
+
+    def mark_taken(self, count: int, size: int) -> None:
+        """Say that the child may write over these."""
+        self._words[5] = count
+        self._words[6] = size
 
     def mark_started(self, count: int, at_monotonic: float) -> None:
         """Record that the task number `count` (from 1) starts."""
@@ -168,11 +184,12 @@ class Page:
     def reset(self) -> None:
         """Forget the last batch. Only while the child has no batch."""
         self.mark_started(0, 0.0)
+        self.settled_count = 0
+        self.mark_taken(0, 0)
 
     def close(self) -> None:
-        """Unmap the page."""
+        """Let the memory go."""
         self._words.release()
-        self._map.close()
 
 
 def open_anonymous_file(size_bytes: int) -> int:

@@ -12,7 +12,10 @@ from typing import Any
 from stepgrid_core.codec import decode, encode
 from stepgrid_core.data_plane import TaskFault
 from stepgrid_core.memory import VirtualClock
-from stepgrid_core.ports import CommonInput, TaskInput, TaskOutcome
+from stepgrid_core.names import task_id
+from stepgrid_core.output_lines import finished_line
+from stepgrid_core.ports import CommonInput, FailedTask, FinishedTasks, TaskOutcome, TaskSpan
+from stepgrid_core.task_lines import split_lines
 
 Handler = Callable[[Any, Any], Any]
 
@@ -49,30 +52,38 @@ class InlineRunner:
 
     def run(
         self,
-        tasks: Sequence[TaskInput],
+        spans: Sequence[TaskSpan],
         timeout_seconds: float,
         common: CommonInput | None = None,
     ) -> Generator[TaskOutcome | None, None, None]:
         shared = decode(common.text) if common else None
-        for task in tasks:
-            while self._clock.monotonic() > self._permit_until:
-                yield None
-                self._clock.advance(0.05)
-            yield self._call(task, timeout_seconds, shared)
+        for span in spans:
+            lines = (line for line in split_lines(span.read_lines()) if line is not None)
+            for index, line in enumerate(lines, span.first):
+                while self._clock.monotonic() > self._permit_until:
+                    yield None
+                    self._clock.advance(0.05)
+                name = task_id(span.session_id, index)
+                context = TaskContext(name, span.attempt, self._name, name, shared)
+                yield self._call(index, line, context, timeout_seconds)
 
-    def _call(self, task: TaskInput, timeout_seconds: float, common: Any) -> TaskOutcome:
+    def _call(
+        self, index: int, line: bytes, context: TaskContext, timeout_seconds: float
+    ) -> TaskOutcome:
         started = self._clock.monotonic()
-        context = TaskContext(task.task_id, task.attempt, self._name, task.task_id, common)
-        result, fault = self._outcome(task, context)
+        result, fault = self._outcome(line, context)
         seconds = self._clock.monotonic() - started
         if seconds > timeout_seconds:
             fault = TaskFault("TaskTimeout", f"the task ran longer than {timeout_seconds:g} s")
-        return TaskOutcome(task.index, seconds * 1000, None if fault else result, fault)
+        if fault:
+            return FailedTask(index, seconds * 1000, fault)
+        output = finished_line(index, context.attempt, seconds * 1000, result)
+        return FinishedTasks(index, [seconds * 1000], output)
 
-    def _outcome(self, task: TaskInput, context: TaskContext) -> tuple[bytes, TaskFault | None]:
+    def _outcome(self, line: bytes, context: TaskContext) -> tuple[bytes, TaskFault | None]:
 
         try:
-            value = self._handler(decode(task.line), context)
+            value = self._handler(decode(line), context)
         except EnvironmentDied:
             raise
         except SystemExit as error:

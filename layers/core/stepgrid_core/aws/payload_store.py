@@ -1,9 +1,10 @@
 """PayloadStore on S3. An object is read only if it is still the one that was submitted (ETag)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.response import StreamingBody
 
 from ..errors import InvalidRequest, NotFound, Unavailable
 from ..ports import URL_SECONDS, StoredObject
@@ -12,6 +13,10 @@ from .translate import code_of, make_client, translated
 #: Presigned URLs name the bucket's region: the global host redirects for buckets younger than a
 #: day or so, and a redirect breaks the signature (S3 user guide, "Request redirection").
 REGIONAL = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+#: What is read of a body at once.
+BLOCK_BYTES = 256 * 1024
+#: Connections that may break before a body is given up.
+MOST_BREAKS = 2
 
 
 class AwsPayloadStore:
@@ -29,12 +34,31 @@ class AwsPayloadStore:
             body: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return body
 
-    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+    def open_range(self, key: str, start: int, length: int, etag: str) -> Iterator[bytes]:
+        body = self._open(key, start, length, etag)
+        return self._read_on(body, key, range(start, start + length), etag)
+
+    def _open(self, key: str, start: int, length: int, etag: str) -> StreamingBody:
         span = f"bytes={start}-{start + length - 1}"
         with translated(key):
             answer = self._s3.get_object(Bucket=self._bucket, Key=key, Range=span, IfMatch=etag)
-            body: bytes = answer["Body"].read()
+        body: StreamingBody = answer["Body"]
         return body
+
+    def _read_on(self, body: StreamingBody, key: str, places: range, etag: str) -> Iterator[bytes]:
+        """A connection that breaks is followed by another one, from where it broke."""
+        read = breaks = 0
+        while True:
+            try:
+                for block in body.iter_chunks(BLOCK_BYTES):
+                    read += len(block)
+                    yield block
+                return
+            except BotoCoreError as error:
+                breaks += 1
+                if breaks > MOST_BREAKS:
+                    raise Unavailable(f"{key} can't be read to its end: {error}") from error
+            body = self._open(key, places.start + read, len(places) - read, etag)
 
     def head(self, key: str) -> StoredObject | None:
         try:

@@ -1,9 +1,12 @@
 """Where the tasks of a chunk come from, and where their outcomes go."""
 
-from ..data_plane import check, digest, split_lines
+from collections.abc import Iterator
+
+from ..data_plane import check, digest
 from ..invocation import Invocation
 from ..names import output_key
 from ..records import Output
+from ..task_lines import ArrivingLines, ReadAhead
 from ..wiring import Grid
 from .claim import Claim
 
@@ -22,19 +25,21 @@ class ChunkFiles:
         self._claim = claim
         self._parts = 0
 
-    def read_lines(self) -> list[bytes]:
-        """A line for each task. Raises NotFound or PayloadCorrupted."""
-        return split_lines(self._read_input(), self._facts.layout.tasks_in(self._invocation.chunk))
+    def open_lines(self) -> ArrivingLines:
+        """A line for each task, from now on as they arrive. Raises NotFound or PayloadCorrupted."""
+        layout, chunk = self._facts.layout, self._invocation.chunk
+        return ArrivingLines(layout.first_task(chunk), layout.tasks_in(chunk), self._open_input())
 
-    def _read_input(self) -> bytes:
+    def _open_input(self) -> Iterator[bytes]:
         if self._invocation.lines is not None:
-            return self._invocation.lines.encode()
+            return iter([self._invocation.lines.encode()])
         start, length = self._claim.shard.byte_range(self._claim.slot)
-        facts = self._facts
-        if facts.input_key is not None:
-            return self._grid.payloads.get_range(facts.input_key, start, length, facts.input_etag)
-        blob = self._grid.table.read_blob(facts.session_id, facts.blob_id)
-        return blob[start : start + length]
+        facts, grid = self._facts, self._grid
+        if facts.input_key is None:
+            blob = grid.table.read_blob(facts.session_id, facts.blob_id)
+            return iter([blob[start : start + length]])
+        blocks = grid.payloads.open_range(facts.input_key, start, length, facts.input_etag)
+        return ReadAhead(blocks) if grid.threads > 1 else blocks
 
     def read_output(self) -> bytes:
         """What the row says was published before; empty if nothing was."""

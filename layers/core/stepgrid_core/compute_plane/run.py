@@ -11,7 +11,7 @@ from ..errors import NotFound, PayloadCorrupted, Unavailable
 from ..invocation import Invocation
 from ..ledger import TaskLedger
 from ..metrics import ChunkMeter
-from ..ports import CommonInput, TaskRunner
+from ..ports import CommonInput, FailedTask, TaskLines, TaskOutcome, TaskRunner
 from ..progress import Commit, report_progress
 from ..records import Chunk
 from ..states import ChunkState
@@ -66,14 +66,26 @@ class _Run:
 
     def execute(self) -> str:
         try:
-            lines = self._files.read_lines()
+            lines = self._files.open_lines()
             self._common = self._grid.commons.read(self._grid.payloads, self._facts)
         except (NotFound, PayloadCorrupted) as error:
-            logger.warning("input could not be read", reason=str(error), **self._who())
-            self._write(records.release(self._claim.chunk, ChunkState.UNREADABLE))
-            shard_changed(self._grid, self._claim.shard, self._facts.shards)
-            return "ended"
+            return self._refuse_input(error)
         ledger = self._open_ledger(lines)
+        try:
+            self._run_tasks(ledger)
+        except PayloadCorrupted as error:  # found out while the lines arrived
+            return self._refuse_input(error)
+        return self._commit(ledger)
+
+    def _refuse_input(self, error: Exception) -> str:
+        """Tasks that ran meanwhile count as not run, but for those that a row has published."""
+        logger.warning("input could not be read", reason=str(error), **self._who())
+        self._write(records.release(self._claim.chunk, ChunkState.UNREADABLE))
+        shard_changed(self._grid, self._claim.shard, self._facts.shards)
+        return "ended"
+
+    def _run_tasks(self, ledger: TaskLedger) -> None:
+        """All that are open, as long as they may start."""
         if ledger.bury_exhausted():
             self._checkpoint(ledger)
         careful = self._claim.chunk.losses > 0 or self._facts.max_attempts == 1
@@ -82,7 +94,6 @@ class _Run:
                 self._run_carefully(ledger, self._next_to_mark(offsets))
             else:
                 self._run_all(ledger, offsets)
-        return self._commit(ledger)
 
     def tell_metrics(self) -> None:
         """Call once, whatever became of the run."""
@@ -97,10 +108,10 @@ class _Run:
             "attempt": self._claim.chunk.attempt,
         }
 
-    def _open_ledger(self, lines: list[bytes]) -> TaskLedger:
-        facts = self._facts
+    def _open_ledger(self, lines: TaskLines) -> TaskLedger:
+        facts, tasks = self._facts, self._claim.chunk.tasks
         first = facts.layout.first_task(self._invocation.chunk)
-        ledger = TaskLedger(first, lines, facts.session_id, facts.max_attempts)
+        ledger = TaskLedger(first, tasks, lines, facts.session_id, facts.max_attempts)
         ledger.resume(self._files.read_output(), self._claim.chunk)
         return ledger
 
@@ -118,9 +129,9 @@ class _Run:
 
     def _run_carefully(self, ledger: TaskLedger, offset: int) -> None:
         """One task, marked before it starts; a failed start is published before the next one."""
-        (task,) = ledger.inputs([offset])
+        (span,) = ledger.spans([offset])
         ledger.begin([offset])
-        self._write(records.mark(self._claim.chunk, offset, task.attempt))
+        self._write(records.mark(self._claim.chunk, offset, span.attempt))
         self._run(ledger, [offset])
         if self._pace.is_checkpoint_due(self._grid.clock.monotonic()):
             self._checkpoint(ledger)
@@ -128,19 +139,26 @@ class _Run:
     def _run(self, ledger: TaskLedger, offsets: list[int]) -> None:
         """Run a batch until it ends or may not go on."""
         outcomes = self._runner.run(
-            ledger.inputs(offsets), self._facts.task_timeout_seconds, self._common
+            ledger.spans(offsets), self._facts.task_timeout_seconds, self._common
         )
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome is not None:
-                    self._meter.record(outcome.milliseconds, settled=ledger.record(outcome))
-                    self._pace.failure_unpublished |= outcome.fault is not None
+                    self._record(ledger, outcome)
                 self._watch(ledger)
                 if self._must_stop(between_tasks=outcome is not None):
                     break
         ledger.stop()
         if self._pace.in_doubt:
             self._look()
+
+    def _record(self, ledger: TaskLedger, outcome: TaskOutcome) -> None:
+        settled = ledger.record(outcome)
+        if isinstance(outcome, FailedTask):
+            self._meter.record([outcome.milliseconds], settled)
+            self._pace.failure_unpublished = True
+        else:
+            self._meter.record(outcome.milliseconds, settled)
 
     def _must_stop(self, between_tasks: bool) -> bool:
         """A task that runs is only cut short by the end of the environment or of the session."""

@@ -3,10 +3,13 @@
 import hashlib
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import InvalidRequest, NotFound, PayloadCorrupted
 from ..ports import StoredObject
+
+#: As large as the pieces that a network brings.
+BLOCK_BYTES = 64 * 1024
 
 
 class MemoryPayloadStore:
@@ -51,11 +54,12 @@ class MemoryPayloadStore:
             raise NotFound(f"there is no object {key}")
         return body
 
-    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
+    def open_range(self, key: str, start: int, length: int, etag: str) -> Iterator[bytes]:
         body = self.get(key)
         if _etag(body) != etag:
             raise PayloadCorrupted(f"object {key} was replaced after it was submitted")
-        return body[start : start + length]
+        part = body[start : start + length]
+        return (part[at : at + BLOCK_BYTES] for at in range(0, len(part), BLOCK_BYTES))
 
     def head(self, key: str) -> StoredObject | None:
         with self._lock:

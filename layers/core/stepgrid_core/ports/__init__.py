@@ -14,7 +14,15 @@ from .page import Page
 from .payload_store import URL_SECONDS, PayloadStore, StoredObject
 from .state_table import Refusal, StateTable, Swap, Waiting
 from .subscriptions import Delivery, Subscription, Subscriptions
-from .task_runner import CommonInput, TaskInput, TaskOutcome, TaskRunner
+from .task_runner import (
+    CommonInput,
+    FailedTask,
+    FinishedTasks,
+    TaskLines,
+    TaskOutcome,
+    TaskRunner,
+    TaskSpan,
+)
 from .worker_registry import WorkerRegistry
 
 __all__ = [
@@ -26,6 +34,8 @@ __all__ = [
     "Dispatcher",
     "EventBus",
     "ExecutionState",
+    "FailedTask",
+    "FinishedTasks",
     "FunctionCall",
     "FunctionCaller",
     "FunctionReply",
@@ -41,9 +51,10 @@ __all__ = [
     "Subscription",
     "Subscriptions",
     "Swap",
-    "TaskInput",
+    "TaskLines",
     "TaskOutcome",
     "TaskRunner",
+    "TaskSpan",
     "Waiting",
     "Worker",
     "WorkerRegistry",

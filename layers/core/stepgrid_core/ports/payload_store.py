@@ -1,6 +1,6 @@
 """Where inputs and outputs are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,12 @@ class PayloadStore(Protocol):
     def get(self, key: str) -> bytes:
         """Raises NotFound."""
 
-    def get_range(self, key: str, start: int, length: int, etag: str) -> bytes:
-        """Raises NotFound if it is gone, PayloadCorrupted if it is another object than `etag`."""
+    def open_range(self, key: str, start: int, length: int, etag: str) -> Iterator[bytes]:
+        """A part of an object in blocks, each as it arrives; none of them is empty.
+
+        Raises NotFound if the object is gone and PayloadCorrupted if it is another one than `etag`,
+        both before it answers; while it is read also Unavailable.
+        """
 
     def head(self, key: str) -> StoredObject | None: ...
 
