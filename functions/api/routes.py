@@ -57,7 +57,7 @@ def _body(event: dict[str, Any]) -> bytes:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     grid = _aws_grid()
-    with grid.tally.invocation(grid.clock):
+    with grid.tally.invocation(grid.clock, context.aws_request_id):
         return handle(event, grid)
 
 

@@ -49,7 +49,7 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     grid = _aws_grid()
-    with grid.tally.invocation(grid.clock):
+    with grid.tally.invocation(grid.clock, context.aws_request_id):
         return handle(event, grid)
 
 

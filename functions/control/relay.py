@@ -27,7 +27,7 @@ def handle(
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     grid = _aws_grid()
-    with grid.tally.invocation(grid.clock):
+    with grid.tally.invocation(grid.clock, context.aws_request_id):
         return handle(event, context, grid, _aws_caller())
 
 

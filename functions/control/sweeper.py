@@ -19,7 +19,7 @@ def handle(grid: Grid) -> dict[str, int]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     grid = _aws_grid()
-    with grid.tally.invocation(grid.clock):
+    with grid.tally.invocation(grid.clock, context.aws_request_id):
         return handle(grid)
 
 

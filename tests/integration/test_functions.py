@@ -84,6 +84,8 @@ def test_the_sample_submit_is_accepted_and_runs(memory: InMemoryGrid) -> None:
 class LambdaContext:
     """What Lambda passes beside the event."""
 
+    aws_request_id = "request"
+
     def get_remaining_time_in_millis(self) -> int:
         return 890_000
 

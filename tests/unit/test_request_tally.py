@@ -25,7 +25,7 @@ def test_an_invocation_writes_one_line(
 ) -> None:
     """Function, memory, duration, requests by name, units, and the session once it is known."""
     clock = VirtualClock(0.0)
-    with tally.invocation(clock):
+    with tally.invocation(clock, "req"):
         tally.session_id = "ses"
         tally.count("dynamodb.UpdateItem")
         tally.count("dynamodb.UpdateItem")
@@ -34,6 +34,7 @@ def test_an_invocation_writes_one_line(
         clock.advance(0.25)
     assert written(capsys) == {
         "message": TALLY_MESSAGE,
+        "request_id": "req",
         "function": "grid-api",
         "memory_mib": 1024,
         "milliseconds": 250.0,
@@ -47,12 +48,12 @@ def test_invocations_of_an_environment_are_counted_apart(
     tally: RequestTally, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What came before, also between two invocations, is not the next one's."""
-    with tally.invocation(VirtualClock(0.0)):
+    with tally.invocation(VirtualClock(0.0), "req"):
         tally.session_id = "first"
         tally.count("s3.PutObject")
     tally.count("s3.GetObject")
     capsys.readouterr()
-    with tally.invocation(VirtualClock(0.0)):
+    with tally.invocation(VirtualClock(0.0), "req"):
         pass
     fields = written(capsys)
     assert (fields["requests"], fields["units"]) == ({}, {})
@@ -65,7 +66,7 @@ def test_an_invocation_that_fails_is_told(
     """Requests cost, whatever became of the invocation."""
 
     def fail() -> None:
-        with tally.invocation(VirtualClock(0.0)):
+        with tally.invocation(VirtualClock(0.0), "req"):
             tally.count("s3.PutObject")
             raise ZeroDivisionError
 
@@ -76,14 +77,14 @@ def test_an_invocation_that_fails_is_told(
 
 def test_nothing_is_written_unless_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     """The default costs neither a line nor a look at the clock."""
-    with RequestTally().invocation(None):  # type: ignore[arg-type]  # no clock is needed
+    with RequestTally().invocation(None, "req"):  # type: ignore[arg-type]  # no clock is needed
         pass
     assert capsys.readouterr().out == ""
 
 
 def test_lines_are_read_back(tally: RequestTally, capsys: pytest.CaptureFixture[str]) -> None:
     """A line is found among all others of a log."""
-    with tally.invocation(VirtualClock(0.0)):
+    with tally.invocation(VirtualClock(0.0), "req"):
         tally.count("s3.PutObject")
     fields = read_tally(capsys.readouterr().out)
     assert fields is not None

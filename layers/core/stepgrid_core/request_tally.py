@@ -49,8 +49,11 @@ class RequestTally:
             self._units[unit] += amount
 
     @contextmanager
-    def invocation(self, clock: Clock) -> Iterator[None]:
-        """Count from here to the end, however it ends, and write the line."""
+    def invocation(self, clock: Clock, request_id: str) -> Iterator[None]:
+        """Count from here to the end, however it ends, and write the line.
+
+        request_id: Lambda's, which tells the lines of two like invocations apart.
+        """
         if not self.enabled:
             yield
             return
@@ -59,7 +62,7 @@ class RequestTally:
         try:
             yield
         finally:
-            self._write((clock.monotonic() - began) * 1000)
+            self._write(request_id, (clock.monotonic() - began) * 1000)
 
     def _clear(self) -> None:
         self.session_id = None
@@ -67,10 +70,11 @@ class RequestTally:
             self._requests.clear()
             self._units.clear()
 
-    def _write(self, milliseconds: float) -> None:
+    def _write(self, request_id: str, milliseconds: float) -> None:
         with self._lock:
             line: dict[str, Any] = {
                 "message": TALLY_MESSAGE,
+                "request_id": request_id,
                 "function": self._function,
                 "memory_mib": self._memory_mib,
                 "milliseconds": round(milliseconds, 1),

@@ -26,6 +26,8 @@ SUPERVISOR_MIB = 160
 
 
 class LambdaContext(Protocol):
+    aws_request_id: str
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 
@@ -49,7 +51,7 @@ def handle(
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     grid = _grid()
-    with grid.tally.invocation(grid.clock):
+    with grid.tally.invocation(grid.clock, context.aws_request_id):
         return handle(event, context, grid, _runner())
 
 
