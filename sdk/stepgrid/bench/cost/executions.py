@@ -1,0 +1,65 @@
+"""What an execution is billed for, from its history: state transitions, or a request.
+
+Source: Step Functions pricing (its example counts start and end), and the developer guide,
+"Transitions in distributed Map state": each child that a distributed Map starts is one transition.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+#: Where an execution begins and ends.
+START_AND_END = 2
+#: Of a chunk that ends at once: IssueToken, RunChunk, RunAgain, Done in session.asl.yaml.
+CHILD_STATES = 4
+#: The state whose children are STANDARD executions; of the other Map they are EXPRESS.
+STANDARD_MAP = "FanOutStandard"
+_GOES_ON = ("RUNNING", "PENDING_REDRIVE")
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionUse:
+    """What Step Functions bills for one session."""
+
+    state_transitions: int
+    express_executions: int
+
+
+#: A burst is one EXPRESS execution, whose inline Map costs nothing more.
+BURST = ExecutionUse(state_transitions=0, express_executions=1)
+
+
+def is_over(states: Any, execution_arn: str) -> bool:
+    """Whether a STANDARD execution has ended. `states` is a boto3 client of Step Functions."""
+    return states.describe_execution(executionArn=execution_arn)["status"] not in _GOES_ON
+
+
+def read_execution(states: Any, execution_arn: str) -> ExecutionUse:
+    """Of a STANDARD execution that has ended, with the children of its Maps."""
+    entered = list(_entered(states, execution_arn))
+    children = sum(_children(states, execution_arn))
+    own = len(entered) + START_AND_END
+    if STANDARD_MAP in entered:
+        return ExecutionUse(own + children * (1 + CHILD_STATES + START_AND_END), 0)
+    return ExecutionUse(own + children, children)
+
+
+def _entered(states: Any, execution_arn: str) -> Iterator[str]:
+    """Names of the states that it went through."""
+    for event in _history(states, execution_arn):
+        if str(event["type"]).endswith("StateEntered"):
+            yield event["stateEnteredEventDetails"]["name"]
+
+
+def _history(states: Any, execution_arn: str) -> Iterator[dict[str, Any]]:
+    pages = states.get_paginator("get_execution_history").paginate(
+        executionArn=execution_arn, includeExecutionData=False
+    )
+    return (event for page in pages for event in page["events"])
+
+
+def _children(states: Any, execution_arn: str) -> Iterator[int]:
+    for page in states.get_paginator("list_map_runs").paginate(executionArn=execution_arn):
+        for run in page["mapRuns"]:
+            described = states.describe_map_run(mapRunArn=run["mapRunArn"])
+            yield described["executionCounts"]["total"]
