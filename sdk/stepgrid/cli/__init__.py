@@ -6,7 +6,7 @@
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
     submission, results, sessions, events, logs, grid, login, users, workers, quota, local,
-    bench, simulation
+    bench, cost, simulation
                 the commands
     operating   options of commands that work on the deployed stack
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stepgrid.cli.context import InOrder
+from stepgrid.cli.cost import cost
 from stepgrid.cli.simulation import simulate
 
 
@@ -13,9 +14,11 @@ def bench() -> None:
     """Figures about the grid, measured or worked out.
 
     \b
-    Example:
+    Examples:
+      stepgrid local up --count-requests && stepgrid bench cost
       stepgrid bench simulate --tasks 1000000 --task-seconds 0.1 --concurrency 10000
     """
 
 
+bench.add_command(cost)
 bench.add_command(simulate)

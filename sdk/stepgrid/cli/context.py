@@ -29,12 +29,14 @@ from stepgrid.client import Grid
 from stepgrid.cognito import Cognito, HttpCognito, UserPool
 from stepgrid.config import Config
 from stepgrid.login import find_pool
+from stepgrid.retry import SystemClock
 from stepgrid.users import Users, open_users
 from stepgrid_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from stepgrid.bench.cost.meter import CostMeter
     from stepgrid.local import LocalCloud
-    from stepgrid.registrar import Registrar
+    from stepgrid.registrar import GridStack, Registrar
     from stepgrid_core.contract import Response
 
 INSTALL_LOCAL = 'the local cloud is not installed: pip install "stepgrid[local]"'
@@ -63,22 +65,39 @@ def _open_users() -> Users:
     return open_users(config.find_config())
 
 
-def _open_registrar(stack: str | None, region: str | None, project_dir: Path) -> Registrar:
-    """Of the named stack on AWS, or of the grid that the commands find."""
-    from stepgrid.registrar import GridStack, Registrar  # noqa: PLC0415
+def _find_stack(
+    stack: str | None, region: str | None, project_dir: Path
+) -> tuple[GridStack, Callable[[str], Any]]:
+    """The named stack on AWS, or that of the grid that the commands find; and its clients."""
+    from stepgrid.registrar import GridStack  # noqa: PLC0415
 
     if stack is not None:
         session, outputs = config.read_stack(stack, region)
-        return Registrar(GridStack.read(stack, outputs), session.client)
+        return GridStack.read(stack, outputs), session.client
     found = config.find_config(region=region)
     if found.aws_endpoint_url is not None:
         cloud = _open_cloud(project_dir)
         status = cloud.status()
-        return Registrar(GridStack.read(status.stack_name, status.outputs, True), cloud.client)
+        return GridStack.read(status.stack_name, status.outputs, True), cloud.client
     if found.stack_name is None:
         raise ConfigurationError("the grid's stack is not known: give --stack NAME")
     session, outputs = config.read_stack(found.stack_name, found.region, found.aws_profile)
-    return Registrar(GridStack.read(found.stack_name, outputs), session.client)
+    return GridStack.read(found.stack_name, outputs), session.client
+
+
+def _open_registrar(stack: str | None, region: str | None, project_dir: Path) -> Registrar:
+    from stepgrid.registrar import Registrar  # noqa: PLC0415
+
+    return Registrar(*_find_stack(stack, region, project_dir))
+
+
+def _open_cost_meter(
+    grid: Grid, stack: str | None, region: str | None, project_dir: Path
+) -> CostMeter:
+    from stepgrid.bench.cost.meter import CostMeter  # noqa: PLC0415
+
+    found, client = _find_stack(stack, region, project_dir)
+    return CostMeter(grid, found.name, client, SystemClock(), time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,8 @@ class App:
     connect: Callable[[str, str | None, Path | None], tuple[Config, Path]] = _connect
     #: Stack, region, the local cloud's project -> what changes its workers.
     open_registrar: Callable[[str | None, str | None, Path], Registrar] = _open_registrar
+    #: The grid, then as before -> what measures its sessions.
+    open_cost_meter: Callable[[Grid, str | None, str | None, Path], CostMeter] = _open_cost_meter
     find_config: Callable[[], Config] = config.find_config
     find_pool: Callable[[Config], UserPool] = find_pool
     open_cognito: Callable[[UserPool], Cognito] = HttpCognito
