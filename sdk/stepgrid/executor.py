@@ -1,7 +1,7 @@
 """concurrent.futures on the grid.
 
-    submit(task) ─▶ queue ─▶ one thread: ─▶ a session for all that came within 10 ms
-    Future       ◀─────────── results ◀───  asks open sessions what became final
+    submit(task) ─▶ queue ─▶ one thread: a session for all that came within 10 ms
+    Future       ◀─ results ─ other threads: wait for what becomes final (awaited)
 
 A grid runs workers that were deployed to it, by name; it can't run a function of this process. So a
 GridExecutor is bound to one worker, and `submit` and `map` take the tasks for it, JSON values,
@@ -9,16 +9,15 @@ where other executors take a callable and its arguments. Everything else is as i
 concurrent.futures: the futures work with `wait` and `as_completed`; one can be cancelled until its
 task is sent, as one that runs can't be.
 
-The thread lives only while there is something to send or to wait for.
+A thread lives only while there is something to send or to wait for.
 """
 
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 from stepgrid_core.codec import encode
@@ -26,11 +25,10 @@ from stepgrid_core.contract import SessionDescription
 from stepgrid_core.errors import InvalidRequest
 from stepgrid_core.packing import check_size
 
+from .awaited import AwaitedSession, AwaitedSessions, fail
 from .client import Grid
-from .collector import ResultCollector, Watch
 from .common_input import encode_common
 from .options import Options
-from .outcomes import Outcome, error_of, result_of
 from .submission import make_order, submit
 
 #: How long the first task of a batch waits for company.
@@ -38,8 +36,6 @@ BATCH_SECONDS = 0.01
 #: A batch is sent before its time when it has so many tasks or bytes.
 BATCH_TASKS = 10_000
 BATCH_BYTES = 16 * 1024 * 1024
-#: Between two looks at an open session: quickly at first and after news, then with patience.
-FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS, LOOK_GROWTH = 0.05, 2.0, 1.5
 
 _NO_CALLABLES = (
     "a GridExecutor runs the worker {worker!r} and takes the task for it, one JSON value; it can't "
@@ -52,53 +48,6 @@ class _Queued:
     line: bytes  #: the task as it was when it was submitted
     future: Future[Any]
     at: float  #: monotonic
-
-
-@dataclass(slots=True)
-class _OpenSession:
-    """A session that was sent, and the futures of its tasks in order."""
-
-    session_id: str
-    collector: ResultCollector
-    futures: Sequence[Future[Any]]
-    look_seconds: float = FIRST_LOOK_SECONDS
-    look_at: float = 0.0
-    watch: Watch = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.watch = self.collector.watch()
-
-    def look(self) -> None:
-        """Hand over what became final; for an error, to all futures that are still waiting."""
-        before = self.watch.seen
-        try:
-            for outcome in self.collector.fetch(self.watch.look()):
-                _settle(self.futures[outcome.index], outcome, self.session_id)
-        except Exception as error:  # the thread's border: no future may be left hanging
-            _fail(self.futures, error)
-            self.futures = ()
-        news = self.watch.seen > before
-        longer = min(self.look_seconds * LOOK_GROWTH, LAST_LOOK_SECONDS)
-        self.look_seconds = FIRST_LOOK_SECONDS if news else longer
-        self.look_at = time.monotonic() + self.look_seconds
-
-    @property
-    def done(self) -> bool:
-        return not self.futures or self.watch.done
-
-
-def _settle(future: Future[Any], outcome: Outcome, session_id: str) -> None:
-    error = error_of(outcome, session_id)
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result_of(outcome, session_id))
-
-
-def _fail(futures: Iterable[Future[Any]], error: Exception) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(error)
 
 
 class GridExecutor(Executor):
@@ -136,8 +85,7 @@ class GridExecutor(Executor):
         self._queued_bytes = 0
         self._shut_down = False
         self._thread: threading.Thread | None = None
-        # The thread's own.
-        self._open: list[_OpenSession] = []
+        self._awaited = AwaitedSessions()
 
     def submit(self, task: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Queue one task, any JSON value; the worker's function gets it as its event.
@@ -192,6 +140,8 @@ class GridExecutor(Executor):
             thread = self._thread
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
+        if wait:
+            self._awaited.join()
 
     def _cancel_queued(self) -> None:
         for queued in self._queue:
@@ -209,39 +159,19 @@ class GridExecutor(Executor):
             self._changed.notify()
 
     def _work(self) -> None:
-        while self._has_work():
-            batch = self._next_batch()
-            if batch:
-                self._send(batch)
-            now = time.monotonic()
-            for session in self._open:
-                if session.look_at <= now:
-                    session.look()
-            self._open = [session for session in self._open if not session.done]
-
-    def _has_work(self) -> bool:
-        with self._changed:
-            if not self._queue and not self._open:
-                self._thread = None  # whoever submits next starts another
-                return False
-            return True
+        while batch := self._next_batch():
+            self._send(batch)
 
     def _next_batch(self) -> list[_Queued]:
-        """The next batch when it is due; none when it is time to look at an open session."""
+        """The next batch when it is due; none, and no thread, when there is nothing to send."""
         with self._changed:
-            while (wait_seconds := self._seconds_to_batch()) > 0:
-                look_at = min((session.look_at for session in self._open), default=math.inf)
-                seconds_to_look = look_at - time.monotonic()
-                if seconds_to_look <= 0:
-                    return []
-                if not self._queue and not self._open:
-                    return []  # all was cancelled meanwhile
-                self._changed.wait(min(wait_seconds, seconds_to_look))
+            while self._queue and (wait_seconds := self._seconds_to_batch()) > 0:
+                self._changed.wait(wait_seconds)
+            if not self._queue:
+                self._thread = None  # whoever submits next starts another
             return self._take()
 
     def _seconds_to_batch(self) -> float:
-        if not self._queue:
-            return math.inf
         if self._shut_down or self._is_full():
             return 0.0
         return self._queue[0].at + self._batch_seconds - time.monotonic()
@@ -267,10 +197,9 @@ class GridExecutor(Executor):
         try:
             description = self._submit(sent)
         except Exception as error:  # the thread's border: no future may be left hanging
-            _fail(futures, error)
+            fail(futures, error)
             return
-        collector = ResultCollector(self._connection, description)
-        self._open.append(_OpenSession(description.session_id, collector, futures))
+        self._awaited.add(AwaitedSession(self._connection, description, futures))
 
     def _submit(self, sent: Iterable[_Queued]) -> SessionDescription:
         order = make_order(self._worker, None, self._options, self._common)

@@ -6,7 +6,8 @@ the bytes.
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 import requests
@@ -36,8 +37,11 @@ class Objects(Protocol):
     def put(self, url: str, data: bytes) -> str:
         """Store the bytes; answers their ETag. Raises LinkRefused, Unavailable."""
 
-    def get(self, url: str) -> bytes:
-        """Raises LinkRefused, NotFound, Unavailable."""
+    def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        """The bytes, or a range of them: first byte and length.
+
+        Raises LinkRefused, NotFound, Unavailable.
+        """
 
     def delete(self, url: str) -> None:
         """Remove what expires anyway: tried for a moment. Raises as `get`."""
@@ -70,13 +74,19 @@ class HttpObjects:
         """See Objects.put."""
         return self._request("PUT", url, data).headers.get("ETag", "")
 
-    def get(self, url: str) -> bytes:
+    def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
         """See Objects.get."""
-        return self._request("GET", url, None).content
+        if byte_range is None:
+            return self._request("GET", url, None).content
+        first, length = byte_range
+        asked = {"Range": f"bytes={first}-{first + length - 1}"}
+        response = self._request("GET", url, None, asked)
+        whole = response.status_code != HTTPStatus.PARTIAL_CONTENT  # HTTP allows it
+        return response.content[first : first + length] if whole else response.content
 
     def delete(self, url: str) -> None:
         """See Objects.delete."""
-        self._request("DELETE", url, None, DELETE_TIMEOUT_SECONDS)
+        self._request("DELETE", url, None, most_seconds=DELETE_TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """Close idle connections, and give up what is being repeated.
@@ -87,16 +97,26 @@ class HttpObjects:
         self._client.close()
 
     def _request(
-        self, method: str, url: str, data: bytes | None, most_seconds: float = math.inf
+        self,
+        method: str,
+        url: str,
+        data: bytes | None,
+        headers: Mapping[str, str] | None = None,
+        most_seconds: float = math.inf,
     ) -> requests.Response:
         def attempt(left_seconds: float) -> requests.Response:
-            return self._attempt(method, url, data, left_seconds)
+            return self._attempt(method, url, data, headers, left_seconds)
 
         seconds = min(most_seconds, self._timeout_seconds)
         return persist(attempt, self._clock, seconds, self._jitter)
 
     def _attempt(
-        self, method: str, url: str, data: bytes | None, left_seconds: float
+        self,
+        method: str,
+        url: str,
+        data: bytes | None,
+        headers: Mapping[str, str] | None,
+        left_seconds: float,
     ) -> requests.Response:
         what = f"{method} {_without_signature(url)}"
         if self._closed:
@@ -106,6 +126,7 @@ class HttpObjects:
                 method,
                 url,
                 data=data,
+                headers=headers,
                 auth=_unsigned,
                 timeout=time_limits(left_seconds),
                 allow_redirects=False,

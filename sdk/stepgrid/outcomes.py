@@ -1,7 +1,7 @@
-"""What became of tasks, read from the outputs of their chunks.
+"""What became of tasks, read from the outputs of their chunks, task by task.
 
-Lines are taken apart when they are reached, and results decoded when they are asked for. Pure: no
-requests, no waiting.
+Lines are taken apart when they are reached, and results decoded when they are asked for; see
+`lines` for those who want all results. Pure: no requests, no waiting.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,10 +68,20 @@ def error_of(outcome: Outcome, session_id: str) -> TaskError | None:
     """Why a task that has ended has no result; None if it has one."""
     if outcome.state is TaskState.FINISHED:
         return None
-    name = task_id(session_id, outcome.index)
-    if outcome.state is TaskState.CANCELLED:
+    error = outcome.error
+    if error is None and outcome.line is not None:
+        error = decode(outcome.line).get("error")
+    return task_error(session_id, outcome.index, outcome.state, error)
+
+
+def task_error(
+    session_id: str, index: int, state: TaskState, error: Mapping[str, str] | None
+) -> TaskError:
+    """What the result of a task raises that has ended without one."""
+    name = task_id(session_id, index)
+    if state is TaskState.CANCELLED:
         return TaskCancelled(f"task {name} was cancelled before it ended", name)
-    error = outcome.error or decode(outcome.line or b"{}").get("error", {})
+    error = error or {}
     remote_type, message = error.get("type", "unknown error"), error.get("message", "")
     traceback = error.get("traceback") or ""
     text = f"task {name} failed: {remote_type}: {message}"

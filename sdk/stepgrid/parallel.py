@@ -14,23 +14,31 @@ def map_ahead(
     call: Callable[[Item], Answer],
     items: Iterable[Item | None],
     window: int,
+    *,
+    weigh: Callable[[Item], int] = lambda item: 0,
+    most: int = 0,
 ) -> Iterator[Answer]:
     """Call for each item, up to `window` of them ahead of the consumer; answers in order.
 
     An item that is None says that the next one will take a while: whatever is under way is
-    answered before it is asked for. Ends early, and drops what has not begun, at the first error.
+    answered before it is asked for. weigh, most: no more than one is ahead if together they weigh
+    more than `most`. Ends early, and drops what has not begun, at the first error.
     """
-    running: deque[Future[Answer]] = deque()
+    running: deque[tuple[Future[Answer], int]] = deque()
+    weight = 0
     try:
         for item in items:
             if item is not None:
-                running.append(start(pool, call, item))
-            while running and (item is None or len(running) >= window):
-                yield running.popleft().result()
+                running.append((start(pool, call, item), weigh(item)))
+                weight += running[-1][1]
+            while running and (item is None or len(running) >= window or weight > most):
+                future, its_weight = running.popleft()
+                weight -= its_weight
+                yield future.result()
         while running:
-            yield running.popleft().result()
+            yield running.popleft()[0].result()
     finally:
-        for future in running:
+        for future, _ in running:
             future.cancel()
 
 

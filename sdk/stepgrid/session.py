@@ -22,7 +22,7 @@ from stepgrid_core.contract import (
     TaskDescription,
 )
 from stepgrid_core.errors import DeadlineExceeded, InvalidRequest, TaskError
-from stepgrid_core.names import task_id
+from stepgrid_core.names import CHUNKS_PER_SHARD, task_id
 from stepgrid_core.states import TERMINAL_SESSIONS, EventKind, TaskState
 
 from .collector import ResultCollector
@@ -36,6 +36,9 @@ from .retry import Deadline
 
 #: A bar moves about once a second; without one the grid may hold its answer for as long as it can.
 SHOWN_WAIT_SECONDS = 1.0
+#: Results of so many chunks come with the end of a session at no further cost: they are stored
+#: together.
+FEW_CHUNKS = CHUNKS_PER_SHARD
 
 
 class Task:
@@ -112,7 +115,7 @@ class Session:
 
     def status(self) -> SessionDescription:
         """State, counts and timings, now. Raises NotFound if it was deleted or has expired."""
-        return self._describe(0.0, None)
+        return self._connection.api.describe(self.id)
 
     def wait(self, timeout: float | None = None, progress: Progress = None) -> SessionDescription:
         """Wait until the session has ended; answers how.
@@ -121,21 +124,7 @@ class Session:
         None one if stderr is a terminal or this a notebook; a function is called with every
         description instead. Raises DeadlineExceeded when the time is up; the session goes on.
         """
-        deadline = Deadline.after(self._connection.clock, timeout)
-        with open_report(progress, self._description.tasks) as report:
-            pause_seconds = SHOWN_WAIT_SECONDS if report else MAX_WAIT_SECONDS
-            while True:
-                seconds = min(pause_seconds, deadline.left_seconds)
-                description = self._describe(seconds, deadline.call_seconds)
-                if report:
-                    report(description)
-                if description.state in TERMINAL_SESSIONS:
-                    return description
-                if deadline.passed:
-                    raise DeadlineExceeded(
-                        f"session {self.id} did not end within {timeout:g} s; it goes on: "
-                        "wait again, or cancel it"
-                    )
+        return self._wait(timeout, progress, results=self._description.chunks <= FEW_CHUNKS)
 
     def results(
         self,
@@ -150,8 +139,10 @@ class Session:
         timeout, progress: see `wait`. Raises TaskError, DeadlineExceeded. Called again, it
         downloads little: up to 64 MiB of outputs are kept.
         """
-        self.wait(timeout, progress)
-        return list(self.stream(return_exceptions))
+        if not self._collector.complete:
+            self._wait(timeout, progress, results=True)
+        deadline = Deadline.after(self._connection.clock, None)
+        return list(self._stream(return_exceptions, deadline, keep=True))
 
     def stream(
         self, return_exceptions: bool = False, timeout: float | None = None
@@ -162,14 +153,14 @@ class Session:
         seconds for all of it. Otherwise as `results`.
         """
         deadline = Deadline.after(self._connection.clock, timeout)
-        return self._stream(return_exceptions, deadline)
+        return self._stream(return_exceptions, deadline, keep=False)
 
-    def _stream(self, return_exceptions: bool, deadline: Deadline) -> Iterator[Any]:
-        for outcome in self._collector.in_order(deadline):
-            error = error_of(outcome, self.id)
-            if error is not None and not return_exceptions:
-                raise error
-            yield result_of(outcome, self.id) if error is None else error
+    def _stream(self, return_exceptions: bool, deadline: Deadline, keep: bool) -> Iterator[Any]:
+        for block in self._collector.values_in_order(deadline, keep):
+            if return_exceptions or not block.may_have_errors:
+                yield from block.values
+            else:
+                yield from block.until_error()
 
     def __iter__(self) -> Iterator[Any]:
         """As `stream()`: raises at the first task that has no result."""
@@ -271,8 +262,35 @@ class Session:
         """Delete its state and results for good. Raises Conflict while it is open."""
         self._connection.api.delete(self.id)
 
-    def _describe(self, wait_seconds: float, timeout_seconds: float | None) -> SessionDescription:
-        return self._connection.api.describe(self.id, wait_seconds, timeout_seconds)
+    def _wait(
+        self, timeout: float | None, progress: Progress, *, results: bool
+    ) -> SessionDescription:
+        """As `wait`; results: the first page of them is to come with the answer."""
+        deadline = Deadline.after(self._connection.clock, timeout)
+        with open_report(progress, self._description.tasks) as report:
+            pause_seconds = SHOWN_WAIT_SECONDS if report else MAX_WAIT_SECONDS
+            while True:
+                seconds = min(pause_seconds, deadline.left_seconds)
+                description = self._look(seconds, deadline.call_seconds, results)
+                if report:
+                    report(description)
+                if description.state in TERMINAL_SESSIONS:
+                    return description
+                if deadline.passed:
+                    raise DeadlineExceeded(
+                        f"session {self.id} did not end within {timeout:g} s; it goes on: "
+                        "wait again, or cancel it"
+                    )
+
+    def _look(
+        self, wait_seconds: float, timeout_seconds: float | None, results: bool
+    ) -> SessionDescription:
+        report = self._connection.api.describe(
+            self.id, wait_seconds, timeout_seconds, results=results
+        )
+        if report.results is not None:
+            self._collector.take(report.results)
+        return report
 
     def _task(self, outcome: Outcome) -> Task:
         return Task(self.id, outcome, self._final_outcome)

@@ -98,10 +98,10 @@ class RecordingObjects:
         self.after_put(url)
         return etag
 
-    def get(self, url: str) -> bytes:
+    def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
         self._refuse(url)
         self.gets.append(url)
-        return self._inner.get(url)
+        return self._inner.get(url, byte_range)
 
     def delete(self, url: str) -> None:
         self.before_delete(url)

@@ -19,8 +19,8 @@ from stepgrid import (
     TaskState,
     Unavailable,
 )
-from stepgrid.collector import OutputCache
 from stepgrid.dead_letters import read_dead_letter
+from stepgrid.downloads import OutputCache
 from stepgrid.objects import LinkRefused
 from stepgrid.outcomes import Outcome, error_of, read_chunk
 from stepgrid_core.contract import ChunkOutput, TaskDescription
@@ -153,7 +153,7 @@ def test_changed_outputs_are_found() -> None:
         def put(self, url: str, data: bytes) -> str:
             return world.objects.put(url, data)
 
-        def get(self, url: str) -> bytes:
+        def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
             return world.objects.get(url).replace(b'"result":9', b'"result":8')
 
     grid = Grid(transport=world.transport, objects=Damaging(), clock=world.memory.clock)

@@ -205,7 +205,7 @@ class AWSConnector(Closable):
         api = self._grid().connection.api
         seconds = min(self._pull_seconds(), deadline.left_seconds)
         try:
-            description = api.describe(session_id, seconds, deadline.call_seconds)
+            description = api.describe(session_id, seconds, deadline.call_seconds, results=True)
             ended = ended_tasks(description)
             enough = ended >= (description.tasks if expected is None else expected)
             over = enough or description.state in TERMINAL_SESSIONS or deadline.passed

@@ -3,7 +3,7 @@
     update --> has anything ended since?  no: nothing is asked for
                    | yes
                    v
-               pages --> chunks that are new --> GET --> texts, kept
+               pages --> chunks that are new --> GET --> texts, kept (the outputs are not)
 
 A client of HTC-Grid polls often and with little patience: an output that was read is never fetched
 again while it is kept. It knows nothing of waiting.
@@ -13,12 +13,13 @@ import json
 import threading
 from collections import OrderedDict
 
-from stepgrid_core.contract import SessionDescription
+from stepgrid_core.contract import SessionDescription, SessionReport
 from stepgrid_core.states import TaskState
 
-from ..collector import ResultCollector, Watch
+from ..collector import ResultCollector
 from ..connection import Connection
 from ..outcomes import Outcome, error_of
+from ..watch import Watch
 from .responses import READ_FROM_DATA_PLANE, Response, results
 
 #: Outputs kept for one connector, over all its sessions; those not asked for longest make room.
@@ -43,31 +44,32 @@ class SessionResults:
         """Has every task ended? Then nothing will ever change."""
         return len(self._ended) == self._tasks
 
-    def update(self, description: SessionDescription, timeout_seconds: float | None) -> None:
+    def update(self, report: SessionReport, timeout_seconds: float | None) -> None:
         """Fetch what has ended since the last time. Raises DeadlineExceeded, Unavailable."""
         with self._lock:
-            if ended_tasks(description) > len(self._ended):
-                self._fetch(description, timeout_seconds)
-            self._tasks = description.tasks
+            if ended_tasks(report) > len(self._ended):
+                self._fetch(report, timeout_seconds)
+            self._tasks = report.tasks
 
     def response(self, session_id: str) -> Response:
         """All that has ended; session_id: as the client calls the session."""
         with self._lock:
             return results(session_id, self._ended)
 
-    def _fetch(self, description: SessionDescription, timeout_seconds: float | None) -> None:
-        collector, watch = self._reader or self._open_reader(description)
+    def _fetch(self, report: SessionReport, timeout_seconds: float | None) -> None:
+        collector, watch = self._reader or self._open_reader(report)
         self._reader = None  # an error in between: the next reader looks at all chunks again
-        for outcome in collector.fetch(watch.look(timeout_seconds, partial=True)):
+        if report.results is not None:
+            collector.take(report.results)
+        for outcome in collector.outcomes(watch.look_closely(timeout_seconds)):
             if outcome.final and outcome.index not in self._ended:
-                text = output_text(outcome, description.session_id)
+                text = output_text(outcome, report.session_id)
                 self._ended[outcome.index] = (outcome.state, text)
                 self.size_bytes += TASK_BYTES + len(text)
         self._reader = collector, watch
 
     def _open_reader(self, description: SessionDescription) -> tuple[ResultCollector, Watch]:
-        """Outputs are kept here, as texts: keeping their bytes too would take twice the memory."""
-        collector = ResultCollector(self._connection, description, cache_bytes=0)
+        collector = ResultCollector(self._connection, description)
         return collector, collector.watch()
 
 

@@ -52,8 +52,10 @@ class MemoryObjects:
             return self._payloads.put_part(key, multipart_id, int(number), data)
         return self._payloads.put(key, data).etag
 
-    def get(self, url: str) -> bytes:
-        return self._payloads.get(url.removeprefix("memory:"))
+    def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        data = self._payloads.get(url.removeprefix("memory:"))
+        first, length = byte_range or (0, len(data))
+        return data[first : first + length]
 
     def delete(self, url: str) -> None:
         key, multipart_id = url.removeprefix("memory:").split("#")

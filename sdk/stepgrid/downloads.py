@@ -1,0 +1,163 @@
+"""Outputs of chunks, checked: inline, kept from before, or by presigned URL straight from S3.
+
+    chunks --> parts --> threads: GET, check --> outputs in the same order
+
+Several are under way at once, and so are the parts of a large one; together they are bounded in
+bytes. It knows neither which chunks there are nor what is in their outputs.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from stepgrid_core.contract import ChunkOutput
+from stepgrid_core.data_plane import check
+
+from .connection import TRANSFERS, Connection
+from .objects import LinkRefused
+from .pages import ResultPages
+from .parallel import map_ahead
+
+#: Outputs kept for each session.
+CACHE_BYTES = 64 * 1024 * 1024
+#: Of outputs that are under way, or here and not yet asked for.
+AHEAD_BYTES = 32 * 1024 * 1024
+#: Larger outputs are fetched in parts of this size.
+PART_BYTES = 8 * 1024 * 1024
+
+#: A chunk and its checked output.
+Download = tuple[ChunkOutput, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A range of one chunk's output."""
+
+    chunk: ChunkOutput
+    start: int
+    size: int
+
+    @property
+    def is_all(self) -> bool:
+        return self.size == self.chunk.size
+
+    @property
+    def is_last(self) -> bool:
+        return self.start + self.size == self.chunk.size
+
+
+class Downloads:
+    """The outputs of one session. Safe for several threads."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        session_id: str,
+        pages: ResultPages,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        self._connection = connection
+        self._session_id = session_id
+        self._pages = pages
+        self._part_bytes = part_bytes
+        self._cache = OutputCache(CACHE_BYTES)
+
+    def fetch(self, chunks: Iterable[ChunkOutput | None], keep: bool) -> Iterator[Download]:
+        """The outputs of chunks, in order; None says that the next chunk will take a while.
+
+        keep: those of final chunks for the next time, up to CACHE_BYTES. Raises PayloadCorrupted.
+        """
+        held: list[bytes] = []
+        parts = self._cut(chunks)
+        for part, data in map_ahead(
+            self._connection.pool, self._get, parts, TRANSFERS, weigh=_size, most=AHEAD_BYTES
+        ):
+            held.append(data)
+            if part.is_last:
+                output = data if part.is_all else self._checked(part.chunk, b"".join(held))
+                held.clear()
+                if keep and part.chunk.final and part.chunk.url is not None:
+                    self._cache.put(part.chunk.chunk, output)
+                yield part.chunk, output
+
+    def read(self, chunk: ChunkOutput) -> bytes:
+        """The output of one chunk, which is kept. Raises PayloadCorrupted."""
+        return next(self.fetch([chunk], keep=True))[1]
+
+    def _cut(self, chunks: Iterable[ChunkOutput | None]) -> Iterator[_Part | None]:
+        for chunk in chunks:
+            if chunk is None:
+                yield None
+            elif not chunk.final or chunk.size <= 2 * self._part_bytes or self._is_here(chunk):
+                yield _Part(chunk, 0, chunk.size)
+            else:
+                for start in range(0, chunk.size, self._part_bytes):
+                    yield _Part(chunk, start, min(self._part_bytes, chunk.size - start))
+
+    def _is_here(self, chunk: ChunkOutput) -> bool:
+        return chunk.lines is not None or self._cache.get(chunk.chunk) is not None
+
+    def _get(self, part: _Part) -> tuple[_Part, bytes]:
+        """Part of an output; checked where it is all of it."""
+        chunk = part.chunk
+        if not chunk.size:
+            return part, b""
+        if chunk.lines is not None:
+            return part, self._checked(chunk, chunk.lines.encode())
+        kept = self._cache.get(chunk.chunk) if chunk.final else None
+        if kept is not None:
+            return part, kept[part.start : part.start + part.size]
+        return part, self._download(part)
+
+    def _download(self, part: _Part) -> bytes:
+        """A URL may have expired since its page was read: the page gives another one."""
+        try:
+            if part.chunk.url is not None:
+                return self._get_object(part.chunk, part)
+        except LinkRefused:
+            pass
+        renewed = self._pages.renew(part.chunk)
+        if renewed.lines is not None:
+            return self._checked(renewed, renewed.lines.encode())
+        return self._get_object(renewed, part)
+
+    def _get_object(self, chunk: ChunkOutput, part: _Part) -> bytes:
+        objects, url = self._connection.objects, str(chunk.url)
+        if part.is_all:
+            return self._checked(chunk, objects.get(url))
+        return objects.get(url, (part.start, part.size))
+
+    def _checked(self, chunk: ChunkOutput, data: bytes) -> bytes:
+        name = f"the output of chunk {chunk.chunk} of session {self._session_id}"
+        return check(data, chunk.size, chunk.digest or "", name)
+
+
+def _size(part: _Part) -> int:
+    return part.size
+
+
+class OutputCache:
+    """Outputs by chunk; those not used for longest make room. Safe for several threads."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._outputs: OrderedDict[int, bytes] = OrderedDict()
+
+    def get(self, chunk: int) -> bytes | None:
+        with self._lock:
+            if chunk in self._outputs:
+                self._outputs.move_to_end(chunk)
+            return self._outputs.get(chunk)
+
+    def put(self, chunk: int, data: bytes) -> None:
+        with self._lock:
+            if chunk in self._outputs:
+                return
+            self._outputs[chunk] = data
+            self._bytes += len(data)
+            while self._bytes > self._most_bytes:
+                _, dropped = self._outputs.popitem(last=False)
+                self._bytes -= len(dropped)
