@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from stepgrid.cli.context import (
+    App,
     colours_wanted,
     json_option,
+    open_grid,
+    pass_app,
     print_fields,
     print_json,
     print_lines,
 )
 from stepgrid.cli.exit_codes import ExitCode
+from stepgrid.cli.local import project_option
 from stepgrid_core.errors import ConfigurationError
 
 INSTALL_SIMULATE = 'the simulation is not installed: pip install "stepgrid[simulate]"'
@@ -62,7 +69,7 @@ _AT_LEAST_ONE = click.IntRange(min=1)
     "--chunk-size", type=_AT_LEAST_ONE, help="Tasks in a chunk.  [default: what the planner says]"
 )
 @click.option("--hint/--no-hint", "hinted", default=True, help="Does the planner know the mean?")
-@click.option("--profile", type=click.Choice(["aws"]), default="aws", show_default=True)
+@click.option("--profile", type=click.Choice(["aws", "local"]), default="aws", show_default=True)
 @click.option(
     "--bottlenecks",
     type=click.IntRange(min=0),
@@ -71,32 +78,81 @@ _AT_LEAST_ONE = click.IntRange(min=1)
     help="Find so many limits, one after the other.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds, equal results.")
+@click.option(
+    "--validate", is_flag=True, help="Run sessions on the local cloud and compare them instead."
+)
+@project_option
 @json_option
-def simulate(profile: str, bottlenecks: int, as_json: bool, **scenario: Any) -> int:
+@pass_app
+def simulate(
+    app: App,
+    /,
+    *,
+    profile: str,
+    bottlenecks: int,
+    validate: bool,
+    project_dir: Path,
+    as_json: bool,
+    **scenario: Any,
+) -> int:
     """Work out how long a session would take on AWS, what it waits for, and what it asks for.
 
     The grid's own planner cuts it; AWS's limits and latencies are constants with sources, see
-    docs/simulation.md. Nothing is started anywhere.
+    docs/simulation.md. Nothing is started anywhere, but with --validate.
 
     \b
     Examples:
       stepgrid bench simulate --tasks 1000000 --task-seconds 0.1 --concurrency 10000 --copies 4
+      stepgrid bench simulate --tasks 10000 --profile local --concurrency 4
+      stepgrid bench simulate --validate
     """
+    with _installed():
+        if validate:
+            _compare(app, project_dir, as_json)
+        else:
+            _foretell(profile, bottlenecks, as_json, scenario)
+    return ExitCode.OK
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
     try:
-        from stepgrid.bench.simulation import bottlenecks as search  # noqa: PLC0415
-        from stepgrid.bench.simulation import profiles, report, scenarios, sessions  # noqa: PLC0415
+        yield
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{INSTALL_SIMULATE} (missing: {error.name})") from error
-    asked = scenarios.Scenario(**scenario)
-    cloud = profiles.PROFILES[profile]
-    done = sessions.simulate(asked, cloud)
-    found = search.find_bottlenecks(asked, cloud, bottlenecks)
+
+
+def _foretell(profile: str, bottlenecks: int, as_json: bool, asked: dict[str, Any]) -> None:
+    from stepgrid.bench.simulation import bottlenecks as search  # noqa: PLC0415
+    from stepgrid.bench.simulation import profiles, report, scenarios, sessions  # noqa: PLC0415
+
+    scenario, cloud = scenarios.Scenario(**asked), profiles.PROFILES[profile]
+    done = sessions.simulate(scenario, cloud)
     if as_json:
+        found = search.find_bottlenecks(scenario, cloud, bottlenecks)
         print_json(report.as_json(done, cloud, found))
-        return ExitCode.OK
+        return
     print_fields(report.report_fields(done))
     click.echo()
     print_lines(report.resource_lines(done, cloud, colours_wanted()))
+    if bottlenecks:
+        click.echo()
+        print_lines(report.bottleneck_lines(search.find_bottlenecks(scenario, cloud, bottlenecks)))
+
+
+def _compare(app: App, project_dir: Path, as_json: bool) -> None:
+    from stepgrid.bench.simulation import calibration, report, validation  # noqa: PLC0415
+
+    status = app.open_cloud(project_dir).status()
+    if status.pid is None:
+        raise ConfigurationError("no local cloud runs here: stepgrid local up")
+    grid, cpu = open_grid(app), calibration.LocalCpu(status.pid)
+    cloud = calibration.calibrate(grid, cpu)
+    found = validation.validate(grid, cpu, cloud)
+    if as_json:
+        for item in found:
+            print_json(report.comparison_json(item))
+        return
+    print_fields(report.calibration_fields(cloud))
     click.echo()
-    print_lines(report.bottleneck_lines(found))
-    return ExitCode.OK
+    print_lines(report.comparison_lines(found, colours_wanted()))

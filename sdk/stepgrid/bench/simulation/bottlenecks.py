@@ -77,13 +77,22 @@ LIMITS: dict[str, Limit] = {
         "client transfers", transfers_at_once=inf, parts_at_once=inf
     ),
     "client line": _without(client_bytes_per_second=inf),
-    "client CPU": _without(client_pack_seconds=0.0, client_decode_seconds=0.0),
+    "client CPU": _without(
+        client_pack_seconds=0.0,
+        client_decode_seconds=0.0,
+        client_chunk_seconds=0.0,
+        client_byte_seconds=0.0,
+    ),
     "worker overhead": _without(
-        worker_task_seconds=0.0, worker_chunk_seconds=0.0, invoke_seconds=0.0, child_seconds=0.0
+        worker_task_seconds=0.0,
+        worker_chunk_seconds=0.0,
+        worker_byte_seconds=0.0,
+        invoke_seconds=0.0,
+        child_seconds=0.0,
     ),
     "emulator": _without(
         "emulator",
-        emulator_request_seconds=0.0,
+        emulator_byte_seconds=0.0,
         emulator_api_seconds=0.0,
         emulator_chunk_seconds=0.0,
     ),

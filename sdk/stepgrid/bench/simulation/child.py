@@ -101,11 +101,14 @@ class Child:
         services, work, profile = self._services, self._work, self._profile
         began_at = services.clock.now
         if not work.inline_input:
-            yield from services.get(0)
+            yield from services.get(work.size)
         transfer = services.clock.timeout(work.size / profile.worker_bytes_per_second)
         yield services.clock.timeout(work.user_seconds)
-        own = work.tasks * profile.worker_task_seconds + profile.worker_chunk_seconds
-        yield from services.machine.work(own)
+        yield from services.machine.work(
+            work.tasks * profile.worker_task_seconds
+            + profile.worker_chunk_seconds
+            + work.size * profile.worker_byte_seconds
+        )
         if not work.inline_input:
             yield transfer
         if not work.inline_output:

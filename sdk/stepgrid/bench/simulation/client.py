@@ -40,15 +40,17 @@ class Client:
     def submit(self) -> Process:
         """Until the execution was started."""
         if self._plan.inline:
-            yield from self._services.think(
-                self._scenario.tasks * self._profile.client_pack_seconds
-            )
+            yield from self._pack(self._scenario.tasks)
         else:
             yield from self._pack_and_upload()
         yield from self._services.ask_api()
         yield from self._register()
         start = self._profile.start_execution_seconds
         yield from self._services.request("states", "StartExecution", start)
+
+    def _pack(self, tasks: float) -> Process:
+        seconds, by_byte = self._profile.client_pack_seconds, self._profile.client_byte_seconds
+        yield from self._services.think(tasks * (seconds + self._scenario.task_bytes * by_byte))
 
     def _pack_and_upload(self) -> Process:
         """Parts travel while the next ones are packed."""
@@ -59,7 +61,7 @@ class Client:
         for part in range(parts):
             if part % URLS_AT_ONCE == 0:
                 yield from services.ask_api()
-            yield from services.think(scenario.tasks / parts * profile.client_pack_seconds)
+            yield from self._pack(scenario.tasks / parts)
             place = yield from lanes.enter()
             running.append(services.clock.process(self._send(lanes, place, parts)))
         yield from running
@@ -115,7 +117,12 @@ class Client:
         yield from fetches
 
     def _fetch(self, chunk: int) -> Process:
-        tasks = self._plan.sizes[chunk]
+        tasks, profile = self._plan.sizes[chunk], self._profile
+        size = tasks * self._scenario.task_bytes
         if not self._plan.inline_outputs:
-            yield from self._services.download(tasks * self._scenario.task_bytes)
-        yield from self._services.think(tasks * self._profile.client_decode_seconds)
+            yield from self._services.download(size)
+        yield from self._services.think(
+            tasks * profile.client_decode_seconds
+            + profile.client_chunk_seconds
+            + size * profile.client_byte_seconds
+        )

@@ -47,7 +47,7 @@ def plan_session(scenario: Scenario) -> SessionPlan:
         Workload(
             tasks=scenario.tasks,
             size=scenario.input_bytes,
-            task_seconds=_known_seconds(scenario),
+            task_seconds=known_seconds(scenario),
             task_timeout_seconds=TASK_TIMEOUT_SECONDS,
             chunk_size=scenario.chunk_size,
             max_concurrency=scenario.concurrency,
@@ -72,8 +72,8 @@ def _fits_shard(sizes: tuple[int, ...], task_bytes: int) -> bool:
     return max(sizes) * task_bytes <= INLINE_SHARD_BYTES // chunks
 
 
-def _known_seconds(scenario: Scenario) -> float | None:
-    """No-op tasks are not known to take nothing: a measured mean is never 0."""
+def known_seconds(scenario: Scenario) -> float | None:
+    """What the planner is told: a measured mean is never 0, not even that of no-op tasks."""
     return max(scenario.task_seconds, 1e-4) if scenario.hinted else None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stepgrid.cli.rendering import Column, duration, number, table
 
 from .bottlenecks import Bottleneck
 from .bounds import bounds
+from .comparisons import Comparison
 from .profiles import Profile
 from .sessions import Simulation
 
@@ -19,6 +20,18 @@ _RESOURCES = (
     Column("waited s", right=True),
     Column("longest s", right=True),
     Column("refused", right=True),
+)
+
+_COMPARISONS = (
+    Column("tasks", right=True),
+    Column("task s", right=True),
+    Column("bytes", right=True),
+    Column("chunks", right=True),
+    Column("measured s", right=True),
+    Column("slowest s", right=True),
+    Column("simulated s", right=True),
+    Column("ratio", right=True),
+    Column("free cores", right=True),
 )
 
 
@@ -66,6 +79,43 @@ def bottleneck_lines(found: Sequence[Bottleneck]) -> Iterator[str]:
         what = "bottleneck" if place == 0 else "then"
         after, gain = duration(item.seconds_after), f"{item.gain:.0%}"
         yield f"{what}: {item.limit}; without it {after}, {gain} less"
+
+
+def comparison_lines(found: Iterable[Comparison], colour: bool) -> Iterator[str]:
+    """A table of sessions, as they were and as they were foretold."""
+    rows = [
+        (
+            number(item.scenario.tasks),
+            f"{item.scenario.task_seconds:g}",
+            number(item.scenario.task_bytes),
+            number(item.measured.chunks),
+            f"{item.measured.seconds:.3f}",
+            f"{item.slowest_seconds:.3f}",
+            f"{item.simulated_seconds:.3f}",
+            f"{item.ratio:.2f}",
+            f"{item.measured.free_cores:.1f}",
+        )
+        for item in found
+    ]
+    yield from table(_COMPARISONS, rows, colour)
+
+
+def calibration_fields(profile: Profile) -> Iterator[tuple[str, str]]:
+    """The CPU that calibration found."""
+    for name in (
+        "client_pack_seconds",
+        "client_decode_seconds",
+        "client_chunk_seconds",
+        "client_byte_seconds",
+        "worker_task_seconds",
+        "worker_chunk_seconds",
+        "worker_byte_seconds",
+        "emulator_api_seconds",
+        "emulator_chunk_seconds",
+        "emulator_byte_seconds",
+        "api_seconds",
+    ):
+        yield name.removesuffix("_seconds").replace("_", " "), _small(getattr(profile, name))
 
 
 def as_json(done: Simulation, profile: Profile, found: Sequence[Bottleneck]) -> dict[str, Any]:
@@ -120,3 +170,25 @@ def _seconds(value: float) -> str:
 def _range(sizes: Sequence[int]) -> str:
     least, most = min(sizes), max(sizes)
     return number(most) if least == most else f"{number(least)} to {number(most)}"
+
+
+def comparison_json(item: Comparison) -> dict[str, Any]:
+    """One session as one object."""
+    return {
+        "tasks": item.scenario.tasks,
+        "task_seconds": item.scenario.task_seconds,
+        "task_bytes": item.scenario.task_bytes,
+        "chunks": item.measured.chunks,
+        "measured_seconds": item.measured.seconds,
+        "slowest_seconds": item.slowest_seconds,
+        "simulated_seconds": item.simulated_seconds,
+        "ratio": item.ratio,
+        "free_cores": item.measured.free_cores,
+    }
+
+
+def _small(seconds: float) -> str:
+    for unit, size in (("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

@@ -117,14 +117,16 @@ class Machine:
     at a time, and needs a core for it as the others do.
     """
 
-    def __init__(self, clock: Clock, cores: float) -> None:
+    def __init__(self, clock: Clock, cores: float, speed: float = 1.0) -> None:
         self._clock = clock
+        self._speed = speed
         self._shared = not isinf(cores)
         self.cores = Servers(clock, "cores", cores)
         self.interpreter = Servers(clock, "emulator", 1)
 
     def work(self, seconds: float) -> Process:
-        """Of a process of its own."""
+        """Of a process of its own; CPU seconds of a core that nobody else uses."""
+        seconds /= self._speed
         if not self._shared:
             if seconds > 0:
                 yield self._clock.timeout(seconds)
@@ -136,6 +138,7 @@ class Machine:
 
     def emulate(self, seconds: float) -> Process:
         """Of the emulator."""
+        seconds /= self._speed
         while seconds > 1e-12:
             part = min(seconds, SLICE_SECONDS)
             place = yield from self.interpreter.enter()

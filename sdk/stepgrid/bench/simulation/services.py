@@ -1,6 +1,7 @@
 """The services that a session uses, each with its latency, its limit and what it is billed for.
 
-On the local cloud each request is also work of the emulator's one interpreter.
+On the local cloud all of it is work of the emulator's one interpreter: for an API call, for a chunk
+with all its requests, and for each byte that passes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Services:
         self.profile = profile
         self.usage = Usage()
         self.random = random
-        self.machine = Machine(clock, profile.cores)
+        self.machine = Machine(clock, profile.cores, profile.core_speed)
         writes, reads = profile.partition_writes_per_second, profile.partition_reads_per_second
         self._writes = Rate(clock, "partition writes", writes, writes)
         self._reads = Rate(clock, "partition reads", reads, reads)
@@ -66,9 +67,8 @@ class Services:
             (self._puts.meter, 1),
             (self.functions.starts, 1),
         ]
-        if self.profile.emulated:
-            found.append((self.machine.interpreter.meter, 1))
         if not math.isinf(self.profile.cores):
+            found.append((self.machine.interpreter.meter, 1))
             found.append((self.machine.cores.meter, self.profile.cores))
         return found
 
@@ -90,38 +90,41 @@ class Services:
     def upload(self, size: float) -> Process:
         """One object or part from the client to S3."""
         yield from self._up.serve(size / self.profile.client_bytes_per_second)
-        yield from self._store(self.profile.put_seconds)
+        yield from self._store(size)
 
     def download(self, size: float) -> Process:
         """One object from S3 to the client, which has only so many under way at once."""
         place = yield from self._transfers.enter()
-        yield from self._fetch()
+        yield from self._fetch(size)
         yield from self._down.serve(size / self.profile.client_bytes_per_second)
         self._transfers.leave(place)
 
     # --- S3 ---
 
     def get(self, size: float) -> Process:
-        """A range of an object, to a worker."""
-        yield from self._fetch()
-        yield self.clock.timeout(size / self.profile.worker_bytes_per_second)
+        """Open a range of an object for a worker; the bytes follow while it works."""
+        yield from self._fetch(size)
 
     def put(self, size: float) -> Process:
         """An object, from a worker."""
         yield self.clock.timeout(size / self.profile.worker_bytes_per_second)
-        yield from self._store(self.profile.put_seconds)
+        yield from self._store(size)
 
-    def _fetch(self) -> Process:
+    def _fetch(self, size: float) -> Process:
         self.usage.count("s3", "GetObject")
         yield from self._gets.wait()
         yield self.clock.timeout(self.profile.get_seconds)
-        yield from self._emulate_request()
+        yield from self._carry(size)
 
-    def _store(self, seconds: float) -> Process:
+    def _store(self, size: float) -> Process:
         self.usage.count("s3", "PutObject")
         yield from self._puts.wait()
-        yield self.clock.timeout(seconds)
-        yield from self._emulate_request()
+        yield self.clock.timeout(self.profile.put_seconds)
+        yield from self._carry(size)
+
+    def _carry(self, size: float) -> Process:
+        """Bytes pass through the emulator, if there is one."""
+        yield from self.machine.emulate(size * self.profile.emulator_byte_seconds)
 
     # --- DynamoDB, on the session's own partition ---
 
@@ -136,7 +139,6 @@ class Services:
             yield self.clock.timeout(self.profile.table_seconds)
             if self._writes.take(units):
                 self.usage.write_units += units
-                yield from self._emulate_request()
                 return
         raise Throttled
 
@@ -155,7 +157,6 @@ class Services:
         self.usage.read_units += units
         yield from self._reads.wait(units)
         yield self.clock.timeout(self.profile.table_seconds)
-        yield from self._emulate_request()
 
     def watch(self, times: int) -> None:
         """A worker's looks at its row, which cost a unit each and hold nobody up."""
@@ -169,7 +170,3 @@ class Services:
         """A request that no limit of this model touches."""
         self.usage.count(service, operation)
         yield self.clock.timeout(seconds)
-        yield from self._emulate_request()
-
-    def _emulate_request(self) -> Process:
-        yield from self.machine.emulate(self.profile.emulator_request_seconds)
