@@ -155,10 +155,10 @@ def test_parts_become_one_object(payloads: PayloadBench) -> None:
     """The parts are joined in order of their numbers, and can then be read in ranges."""
     multipart_id, etags = upload_parts(payloads, BODIES)
     assert payloads.store.head(KEY) is None
-    payloads.store.complete_multipart(KEY, multipart_id, etags)
-    stored = payloads.store.head(KEY)
-    assert stored is not None
-    assert stored.size == 2 * PART_BYTES + 1
+    size = 2 * PART_BYTES + 1
+    stored = payloads.store.complete_multipart(KEY, multipart_id, etags, size)
+    assert stored.size == size
+    assert stored == payloads.store.head(KEY)
     edge = list(payloads.store.open_range(KEY, PART_BYTES - 1, 2, stored.etag))
     assert edge == [b"ab"]
 
@@ -167,7 +167,8 @@ def test_parts_become_one_object(payloads: PayloadBench) -> None:
 def test_etags_may_be_quoted(payloads: PayloadBench, quote: str) -> None:
     """An ETag header has quotes; clients send it on with or without."""
     multipart_id, etags = upload_parts(payloads, [b"tasks"])
-    payloads.store.complete_multipart(KEY, multipart_id, [quote + etags[0].strip('"') + quote])
+    quoted = [quote + etags[0].strip('"') + quote]
+    payloads.store.complete_multipart(KEY, multipart_id, quoted, len(b"tasks"))
     assert payloads.store.get(KEY) == b"tasks"
 
 
@@ -183,20 +184,21 @@ def test_etags_may_be_quoted(payloads: PayloadBench, quote: str) -> None:
 def test_parts_that_do_not_fit_are_refused(payloads: PayloadBench, choose: object) -> None:
     """Wrong ETags are the caller's fault; no object appears, and the right ones still work."""
     multipart_id, etags = upload_parts(payloads, [BODIES[0], BODIES[2]])
+    size = PART_BYTES + 1
+    wrong = choose(*etags)  # type: ignore[operator]
     with pytest.raises(InvalidRequest, match=KEY):
-        payloads.store.complete_multipart(KEY, multipart_id, choose(*etags))  # type: ignore[operator]
+        payloads.store.complete_multipart(KEY, multipart_id, wrong, size)
     assert payloads.store.head(KEY) is None
-    payloads.store.complete_multipart(KEY, multipart_id, etags)
+    payloads.store.complete_multipart(KEY, multipart_id, etags, size)
     assert payloads.store.head(KEY) is not None
 
 
 def test_completing_again_is_no_error(payloads: PayloadBench) -> None:
     """A submit that is repeated completes the same upload again; the object stays as it is."""
     multipart_id, etags = upload_parts(payloads, [b"tasks"])
-    payloads.store.complete_multipart(KEY, multipart_id, etags)
-    before = payloads.store.head(KEY)
-    payloads.store.complete_multipart(KEY, multipart_id, etags)
-    assert payloads.store.head(KEY) == before
+    first = payloads.store.complete_multipart(KEY, multipart_id, etags, len(b"tasks"))
+    again = payloads.store.complete_multipart(KEY, multipart_id, etags, len(b"tasks"))
+    assert first == again == payloads.store.head(KEY)
 
 
 def test_uploads_of_one_key_do_not_mix(payloads: PayloadBench) -> None:
@@ -204,9 +206,9 @@ def test_uploads_of_one_key_do_not_mix(payloads: PayloadBench) -> None:
     first, first_etags = upload_parts(payloads, [b"first"])
     second, second_etags = upload_parts(payloads, [b"second"])
     assert first != second
-    payloads.store.complete_multipart(KEY, first, first_etags)
+    payloads.store.complete_multipart(KEY, first, first_etags, len(b"first"))
     assert payloads.store.get(KEY) == b"first"
-    payloads.store.complete_multipart(KEY, second, second_etags)
+    payloads.store.complete_multipart(KEY, second, second_etags, len(b"second"))
     assert payloads.store.get(KEY) == b"second"
 
 
@@ -223,7 +225,7 @@ def test_an_aborted_upload_is_gone(payloads: PayloadBench) -> None:
 def test_an_abort_that_comes_too_late_changes_nothing(payloads: PayloadBench) -> None:
     """The object of a completed upload stays."""
     multipart_id, etags = upload_parts(payloads, [b"tasks"])
-    payloads.store.complete_multipart(KEY, multipart_id, etags)
+    payloads.store.complete_multipart(KEY, multipart_id, etags, len(b"tasks"))
     with pytest.raises((NotFound, requests.HTTPError)):
         payloads.abort(payloads.store.presign_abort(KEY, multipart_id))
     assert payloads.store.get(KEY) == b"tasks"

@@ -5,7 +5,7 @@ then the client repeats itself, or only the sweeper is left. Either way the prom
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -13,11 +13,14 @@ import pytest
 from stepgrid.testing import EnvironmentDied, InMemoryGrid
 from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SubmitRequest
-from stepgrid_core.data_plane import read_outcomes
+from stepgrid_core.data_plane import encode_lines, read_outcomes
 from stepgrid_core.errors import Unavailable
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose
+from stepgrid_core.memory.payload_store import MemoryPayloadStore
+from stepgrid_core.names import input_key
 from stepgrid_core.outputs import read_output
+from stepgrid_core.packing import pack
 from stepgrid_core.records import Session
 from stepgrid_core.session_events import SessionEvent, ended
 from stepgrid_core.states import EventKind, SessionState, TaskState
@@ -31,15 +34,37 @@ KINDS: dict[str, dict[str, Any]] = {
     "a burst": {"tasks": list(range(5))},
     "a map of inline tasks": {"tasks": list(range(100)), "options": {"chunk_size": 2}},
     "a map of stored tasks": {"tasks": ["x" * 1000] * 60, "options": {"chunk_size": 3}},
+    "a map of uploaded parts": {"tasks": list(range(100)), "options": {"chunk_size": 7}},
 }
+UPLOAD_ID = "0" * 32
+UPLOAD_KEY = input_key(OWNER, UPLOAD_ID)
 
 
 def request_of(kind: str) -> SubmitRequest:
-    return SubmitRequest.model_validate({"client_token": "t", "worker": "echo", **KINDS[kind]})
+    body: dict[str, Any] = {"client_token": "t", "worker": "echo", **KINDS[kind]}
+    if kind == "a map of uploaded parts":
+        packed, data = pack(encode_lines(body.pop("tasks")), body["options"]["chunk_size"])
+        body["input"] = {**upload_in_parts(MemoryPayloadStore(), data), **asdict(packed)}
+    return SubmitRequest.model_validate(body)
+
+
+def upload_in_parts(payloads: MemoryPayloadStore, data: bytes) -> dict[str, Any]:
+    """What a client has done before it submits, and says of it; the grid completes the upload."""
+    multipart_id = payloads.start_multipart(UPLOAD_KEY)
+    parts = [data[:50], data[50:]]
+    etags = [
+        payloads.put_part(UPLOAD_KEY, multipart_id, number, part)
+        for number, part in enumerate(parts, start=1)
+    ]
+    return {"upload_id": UPLOAD_ID, "multipart_id": multipart_id, "etags": etags}
 
 
 def make_memory() -> InMemoryGrid:
-    return InMemoryGrid({"echo": lambda task, context: task}, autorun=False)
+    """A grid in memory; the first upload in parts has always the same id."""
+    memory = InMemoryGrid({"echo": lambda task, context: task}, autorun=False)
+    _, data = pack(encode_lines(KINDS["a map of uploaded parts"]["tasks"]))
+    upload_in_parts(memory.payloads, data)
+    return memory
 
 
 def heal(memory: InMemoryGrid) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from stepgrid import Grid
 from stepgrid.local import LocalCloud
+from stepgrid.uploads import upload_parts
 from stepgrid_core.errors import Conflict, InvalidRequest, TaskFailed
 
 
@@ -67,6 +68,35 @@ def test_a_large_input_travels_in_parts(grid: Grid) -> None:
     tasks = [{"print": "p" * 20_000, "return_bytes": n % 50} for n in range(2_000)]
     session = grid.submit("mock-compute", tasks, chunk_size=100)
     assert [len(result) for result in session.results()] == [n % 50 for n in range(2_000)]
+
+
+def uploads_of(cloud: LocalCloud) -> list[str]:
+    """Uploads in parts that were begun and have not ended."""
+    bucket = cloud.status().outputs["PayloadBucket"]
+    listed = cloud.client("s3").list_multipart_uploads(Bucket=bucket)
+    return [upload["UploadId"] for upload in listed.get("Uploads", [])]
+
+
+def test_tasks_that_break_off_leave_nothing(grid: Grid, cloud: LocalCloud) -> None:
+    """One is not JSON when 20 MB are on their way: no session, and no parts that are paid for."""
+    before = uploads_of(cloud)
+    tasks = [{"print": "p" * 20_000}] * 1_000 + [{1, 2}]
+    with pytest.raises(InvalidRequest, match="task 1000 is not JSON"):
+        grid.submit("mock-compute", tasks, name="broken off")
+    assert "broken off" not in {session.name for session in grid.sessions(limit=5)}
+    assert uploads_of(cloud) == before
+
+
+def test_parts_of_another_size_are_refused(grid: Grid, cloud: LocalCloud) -> None:
+    """The payload store compares what arrived with what the request says."""
+    uploaded = upload_parts(grid.connection, [b"1\n2\n"])
+    described = {"upload_id": uploaded.upload_id, "multipart_id": uploaded.multipart_id}
+    described |= {"etags": uploaded.etags, "sha256": uploaded.sha256}
+    described |= {"tasks": 2, "size": 5, "stride": 1, "offsets": [0, 2]}
+    request = {"client_token": "another-size", "worker": "mock-compute", "input": described}
+    with pytest.raises(InvalidRequest, match=uploaded.upload_id):
+        grid.connection.api.submit(json.dumps(request).encode())
+    assert uploaded.multipart_id in uploads_of(cloud)
 
 
 MIXED = {

@@ -29,12 +29,13 @@ def parts_of(world: World, *parts: bytes) -> Uploaded:
     return upload_parts(world.grid.connection, parts)
 
 
-def completed(world: World, uploaded: Uploaded) -> bytes:
-    """The file, as the grid puts it together."""
+def check_completed(world: World, uploaded: Uploaded, data: bytes) -> None:
+    """What the grid puts together is the file."""
     key = world.objects.puts[0].removeprefix("memory:").split("#")[0]
     assert uploaded.multipart_id is not None
-    world.memory.payloads.complete_multipart(key, uploaded.multipart_id, uploaded.etags or [])
-    return world.memory.payloads.get(key)
+    etags = uploaded.etags or []
+    world.memory.payloads.complete_multipart(key, uploaded.multipart_id, etags, len(data))
+    assert world.memory.payloads.get(key) == data
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_parts_make_the_file(count: int) -> None:
     parts = [b"part %d\n" % number for number in range(count)]
     uploaded = parts_of(world, *parts)
     assert len(world.objects.puts) == count
-    assert completed(world, uploaded) == b"".join(parts)
+    check_completed(world, uploaded, b"".join(parts))
     assert uploaded.sha256 == hashlib.sha256(b"".join(parts)).hexdigest()
 
 
@@ -75,7 +76,7 @@ def test_parts_go_up_while_others_are_made() -> None:
         yield b"second"
 
     uploaded = upload_parts(world.grid.connection, parts())
-    assert completed(world, uploaded) == b"firstsecond"
+    check_completed(world, uploaded, b"firstsecond")
 
 
 def test_few_parts_are_held_at_once() -> None:
@@ -120,7 +121,7 @@ def test_expired_urls_of_parts_are_renewed_once() -> None:
     world = World()
     world.objects.refusals = 1
     uploaded = parts_of(world, b"one", b"two", b"three")
-    assert completed(world, uploaded) == b"onetwothree"
+    check_completed(world, uploaded, b"onetwothree")
     world.objects.refusals = 2
     with pytest.raises(LinkRefused):
         parts_of(world, b"one", b"two", b"three")

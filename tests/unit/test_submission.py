@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 
 from stepgrid.testing import InMemoryGrid
-from stepgrid_core.contract import SubmitRequest
+from stepgrid_core.contract import SubmitRequest, UploadRequest
 from stepgrid_core.endpoints import HttpRequest, answer
 from stepgrid_core.errors import Conflict, InvalidRequest, RequestTooLarge
 from stepgrid_core.names import input_key
 from stepgrid_core.outputs import delete_session
 from stepgrid_core.ports import StateTable
+from stepgrid_core.submission import create_upload
 from tests.submitting import submit
 
 OWNER = "owner"
@@ -101,6 +102,32 @@ def test_a_file_of_another_size_is_refused(memory: InMemoryGrid) -> None:
     """What was uploaded is not what the submit says."""
     with pytest.raises(InvalidRequest, match="upload it again"):
         submit(memory.wiring, OWNER, uploaded(memory, [b"1\n", b"2\n"], size=5))
+
+
+def test_parts_of_another_size_are_refused(memory: InMemoryGrid) -> None:
+    """They stay parts, and the same upload can still be submitted as what it is."""
+    asked = UploadRequest.model_validate({"parts": 1})
+    upload = create_upload(memory.wiring, OWNER, asked)
+    key = input_key(OWNER, upload.upload_id)
+    assert upload.multipart_id is not None
+    etag = memory.payloads.put_part(key, upload.multipart_id, 1, b"1\n2\n")
+    given = {"upload_id": upload.upload_id, "multipart_id": upload.multipart_id, "etags": [etag]}
+    with pytest.raises(InvalidRequest, match="have 4 bytes"):
+        submit(memory.wiring, OWNER, uploaded(memory, [b"1\n", b"23\n"], **given))
+    assert memory.payloads.head(key) is None
+    submit(memory.wiring, OWNER, uploaded(memory, [b"1\n", b"2\n"], **given))
+    assert memory.payloads.get(key) == b"1\n2\n"
+
+
+def test_parts_beyond_the_largest_input_get_no_url() -> None:
+    """Whoever uploads without an end learns so on the way; nothing more is begun."""
+    memory = InMemoryGrid({}, settings={"max_input_mib": 10})
+    asked = UploadRequest.model_validate({"parts": 1, "first_part": 3})
+    assert len(create_upload(memory.wiring, OWNER, asked).urls) == 1
+    asked = UploadRequest.model_validate({"parts": 1, "first_part": 4})
+    with pytest.raises(RequestTooLarge, match="10 MiB"):
+        create_upload(memory.wiring, OWNER, asked)
+    assert len(memory.payloads.list_multiparts()) == 1
 
 
 def test_quotas_are_kept(memory: InMemoryGrid) -> None:

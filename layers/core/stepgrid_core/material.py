@@ -13,6 +13,7 @@ from .errors import InvalidRequest, RequestTooLarge
 from .names import input_key
 from .packing import Packed, pack
 from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES
+from .ports import StoredObject
 from .records import CommonRef, InputRef
 from .wiring import Grid
 
@@ -59,9 +60,7 @@ def _check_size(grid: Grid, tasks: int, size: int) -> None:
 
 def _uploaded(grid: Grid, owner: str, upload: UploadedInput) -> Material:
     key = input_key(owner, upload.upload_id)
-    if upload.multipart_id is not None:
-        grid.payloads.complete_multipart(key, upload.multipart_id, upload.etags or ())
-    stored = grid.payloads.head(key)
+    stored = _stored(grid, key, upload)
     if stored is None:
         raise InvalidRequest(
             f"nothing was uploaded as {upload.upload_id}; "
@@ -74,6 +73,13 @@ def _uploaded(grid: Grid, owner: str, upload: UploadedInput) -> Material:
     _check_gaps(upload)
     packed = Packed(upload.stride, upload.tasks, upload.size, upload.offsets, upload.sha256)
     return Material(packed, InputRef(key, stored.etag, stored.size), None)
+
+
+def _stored(grid: Grid, key: str, upload: UploadedInput) -> StoredObject | None:
+    if upload.multipart_id is None:
+        return grid.payloads.head(key)
+    etags = upload.etags or ()
+    return grid.payloads.complete_multipart(key, upload.multipart_id, etags, upload.size)
 
 
 def _check_gaps(upload: UploadedInput) -> None:

@@ -114,8 +114,10 @@ class CachedPayloadStore:
     def presign_abort(self, key: str, multipart_id: str) -> str:
         return self._store.presign_abort(key, multipart_id)
 
-    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
-        self._store.complete_multipart(key, multipart_id, etags)
+    def complete_multipart(
+        self, key: str, multipart_id: str, etags: Sequence[str], size: int
+    ) -> StoredObject:
+        return self._store.complete_multipart(key, multipart_id, etags, size)
 
     def _keep(self, key: str, etag: str, body: bytes) -> None:
         if len(body) > self._most_bytes or not self._may_try():

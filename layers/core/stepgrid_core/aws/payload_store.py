@@ -115,18 +115,24 @@ class AwsPayloadStore:
             )
         )
 
-    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
+    def complete_multipart(
+        self, key: str, multipart_id: str, etags: Sequence[str], size: int
+    ) -> StoredObject:
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, start=1)]
         try:
             with translated(f"upload {key}"):
-                self._s3.complete_multipart_upload(
+                answer = self._s3.complete_multipart_upload(
                     Bucket=self._bucket,
                     Key=key,
                     UploadId=multipart_id,
                     MultipartUpload={"Parts": parts},
+                    MpuObjectSize=size,
                 )
         except InvalidRequest as error:
             cause = error.__cause__
             repeated = isinstance(cause, ClientError) and code_of(cause) == "NoSuchUpload"
-            if not (repeated and self.head(key)):
+            stored = self.head(key) if repeated else None
+            if stored is None:
                 raise
+            return stored
+        return StoredObject(size, answer["ETag"].strip('"'))

@@ -23,6 +23,7 @@ TRANSLATIONS: dict[str, type[StepgridError]] = {
     "InvalidPart": InvalidRequest,
     "InvalidPartOrder": InvalidRequest,
     "EntityTooSmall": InvalidRequest,
+    "InvalidRequest": InvalidRequest,
     "MalformedXML": InvalidRequest,
     "InvalidArgument": InvalidRequest,
     "SlowDown": Unavailable,

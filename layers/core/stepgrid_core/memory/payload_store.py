@@ -2,10 +2,10 @@
 
 import hashlib
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 
 from ..errors import InvalidRequest, NotFound, PayloadCorrupted
+from ..names import session_id as make_session_id
 from ..ports import StoredObject
 
 #: As large as the pieces that a network brings.
@@ -19,6 +19,7 @@ class MemoryPayloadStore:
         self._lock = threading.RLock()
         self._objects: dict[str, bytes] = {}
         self._parts: dict[str, dict[int, bytes]] = {}
+        self._begun = 0
 
     def put(self, key: str, body: bytes) -> StoredObject:
         with self._lock:
@@ -84,7 +85,8 @@ class MemoryPayloadStore:
 
     def start_multipart(self, key: str) -> str:
         with self._lock:
-            multipart_id = uuid.uuid4().hex
+            self._begun += 1
+            multipart_id = make_session_id(key, str(self._begun))
             self._parts[multipart_id] = {}
         return multipart_id
 
@@ -94,19 +96,25 @@ class MemoryPayloadStore:
     def presign_abort(self, key: str, multipart_id: str) -> str:
         return f"memory:{key}#{multipart_id}"
 
-    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
+    def complete_multipart(
+        self, key: str, multipart_id: str, etags: Sequence[str], size: int
+    ) -> StoredObject:
         with self._lock:
             parts = self._parts.get(multipart_id)
             if parts is None:
-                if key in self._objects:
-                    return
+                stored = self.head(key)
+                if stored is not None:
+                    return stored
                 raise InvalidRequest(f"there is no multipart upload {multipart_id[:64]!r} of {key}")
             numbers = range(1, len(etags) + 1)
-            stored = [_etag(parts[n]) if n in parts else None for n in numbers]
-            if not etags or stored != [etag.strip('"') for etag in etags]:
+            arrived = [_etag(parts[n]) if n in parts else None for n in numbers]
+            if not etags or arrived != [etag.strip('"') for etag in etags]:
                 raise InvalidRequest(f"the etags are not those of the parts uploaded for {key}")
-            self._objects[key] = b"".join(parts[number] for number in numbers)
+            body = b"".join(parts[number] for number in numbers)
+            if len(body) != size:
+                raise InvalidRequest(f"the parts uploaded for {key} have {len(body)} bytes")
             del self._parts[multipart_id]
+            return self.put(key, body)
 
 
 def _etag(body: bytes) -> str:

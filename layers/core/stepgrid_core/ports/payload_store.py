@@ -50,5 +50,10 @@ class PayloadStore(Protocol):
     def presign_abort(self, key: str, multipart_id: str) -> str:
         """A URL by which the upload ends without an object, and its parts are removed."""
 
-    def complete_multipart(self, key: str, multipart_id: str, etags: Sequence[str]) -> None:
-        """Raises InvalidRequest for parts that don't fit; repeating it is no error."""
+    def complete_multipart(
+        self, key: str, multipart_id: str, etags: Sequence[str], size: int
+    ) -> StoredObject:
+        """The parts become one object of `size` bytes; repeating it answers that object.
+
+        Raises InvalidRequest for parts that don't fit, or have another size.
+        """
