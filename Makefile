@@ -4,9 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The peers of the benchmark have a virtual environment of their own: they need not agree with ours.
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
+BENCH ?= full
 SOURCES := sdk layers/core/stepgrid_core functions tests docs
 
-.PHONY: help demo test check fmt build local deploy clean
+.PHONY: help demo test bench check fmt build local deploy clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -25,6 +29,14 @@ demo: $(READY) ## price a book of options on the local cloud
 test: $(READY) ## run all tests, the local cloud included
 	$(BIN)/python -m pytest --numprocesses auto tests/unit tests/contract tests/integration tests/faults
 	$(BIN)/python -m pytest tests/system
+
+$(BENCH_READY): pyproject.toml
+	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
+bench: $(READY) $(BENCH_READY) ## measure the grid and its peers: docs/performance.md (BENCH=quick: minutes)
+	$(BENCH_VENV)/bin/python -m tests.benchmarks --profile $(BENCH) --stepgrid-python $(BIN)/python
 
 check: $(READY) ## lint, types, import rules, templates, generated documents
 	$(BIN)/ruff format --check $(SOURCES)
@@ -53,5 +65,5 @@ deploy: build ## deploy to AWS, asking for what it needs
 
 clean: ## stop the local cloud and remove what was made
 	if test -x $(BIN)/stepgrid; then $(BIN)/stepgrid local down; fi
-	rm -rf $(VENV) .stepgrid .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) .stepgrid .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
