@@ -71,6 +71,15 @@ def test_a_range_is_read(store: PayloadStore, start: int, length: int, expected:
     assert list(store.open_range(KEY, start, length, stored.etag)) == [expected]
 
 
+def test_a_long_range_comes_in_blocks(store: PayloadStore) -> None:
+    """Whoever reads it can begin with the first one; none of them is empty."""
+    body = bytes(range(256)) * 4096
+    blocks = list(store.open_range(KEY, 1, len(body) - 2, store.put(KEY, body).etag))
+    assert b"".join(blocks) == body[1:-1]
+    assert len(blocks) > 1
+    assert all(blocks)
+
+
 def test_a_range_of_a_missing_object_is_not_found(store: PayloadStore) -> None:
     """An input that is gone is told from one that was replaced."""
     with pytest.raises(NotFound, match=KEY):

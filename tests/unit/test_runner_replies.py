@@ -42,7 +42,6 @@ class Bench:
 
     def close(self) -> None:
         self.reader.close()
-        self.writer.close()
         self.page.close()
         self.memory.close()
 

@@ -64,6 +64,8 @@ class TaskLedger:
 
     def bury_exhausted(self) -> bool:
         """Fail the tasks that may not be started again: their environment died with them."""
+        if max(self._starts, default=0) < self._max_attempts:
+            return False
         exhausted = [o for o in self.open() if self._starts[o] >= self._max_attempts]
         for offset in exhausted:
             milliseconds, fault = self._faults.get(offset, (0.0, _lost(self._starts[offset])))
@@ -72,6 +74,8 @@ class TaskLedger:
 
     def open(self) -> list[int]:
         """Offsets that are not settled, in order."""
+        if 1 not in self._open:
+            return []
         return [offset for offset, is_open in enumerate(self._open) if is_open]
 
     @property

@@ -14,6 +14,7 @@ the child's death. This module imports only the standard library.
 """
 
 import mmap
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,14 @@ from dataclasses import dataclass
 from stepgrid_core.runner_protocol import Page
 
 SLOTS = 8192
-_SLOT_WORDS = 3  # end of its text (bytes since the batch began), milliseconds, 1.0 if it failed
-_SLOT_BYTES = SLOTS * _SLOT_WORDS * 8
 TEXT_BYTES = 1024 * 1024
+#: End of its text (bytes since the batch began), milliseconds, 1.0 if the task failed.
+_SLOT = struct.Struct("ddd")
+_SLOT_WORDS = 3
+_SLOTS_START = Page.SIZE_BYTES
+_TEXT_START = _SLOTS_START + SLOTS * _SLOT.size
 #: Of the whole memory: page, slots, text.
-MEMORY_BYTES = Page.SIZE_BYTES + _SLOT_BYTES + TEXT_BYTES
+MEMORY_BYTES = _TEXT_START + TEXT_BYTES
 
 #: The bell is rung for replies that have waited so long, or are so many bytes.
 BELL_SECONDS = 0.005
@@ -63,7 +67,7 @@ class ReplyWriter:
 
     def __init__(self, memory: mmap.mmap, page: Page, ring: Callable[[int, int], None]) -> None:
         """ring: gets the replies that are whole, and the bytes written of all of them."""
-        self._slots, self._text = _map_rings(memory)
+        self._memory = memory
         self._page = page
         self._ring = ring
         self.begin()
@@ -71,27 +75,25 @@ class ReplyWriter:
     def begin(self) -> None:
         """A batch starts; the runner has taken all of the one before."""
         self._count = self._written = 0
+        self._most_count, self._most_written = SLOTS, TEXT_BYTES
         self._rung_count = self._rung_bytes = 0
         self._rung_at = 0.0
 
     def add(self, text: bytes, milliseconds: float, failed: bool = False) -> None:
         """Write the next task's reply; waits for room."""
-        written, page = self._written, self._page
-        start, end = written % TEXT_BYTES, written + len(text)
-        if end - page.taken_bytes <= TEXT_BYTES and start + len(text) <= TEXT_BYTES:
-            self._text[start : start + len(text)] = text
+        count, size = self._count, len(text)
+        start, end = self._written % TEXT_BYTES, self._written + size
+        if end <= self._most_written and start + size <= TEXT_BYTES:
+            start += _TEXT_START
+            self._memory[start : start + size] = text
             self._written = end
         else:
             self._write_in_pieces(text)
-        count = self._count
-        if count - page.taken_count >= SLOTS:
-            self._await(lambda: count - page.taken_count < SLOTS)
-        place = count % SLOTS * _SLOT_WORDS
-        slots = self._slots
-        slots[place] = end
-        slots[place + 1] = milliseconds
-        slots[place + 2] = failed
-        self._count = page.settled_count = count + 1
+        if count == self._most_count:
+            self._await_room(count + 1, 0)
+        place = _SLOTS_START + count % SLOTS * _SLOT.size
+        _SLOT.pack_into(self._memory, place, end, milliseconds, failed)
+        self._count = self._page.settled_count = count + 1
 
     def ring_if_due(self, now: float) -> None:
         """now: monotonic seconds."""
@@ -105,26 +107,24 @@ class ReplyWriter:
             self._rung_count, self._rung_bytes = self._count, self._written
             self._ring(self._count, self._written)
 
-    def close(self) -> None:
-        """Let the memory go."""
-        self._slots.release()
-        self._text.release()
-
     def _write_in_pieces(self, text: bytes) -> None:
         rest = memoryview(text)
         while rest:
-            room = TEXT_BYTES - (self._written - self._page.taken_bytes)
-            if not room:
-                self._await(lambda: self._written - self._page.taken_bytes < TEXT_BYTES)
-                continue
+            self._await_room(0, self._written + 1)
             start = self._written % TEXT_BYTES
-            piece = rest[: min(room, TEXT_BYTES - start)]
-            self._text[start : start + len(piece)] = piece
+            piece = rest[: min(self._most_written - self._written, TEXT_BYTES - start)]
+            start += _TEXT_START
+            self._memory[start : start + len(piece)] = piece
             self._written += len(piece)
             rest = rest[len(piece) :]
 
-    def _await(self, room: Callable[[], bool]) -> None:
-        while not room():
+    def _await_room(self, count: int, written: int) -> None:
+        """Wait until there may be so many replies, and bytes of them."""
+        while True:
+            self._most_count = self._page.taken_count + SLOTS
+            self._most_written = self._page.taken_bytes + TEXT_BYTES
+            if self._most_count >= count and self._most_written >= written:
+                return
             self.ring()
             time.sleep(_ROOM_POLL_SECONDS)
 
@@ -133,7 +133,9 @@ class ReplyReader:
     """The runner's side, over all children that have the memory one after the other."""
 
     def __init__(self, memory: mmap.mmap, page: Page) -> None:
-        self._slots, self._text = _map_rings(memory)
+        view = memoryview(memory)
+        self._slots = view[_SLOTS_START:_TEXT_START].cast("d")
+        self._text = view[_TEXT_START:]
         self._page = page
         self.begin()
 
@@ -174,12 +176,6 @@ class ReplyReader:
     def _read_text(self, written: int) -> bytes:
         pieces = _pieces(self._read, written, TEXT_BYTES)
         return b"".join(self._text[start:stop] for start, stop in pieces)
-
-
-def _map_rings(memory: mmap.mmap) -> "tuple[memoryview[float], memoryview]":
-    slots_end = Page.SIZE_BYTES + _SLOT_BYTES
-    view = memoryview(memory)
-    return view[Page.SIZE_BYTES : slots_end].cast("d"), view[slots_end:]
 
 
 def _pieces(start: int, stop: int, size: int) -> Sequence[tuple[int, int]]:
