@@ -8,6 +8,7 @@ from ..names import output_key
 from ..records import Output
 from ..task_lines import ArrivingLines, ReadAhead
 from ..wiring import Grid
+from .behind import Behind
 from .claim import Claim
 
 #: Small outputs of a burst stay in the shard's item: one request less on either side. Each write
@@ -52,9 +53,13 @@ class ChunkFiles:
     def publish(self, data: bytes) -> Output:
         """Write an object of its own; only the row that comes after makes it count."""
         output = self.describe(data)
-        self._grid.payloads.put(self._key(output.attempt, output.part), data)
         self._parts += 1
+        self._grid.payloads.put(self._key(output.attempt, output.part), data)
         return output
+
+    def publish_behind(self, data: bytes) -> Behind[Output]:
+        """The same, while the caller goes on."""
+        return Behind(lambda: self.publish(data), in_thread=self._grid.threads > 1)
 
     def describe(self, data: bytes) -> Output:
         return Output(self._claim.chunk.attempt, self._parts, len(data), digest(data))

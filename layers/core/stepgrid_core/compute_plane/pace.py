@@ -28,7 +28,6 @@ class Pace:
         return self.failure_unpublished or now >= self.checkpoint_at
 
     def checkpointed(self, started_at: float, now: float) -> None:
-        self.failure_unpublished = False
         self.checkpoint_at = now + max(
             CHECKPOINT_SECONDS,
             CHECKPOINT_WATCHES * self.watch_seconds,

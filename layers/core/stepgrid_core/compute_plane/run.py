@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import records
@@ -13,10 +14,11 @@ from ..ledger import TaskLedger
 from ..metrics import ChunkMeter
 from ..ports import CommonInput, FailedTask, TaskLines, TaskOutcome, TaskRunner
 from ..progress import Commit, report_progress
-from ..records import Chunk
+from ..records import Chunk, Output, Settled
 from ..states import ChunkState
 from ..telemetry import logger
 from ..wiring import Grid
+from .behind import Behind
 from .claim import Claim, ClaimLost, take_claim
 from .files import ChunkFiles
 from .lifetime import Lifetime
@@ -43,6 +45,15 @@ def run_chunk(
         run.tell_metrics()
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was settled at a moment, on its way into the store; then its row is written."""
+
+    started_at: float  #: monotonic
+    settled: Settled  #: but for its output
+    stored: Behind[Output]
+
+
 class _Run:
     def __init__(
         self,
@@ -62,6 +73,7 @@ class _Run:
         self._common: CommonInput | None = None
         self._pace = Pace(self._facts.watch_seconds)
         self._meter = ChunkMeter(claim.chunk)
+        self._checkpoint_behind: Checkpoint | None = None
         self._permit()
 
     def execute(self) -> str:
@@ -149,6 +161,7 @@ class _Run:
                 if self._must_stop(between_tasks=outcome is not None):
                     break
         ledger.stop()
+        self._drop_checkpoint()
         if self._pace.in_doubt:
             self._look()
 
@@ -167,17 +180,19 @@ class _Run:
     def _watch(self, ledger: TaskLedger) -> None:
         """See now and then whether the claim still stands; raises ClaimLost if not.
 
-        A failure is published on this occasion: a write finds out as well as a read does.
+        A failure is published on this occasion: a write finds out as well as a read does. Its
+        object is written while the tasks run on, and the row on the first occasion after that.
         """
         now = self._grid.clock.monotonic()
         if now < self._pace.watch_at:
             return
         self._pace.watch_at = now + self._pace.watch_seconds
         with suppress(Unavailable):  # no permit: soon nothing starts until the table answers again
-            if self._pace.is_failure_due(now):
-                self._pace.in_doubt = True
-                self._checkpoint(ledger)
-                self._pace.in_doubt = False
+            if self._checkpoint_behind is None and self._pace.is_failure_due(now):
+                self._checkpoint_behind = self._begin_checkpoint(ledger)
+            if self._checkpoint_behind and self._checkpoint_behind.stored.done():
+                checkpoint, self._checkpoint_behind = self._checkpoint_behind, None
+                self._end_checkpoint(checkpoint)
             else:
                 self._look()
 
@@ -199,10 +214,31 @@ class _Run:
         self._runner.permit(max(0.0, seconds))
 
     def _checkpoint(self, ledger: TaskLedger) -> None:
-        started_at = self._grid.clock.monotonic()
-        output = self._files.publish(ledger.output())
-        self._write(records.checkpoint(self._claim.chunk, ledger.settled(output)))
-        self._pace.checkpointed(started_at, self._grid.clock.monotonic())
+        """Publish what there is now, before anything else happens."""
+        self._end_checkpoint(self._begin_checkpoint(ledger))
+
+    def _begin_checkpoint(self, ledger: TaskLedger) -> Checkpoint:
+        self._pace.failure_unpublished = False
+        return Checkpoint(
+            started_at=self._grid.clock.monotonic(),
+            settled=ledger.settled(None),
+            stored=self._files.publish_behind(ledger.output()),
+        )
+
+    def _end_checkpoint(self, checkpoint: Checkpoint) -> None:
+        failed_since = self._pace.failure_unpublished
+        self._pace.in_doubt = self._pace.failure_unpublished = True
+        settled = replace(checkpoint.settled, output=checkpoint.stored.result())
+        self._write(records.checkpoint(self._claim.chunk, settled))
+        self._pace.in_doubt, self._pace.failure_unpublished = False, failed_since
+        self._pace.checkpointed(checkpoint.started_at, self._grid.clock.monotonic())
+
+    def _drop_checkpoint(self) -> None:
+        """What comes next publishes more than the checkpoint that is under way."""
+        checkpoint, self._checkpoint_behind = self._checkpoint_behind, None
+        if checkpoint:
+            checkpoint.stored.wait()
+            self._pace.failure_unpublished = True
 
     def _commit(self, ledger: TaskLedger) -> str:
         data = ledger.output()
