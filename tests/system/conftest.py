@@ -32,7 +32,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, project / name)
     cloud = LocalCloud(project)
-    cloud.up(print)
+    cloud.up(print, count_requests=True)
     yield cloud
     assert cloud.down()
 
