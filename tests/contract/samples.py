@@ -8,10 +8,10 @@ from stepgrid_core.budgets import Limits
 from stepgrid_core.layout import Layout
 from stepgrid_core.names import session_id
 from stepgrid_core.ports import StateTable, Swap, Worker
-from stepgrid_core.records import Chunk, InputRef, Output, Session, Shard
+from stepgrid_core.records import NO_WORK, Chunk, Ending, InputRef, Output, Session, Shard, Work
 from stepgrid_core.registration import Registration
 from stepgrid_core.sharding import make_shards
-from stepgrid_core.states import ChunkState, TaskState
+from stepgrid_core.states import ChunkState, SessionState, TaskState
 
 NOW = 1_800_000_000.0
 OWNER = "arn:aws:iam::123456789012:user/ada"
@@ -95,6 +95,10 @@ def ended(chunk: Chunk, attempt: int = 1) -> Chunk:
 
 def ended_counts(session: Session) -> dict[TaskState, int]:
     return {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: session.tasks}
+
+
+def finished(session: Session, at: float, work: Work = NO_WORK) -> Ending:
+    return Ending(SessionState.FINISHED, ended_counts(session), at, work)
 
 
 def with_rows(shard: Shard, *chunks: Chunk) -> Shard:

@@ -5,6 +5,7 @@ moto never refuses one, so the first answers are put in its place here.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -77,9 +78,10 @@ def test_a_single_write_that_meets_a_transaction_is_repeated(
     name = stack.create_table()
     refusals = refuse("UpdateItem", 2, CONFLICT)
     table = AwsStateTable(name)
-    table.record_task_seconds("pricing", None, 0.5)
+    session = store_session(table, make_session())
+    table.mark_cancelling(session.session_id, NOW)
     assert refusals.requests == 3
-    assert table.read_lane("pricing").task_seconds == 0.5
+    assert table.read_session(session.session_id) == replace(session, cancelling=True)
 
 
 def test_a_transaction_that_meets_another_is_repeated(stack: AwsStack, refuse: Refuse) -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from stepgrid_core.aws.state_table import AwsStateTable
 from stepgrid_core.budgets import Limits, Quota, Usage
-from stepgrid_core.ports import Refusal, StateTable
-from stepgrid_core.records import Session
-from stepgrid_core.states import SessionState, TaskState
+from stepgrid_core.ports import Closing, Refusal, StateTable
+from stepgrid_core.records import Session, Work
+from stepgrid_core.states import SessionState
 
 from .aws_stack import AwsStack
-from .samples import NOW, OTHER_OWNER, OWNER, make_all_shards, make_session, store_session
+from .samples import NOW, OTHER_OWNER, OWNER, finished, make_all_shards, make_session, store_session
 
 FAR = NOW + 10_000_000
 WORKER = make_session().worker
@@ -28,8 +28,7 @@ def started(token: str = "token", slots: int = 3, **changes: object) -> Session:
 
 
 def close(table: StateTable, session: Session) -> None:
-    counts = {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: session.tasks}
-    assert table.close_session(session.session_id, SessionState.FINISHED, counts, NOW)
+    assert table.close_session(session.session_id, finished(session, NOW))
 
 
 def queue(table: StateTable) -> list[str]:
@@ -78,8 +77,7 @@ def test_closing_twice_frees_once(table: StateTable) -> None:
     session = store_session(table, started("a"))
     store_session(table, started("b"))
     close(table, session)
-    counts = dict.fromkeys(TaskState, 0)
-    assert table.close_session(session.session_id, SessionState.FAILED, counts, NOW) is None
+    assert table.close_session(session.session_id, finished(session, NOW)) is None
     assert table.read_lane(WORKER).used == 3
     assert table.read_usage(OWNER, WORKER).sessions == 1
 
@@ -305,10 +303,24 @@ def test_a_worker_may_be_as_old_as_the_caller_allows(stack: AwsStack) -> None:
     name = stack.create_table()
     here, elsewhere = AwsStateTable(name), AwsStateTable(name)
     assert here.read_lane(WORKER, 60.0).used == 0
-    store_session(elsewhere, started("a"))
-    elsewhere.record_task_seconds(WORKER, None, 0.5)
-    assert here.read_lane(WORKER, 60.0).used == 3
+    measured = store_session(elsewhere, started("a"))
+    elsewhere.close_session(measured.session_id, finished(measured, NOW, Work(NOW, 100.0)))
+    assert here.read_lane(WORKER, 60.0).task_seconds == 1.0
     store_session(elsewhere, started("b"))
+    assert here.read_lane(WORKER, 60.0).used == 0
+    assert here.read_lane(WORKER).used == 3
     assert here.read_lane(WORKER, 60.0).used == 3
-    assert here.read_lane(WORKER).used == 6
-    assert here.read_lane(WORKER, 60.0).used == 6
+
+
+def test_who_closes_is_told_that_others_wait(table: StateTable) -> None:
+    """For the slots that became free, or behind the one that left the queue."""
+    running, late = store_session(table, started("a")), store_session(table, started("b"))
+    assert closing(table, running) == Closing(read(table, running), others_wait=False)
+    first, second = store_session(table, waiting("c")), store_session(table, waiting("d"))
+    assert closing(table, late) == Closing(read(table, late), others_wait=True)
+    assert closing(table, first) == Closing(read(table, first), others_wait=True)
+    assert queue(table) == [second.session_id]
+
+
+def closing(table: StateTable, session: Session) -> Closing | None:
+    return table.close_session(session.session_id, finished(session, NOW))

@@ -4,7 +4,7 @@ import pytest
 
 from stepgrid_core.errors import InvalidRequest
 from stepgrid_core.ports import Page, StateTable
-from stepgrid_core.records import Session
+from stepgrid_core.records import Ending, Session
 from stepgrid_core.states import SessionState
 
 from .samples import NOW, OTHER_OWNER, OWNER, ended_counts, make_session, store_session
@@ -39,10 +39,10 @@ def mixed(table: StateTable) -> list[Session]:
     for n, verdict in enumerate(VERDICTS):
         session = create(table, f"mixed {n}", NOW + n)
         if verdict is not None:
-            counts = ended_counts(session)
-            closed = table.close_session(session.session_id, verdict, counts, NOW + 60)
-            assert closed is not None
-            session = closed
+            ending = Ending(verdict, ended_counts(session), NOW + 60)
+            closing = table.close_session(session.session_id, ending)
+            assert closing is not None
+            session = closing.session
         sessions.append(session)
     return sessions[::-1]
 

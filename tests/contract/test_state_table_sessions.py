@@ -1,15 +1,17 @@
 """The contract of the StateTable port: sessions, from their first write to their last."""
 
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from stepgrid_core.budgets import Limits
+from stepgrid_core.budgets import Limits, Usage
 from stepgrid_core.errors import NotFound
 from stepgrid_core.layout import Layout
 from stepgrid_core.listing import first_due
-from stepgrid_core.ports import StateTable
-from stepgrid_core.records import InputRef, Session, Work
+from stepgrid_core.ports import Closing, RowSwap, StateTable
+from stepgrid_core.records import Ending, InputRef, Session, Work, closed
 from stepgrid_core.states import SessionState, TaskState
 
 from .samples import (
@@ -17,7 +19,8 @@ from .samples import (
     NOW,
     OWNER,
     claimed,
-    ended_counts,
+    ended,
+    finished,
     make_all_shards,
     make_session,
     store_session,
@@ -34,9 +37,8 @@ def session(table: StateTable) -> Session:
 
 
 def close(table: StateTable, session: Session, now: float = NOW + 60) -> Session | None:
-    return table.close_session(
-        session.session_id, SessionState.FINISHED, ended_counts(session), now
-    )
+    closing = table.close_session(session.session_id, finished(session, now))
+    return None if closing is None else closing.session
 
 
 def read(table: StateTable, session: Session) -> Session:
@@ -196,8 +198,10 @@ def test_a_closed_session_is_not_cancelled(table: StateTable, session: Session) 
 def test_the_first_closes(table: StateTable, session: Session, verdict: SessionState) -> None:
     """It gets the session with verdict, counts and time, and that is what is stored."""
     counts = {**dict.fromkeys(TaskState, 0), TaskState.FINISHED: 60, TaskState.CANCELLED: 40}
-    done = Work(NOW + 0.25, 12.5)
-    closed = table.close_session(session.session_id, verdict, counts, NOW + FRACTION, done)
+    ending = Ending(verdict, counts, NOW + FRACTION, Work(NOW + 0.25, 12.5))
+    closing = table.close_session(session.session_id, ending)
+    assert closing is not None
+    closed = closing.session
     assert closed == replace(
         session,
         verdict=verdict,
@@ -212,9 +216,8 @@ def test_the_first_closes(table: StateTable, session: Session, verdict: SessionS
 def test_everybody_after_the_first_gets_none(table: StateTable, session: Session) -> None:
     """A verdict never changes."""
     closed = close(table, session)
-    counts = dict.fromkeys(TaskState, 0)
-    late = table.close_session(session.session_id, SessionState.CANCELLED, counts, NOW + 99)
-    assert late is None
+    late = Ending(SessionState.CANCELLED, dict.fromkeys(TaskState, 0), NOW + 99)
+    assert table.close_session(session.session_id, late) is None
     assert read(table, session) == closed
 
 
@@ -233,6 +236,64 @@ def test_a_closed_session_is_due_until_it_is_announced(table: StateTable, sessio
     assert table.due_sessions(NOW + 60, 10) == [session.session_id]
     table.postpone(session.session_id, None)
     assert table.due_sessions(FAR, 10) == []
+
+
+# --- commit_and_close -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def single(table: StateTable) -> Session:
+    """A session of one chunk that was just started."""
+    session = make_session(tasks=2, chunk_size=2, slots=1)
+    table.create_session(session, b"blob", Limits(), make_all_shards(session))
+    return session
+
+
+def last_commit(table: StateTable, session: Session) -> RowSwap:
+    (shard,) = table.read_shards(session.session_id)
+    return RowSwap(shard, 0, ended(shard.chunks[0]), b"a line\n")
+
+
+def test_a_row_and_the_end_of_its_session_are_one_write(table: StateTable, single: Session) -> None:
+    """Both are as the two writes would have left them, and what the session held is free."""
+    commit, ending = last_commit(table, single), finished(single, NOW + 60)
+    closing = table.commit_and_close(single, commit, ending)
+    assert closing == Closing(closed(single, ending), others_wait=False)
+    assert read(table, single) == closing.session
+    assert table.read_shards(single.session_id) == [commit.after]
+    assert table.read_lane(single.worker).used == 0
+    assert table.read_usage(OWNER, single.worker) == Usage()
+    assert table.due_sessions(NOW + 60, 10) == [single.session_id]
+
+
+def move_row(table: StateTable, session: Session, commit: RowSwap) -> None:
+    won(table.swap_chunk(commit.shard, 0, claimed(commit.shard.chunks[0])))
+
+
+def raise_priority(table: StateTable, session: Session, commit: RowSwap) -> None:
+    assert table.set_priority(session, 9)
+
+
+def let_one_wait(table: StateTable, session: Session, commit: RowSwap) -> None:
+    store_session(table, make_session("other", waiting=True, dispatches=0, dispatched_at=0.0))
+
+
+def close_before(table: StateTable, session: Session, commit: RowSwap) -> None:
+    assert close(table, session)
+
+
+@pytest.mark.parametrize("meanwhile", [move_row, raise_priority, let_one_wait, close_before])
+def test_what_changed_meanwhile_refuses_both(
+    table: StateTable,
+    single: Session,
+    meanwhile: Callable[[StateTable, Session, RowSwap], None],
+) -> None:
+    """Neither the row nor the session is touched; the caller writes one after the other."""
+    commit = last_commit(table, single)
+    meanwhile(table, single, commit)
+    as_they_are = read(table, single), table.read_shards(single.session_id)
+    assert table.commit_and_close(single, commit, finished(single, NOW + 60)) is None
+    assert (read(table, single), table.read_shards(single.session_id)) == as_they_are
 
 
 # --- raise_progress -------------------------------------------------------------------------------
@@ -364,9 +425,16 @@ def test_a_deleted_session_is_not_created_again(table: StateTable, session: Sess
 # --- task seconds ---------------------------------------------------------------------------------
 
 
+_numbers = itertools.count()
+
+
 def measure(table: StateTable, seconds: float) -> None:
-    """What a closer does after a session."""
-    table.record_task_seconds("pricing", table.read_lane("pricing").task_seconds, seconds)
+    """A session that is submitted, and ends after its tasks took so long each."""
+    known = table.read_lane("pricing").task_seconds
+    token = f"measured {next(_numbers)}"
+    session = store_session(table, make_session(token, slots=1, worker_task_seconds=known))
+    work = Work(NOW, seconds * session.tasks)
+    assert table.close_session(session.session_id, finished(session, NOW, work))
 
 
 def test_an_unmeasured_worker_has_no_mean(table: StateTable) -> None:

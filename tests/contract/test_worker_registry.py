@@ -6,9 +6,10 @@ from stepgrid_core.aws.state_table import AwsStateTable
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.budgets import Limits
 from stepgrid_core.ports import WorkerRegistry
+from stepgrid_core.records import Work
 
 from .aws_stack import AwsStack
-from .samples import OWNER, PRICER, make_session
+from .samples import NOW, OWNER, PRICER, finished, make_session
 
 
 def test_what_was_never_registered_is_unknown(registry: WorkerRegistry) -> None:
@@ -79,7 +80,10 @@ def test_the_measured_time_outlives_registrations(stack: AwsStack) -> None:
     table, registry = AwsStateTable(name), AwsWorkerRegistry(name)
     registry.limit("pricer", 3)
     assert table.read_lane("pricer").task_seconds is None
-    table.record_task_seconds("pricer", None, 1.5)
+    session = make_session(worker="pricer", slots=1)
+    table.create_session(session, b"", Limits())
+    work = Work(NOW, 1.5 * session.tasks)
+    table.close_session(session.session_id, finished(session, NOW, work))
     registry.register(PRICER)
     registry.unregister("pricer")
     assert table.read_lane("pricer").task_seconds == 1.5

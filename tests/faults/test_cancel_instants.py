@@ -74,7 +74,7 @@ class Round:
             "client_token": "token",
             "worker": "work",
             "tasks": kinds,
-            "options": {"chunk_size": CHUNK_SIZE, "max_attempts": 3},
+            "options": {"chunk_size": self.random.choice([CHUNK_SIZE, TASKS]), "max_attempts": 3},
         }
         session = submit(self.memory.wiring, OWNER, SubmitRequest.model_validate(request))
         self.id, self.facts = session.session_id, facts_of(session)

@@ -15,7 +15,7 @@ from stepgrid_core.description import describe
 from stepgrid_core.errors import Unavailable
 from stepgrid_core.invocation import facts_of
 from stepgrid_core.loss import settle
-from stepgrid_core.ports import ExecutionState, StateTable
+from stepgrid_core.ports import Dispatcher, ExecutionState, StateTable
 from stepgrid_core.recovery import SWEEP_LIMIT, sweep
 from stepgrid_core.states import SessionState
 from tests.submitting import submit
@@ -245,22 +245,26 @@ def test_the_sweeper_looks_at_every_session_and_at_a_queue_once(bench: Bench) ->
     assert table.reads["list_waiting"] == 1
 
 
-class DeafTable:
-    """Does not answer what comes after a close."""
+class DeafDispatcher:
+    """Can't be told that somebody waits."""
 
-    def __init__(self, table: StateTable) -> None:
-        self._table = table
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
-    def read_lane(self, worker: str) -> Lane:
-        raise Unavailable(f"no lane of {worker} now")
+    def wake(self, worker: str) -> None:
+        raise Unavailable(f"nobody looks at the queue of {worker} now")
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
+        return getattr(self._dispatcher, name)
 
 
 def test_an_end_stands_though_nothing_can_follow_it_up(bench: Bench) -> None:
     """Who cancels gets the counts, even if nobody can be woken just then."""
     session = bench.fill()
-    deaf = replace(bench.memory.wiring, table=cast("StateTable", DeafTable(bench.memory.table)))
+    bench.submit("late")
+    deaf = replace(
+        bench.memory.wiring,
+        dispatcher=cast("Dispatcher", DeafDispatcher(bench.memory.dispatcher)),
+    )
     assert cancel(deaf, OWNER, [session.session_id])[session.session_id].cancelled_pending == 2
     assert bench.state(session) is SessionState.CANCELLED

@@ -2,6 +2,7 @@
 
     last chunk of a shard --> latch(shard) --> set is full --> close --> publish --> postpone(None)
                                                                  `--> wake whoever waits
+    the only chunk ----------> commit_and_close, by one write -----------^
 
 Any step may be repeated, and every crash in between is healed by whoever comes next: another
 commit, the end of the Map, or the sweeper. Does not wait for the workflow: a distributed Map
@@ -11,11 +12,10 @@ reports its end seconds after its last child.
 from collections.abc import Sequence
 
 from .announcement import announce_if_possible
-from .budgets import Lane
 from .errors import Unavailable
 from .metrics import closing_values
-from .records import Session, Shard, count, verdict, work
-from .states import TaskState
+from .ports import Closing, RowSwap
+from .records import Ending, Session, Shard, count, verdict, work
 from .telemetry import logger
 from .wiring import Grid
 
@@ -42,43 +42,42 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
     """Close the session whose shards these are (all, in order), if all are terminal."""
     if not all(shard.terminal for shard in shards):
         return None
+    closing = grid.table.close_session(shards[0].session_id, _ending(grid, shards))
+    return None if closing is None else _follow_up(grid, closing, shards)
+
+
+def commit_and_close(grid: Grid, session: Session, commit: RowSwap) -> Session | None:
+    """Write the row of a session's only chunk, which ends it, and close the session with it.
+
+    `session` is as it was dispatched. None if nothing was written because something is not as it
+    was then: the row can be written alone, and the session closed by `shard_changed`.
+    """
+    shards = [commit.after]
+    closing = grid.table.commit_and_close(session, commit, _ending(grid, shards))
+    return None if closing is None else _follow_up(grid, closing, shards)
+
+
+def _ending(grid: Grid, shards: Sequence[Shard]) -> Ending:
     chunks = [chunk for shard in shards for chunk in shard.chunks]
-    done = work(shards)
-    session = grid.table.close_session(
-        shards[0].session_id, verdict(chunks), count(chunks), grid.clock.now(), done
-    )
-    if session is not None:
-        logger.info("session closed", session_id=session.session_id, state=session.verdict)
-        values = closing_values(session, chunks)
-        grid.metrics.emit(session.worker, values, session_id=session.session_id)
-        announce_if_possible(grid, session)
-        _follow_up(grid, session, done.task_seconds)
+    return Ending(verdict(chunks), count(chunks), grid.clock.now(), work(shards))
+
+
+def _follow_up(grid: Grid, closing: Closing, shards: Sequence[Shard]) -> Session:
+    """What is good to do after an end that stands anyway: whoever closed it must not fail by it."""
+    session = closing.session
+    chunks = [chunk for shard in shards for chunk in shard.chunks]
+    logger.info("session closed", session_id=session.session_id, state=session.verdict)
+    values = closing_values(session, chunks)
+    grid.metrics.emit(session.worker, values, session_id=session.session_id)
+    announce_if_possible(grid, session)
+    if closing.others_wait:
+        wake(grid, session.worker)
     return session
 
 
-def _follow_up(grid: Grid, session: Session, task_seconds: float) -> None:
-    """What is good to do after an end that stands anyway: whoever closed it must not fail by it."""
-    try:
-        lane = grid.table.read_lane(session.worker)
-        wake_if_waiting(grid, lane, session.worker)
-        _learn(grid, session, lane, task_seconds)
-    except Unavailable as error:
-        logger.warning("closing not followed up", session_id=session.session_id, reason=str(error))
-
-
-def wake_if_waiting(grid: Grid, lane: Lane, worker: str) -> None:
+def wake(grid: Grid, worker: str) -> None:
     """Slots of a worker became free. Without the wake-up, the sweeper admits a minute later."""
-    if not lane.waiting:
-        return
     try:
         grid.dispatcher.wake(worker)
     except Unavailable as error:
         logger.warning("queue not woken, the sweeper will", worker=worker, reason=str(error))
-
-
-def _learn(grid: Grid, session: Session, lane: Lane, task_seconds: float) -> None:
-    counts = session.counts or {}
-    settled = counts.get(TaskState.FINISHED, 0)
-    if settled and not counts.get(TaskState.FAILED, 0):
-        seconds = task_seconds / settled
-        grid.table.record_task_seconds(session.worker, lane.task_seconds, seconds)

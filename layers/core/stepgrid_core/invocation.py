@@ -3,7 +3,7 @@
 The session's facts travel in the execution input, so that a worker needs no read to begin.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .layout import Layout
@@ -33,6 +33,8 @@ class SessionFacts:
     common_key: str | None = None
     common_sha256: str = ""
     target: str = ""  #: ARN of the registered function that the relay calls for each task
+    #: of a session of one chunk, as it was dispatched: who commits the chunk closes it
+    session: Session | None = None
 
     @property
     def chunks(self) -> int:
@@ -43,7 +45,9 @@ class SessionFacts:
         return -(-self.chunks // CHUNKS_PER_SHARD)
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "layout": str(self.layout)}
+        session = None if self.session is None else self.session.as_dict()
+        plain = asdict(replace(self, session=None))
+        return {**plain, "layout": str(self.layout), "session": session}
 
 
 def facts_of(session: Session) -> SessionFacts:
@@ -66,6 +70,7 @@ def facts_of(session: Session) -> SessionFacts:
         common_key=session.common.key if session.common else None,
         common_sha256=session.common.sha256 if session.common else "",
         target=session.target,
+        session=session if session.chunks == 1 else None,
     )
 
 
@@ -88,4 +93,6 @@ class Invocation:
         """Facts that this version does not know are ignored: a newer API may have sent them."""
         known = SessionFacts.__dataclass_fields__
         facts = {name: value for name, value in session.items() if name in known}
+        whole = facts.get("session")
+        facts["session"] = Session.read(whole) if whole else None
         return SessionFacts(**{**facts, "layout": Layout.read(session["layout"])})

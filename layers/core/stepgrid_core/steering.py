@@ -8,7 +8,7 @@ sweeper finishes what was begun.
 """
 
 from .admission import admit_waiting
-from .closing import wake_if_waiting
+from .closing import wake
 from .contract import SessionUpdate
 from .description import own_session
 from .ending import complete_shards
@@ -55,7 +55,8 @@ def _pause(grid: Grid, owner: str, session_id: str) -> None:
     hold_chunks(grid, complete_shards(grid, session))
     if session.dispatches:
         grid.dispatcher.stop(session)
-    wake_if_waiting(grid, grid.table.read_lane(session.worker), session.worker)
+    if grid.table.read_lane(session.worker).waiting:
+        wake(grid, session.worker)
     logger.info("session paused", session_id=session_id)
 
 

@@ -200,6 +200,7 @@ def _new_session(
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
+        worker_task_seconds=task_seconds,
     )
 
 

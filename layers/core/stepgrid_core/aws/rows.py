@@ -20,7 +20,7 @@ from typing import Any
 from ..budgets import Lane, Quota
 from ..layout import Layout
 from ..listing import sort_key
-from ..records import Chunk, CommonRef, InputRef, Output, Session, Shard, Work
+from ..records import Chunk, Ending, Output, Session, Shard
 from ..states import ChunkState, SessionState, TaskState
 
 Item = dict[str, Any]
@@ -111,8 +111,7 @@ def decimal(number: float) -> Decimal:
 
 
 def write_session(session: Session, due_at: float) -> Item:
-    fixed = {name: value for name, value in asdict(session).items() if name not in MUTABLE}
-    fixed["layout"] = str(session.layout)
+    fixed = {name: value for name, value in session.as_dict().items() if name not in MUTABLE}
     return {
         **session_key(session.session_id),
         "owner_key": f"O#{session.owner}",
@@ -131,34 +130,38 @@ def write_session(session: Session, due_at: float) -> Item:
 
 
 def read_session(item: Item) -> Session:
-    fixed = json.loads(item["data"])
-    fixed["input"] = InputRef(**fixed["input"])
-    fixed["layout"] = Layout.read(fixed["layout"])
-    common = fixed.pop("common", None)
     verdict, counts, closed_at = (item.get(name) for name in ("verdict", "counts", "closed_at"))
-    return Session(
-        **fixed,
-        common=CommonRef(**common) if common else None,
-        dispatches=int(item["dispatches"]),
-        dispatched_at=float(item["dispatched_at"]),
-        priority=int(item["priority"]),
-        slots=int(item.get("slots", 0)),
-        waiting=bool(item.get("waiting", False)),
-        paused=bool(item.get("paused", False)),
-        cancelling=bool(item.get("cancelling", False)),
-        deleted=bool(item.get("deleted", False)),
-        verdict=SessionState(verdict) if verdict else None,
-        closed_at=float(closed_at) if closed_at is not None else None,
-        counts={TaskState(name): int(n) for name, n in counts.items()} if counts else None,
-        first_claim_at=_number(item, "first_claim_at"),
-        task_seconds=_number(item, "task_seconds"),
-    )
+    changing = {
+        "dispatches": int(item["dispatches"]),
+        "dispatched_at": float(item["dispatched_at"]),
+        "priority": int(item["priority"]),
+        "slots": int(item.get("slots", 0)),
+        "waiting": bool(item.get("waiting", False)),
+        "paused": bool(item.get("paused", False)),
+        "cancelling": bool(item.get("cancelling", False)),
+        "deleted": bool(item.get("deleted", False)),
+        "verdict": SessionState(verdict) if verdict else None,
+        "closed_at": float(closed_at) if closed_at is not None else None,
+        "counts": {TaskState(name): int(n) for name, n in counts.items()} if counts else None,
+        "first_claim_at": _number(item, "first_claim_at"),
+        "task_seconds": _number(item, "task_seconds"),
+    }
+    return Session.read({**json.loads(item["data"]), **changing})
 
 
-def write_work(work: Work) -> Item:
-    claimed_at = work.first_claim_at
+def write_ending(ending: Ending) -> Item:
+    """What changes of a session that is closed; the sweeper looks at it until its end is told."""
+    claimed_at = ending.work.first_claim_at
     first = {} if claimed_at is None else {"first_claim_at": decimal(claimed_at)}
-    return {**first, "task_seconds": decimal(work.task_seconds)}
+    return {
+        **first,
+        "verdict": ending.verdict.value,
+        "counts": {state.value: n for state, n in ending.counts.items()},
+        "closed_at": decimal(ending.at),
+        "due_at": decimal(ending.at),
+        "waiting": False,
+        "task_seconds": decimal(ending.work.task_seconds),
+    }
 
 
 def _number(item: Item, name: str) -> float | None:

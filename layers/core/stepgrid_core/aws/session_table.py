@@ -20,12 +20,20 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from ..budgets import Lane, Limits, Quota, Usage
 from ..errors import NotFound
-from ..listing import first_due, queue_place, steered
-from ..ports import Refusal, Waiting
-from ..records import NO_WORK, Session, Shard, Work, closed
-from ..states import SessionState, TaskState
+from ..listing import first_due, moved_mean, queue_place, steered
+from ..ports import Closing, Refusal, RowSwap, Waiting
+from ..records import Ending, Session, Shard, closed
 from . import rows
-from .rows import Item, decimal, owner_lane_key, session_key, usage_key, waiting_key, worker_key
+from .rows import (
+    Item,
+    decimal,
+    owner_lane_key,
+    session_key,
+    shard_key,
+    usage_key,
+    waiting_key,
+    worker_key,
+)
 from .transactions import Write, delete, put, repeat_conflicts, transact, update
 from .translate import CLIENT_CONFIG, translated
 
@@ -33,6 +41,7 @@ from .translate import CLIENT_CONFIG, translated
 QUOTA_SECONDS = 60.0
 OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
 NEW = Attr("pk").not_exists()
+NOBODY_WAITS = Attr("waiting_stamp").not_exists()
 #: Names of what `listing.steered` answers.
 STEERED = ("waiting", "paused", "slots", "priority", "dispatches")
 
@@ -75,8 +84,7 @@ class SessionTable:
         if session.waiting:
             return {**writes, **self._join_queue(session)}
         if session.slots:
-            nobody_waits = Attr("waiting_stamp").not_exists()
-            writes |= self._take_slots(session, session.slots, limits, nobody_waits)
+            writes |= self._take_slots(session, session.slots, limits, NOBODY_WAITS)
         return writes
 
     def _change_usage(
@@ -86,7 +94,12 @@ class SessionTable:
         return update(self._name, usage_key(session.owner), add=counted, condition=condition)
 
     def _take_slots(
-        self, session: Session, slots: int, limits: Limits, more: ConditionBase | None = None
+        self,
+        session: Session,
+        slots: int,
+        limits: Limits,
+        more: ConditionBase | None = None,
+        change: Item | None = None,
     ) -> dict[str, Write]:
         room = _room("used_slots", slots, limits.worker_slots)
         whose = owner_lane_key(session.owner, session.worker)
@@ -94,6 +107,7 @@ class SessionTable:
             "lane": update(
                 self._name,
                 worker_key(session.worker),
+                change=change,
                 add={"used_slots": slots},
                 condition=_both(room, more),
             ),
@@ -104,9 +118,6 @@ class SessionTable:
                 condition=_room("used_slots", slots, limits.owner_slots),
             ),
         }
-
-    def _give_slots(self, session: Session) -> dict[str, Write]:
-        return self._take_slots(session, -session.slots, Limits()) if session.slots else {}
 
     def _join_queue(self, session: Session) -> dict[str, Write]:
         entry = {
@@ -258,39 +269,57 @@ class SessionTable:
             writes |= self._join_queue(replace(session, priority=priority))
         return not self._transact(writes, session.session_id)
 
-    def close_session(
-        self,
-        session_id: str,
-        verdict: SessionState,
-        counts: dict[TaskState, int],
-        now: float,
-        work: Work = NO_WORK,
-    ) -> Session | None:
+    def close_session(self, session_id: str, ending: Ending) -> Closing | None:
         """What it holds is read first; whoever changes that in between makes it read again."""
-        change = {
-            "verdict": verdict.value,
-            "counts": {state.value: n for state, n in counts.items()},
-            "closed_at": decimal(now),
-            "due_at": decimal(now),
-            "waiting": False,
-            **rows.write_work(work),
-        }
         while True:
             session = self.read_session(session_id)
             if session is None or session.verdict is not None:
                 return None
-            writes = {
-                "session": self._change(session, change),
-                **self._leave_queue(session),
-                **self._give_slots(session),
-                "usage": self._change_usage(session, -1, _was_counted(session)),
-            }
-            refused = self._transact(writes, session_id)
-            if refused == {"usage"}:
-                del writes["usage"]
-                refused = self._transact(writes, session_id)
-            if not refused:
-                return closed(session, verdict, counts, now, work)
+            writes, others_wait = self._closing(session, ending), session.waiting
+            while refused := self._transact(writes, session_id):
+                if "session" in refused:
+                    break
+                if "usage" in refused:
+                    del writes["usage"]
+                if "lane" in refused:
+                    writes["lane"] = self._give_slots(session, ending, None)["lane"]
+                    others_wait = True
+            else:
+                return Closing(closed(session, ending), others_wait)
+
+    def commit_and_close(self, session: Session, commit: RowSwap, ending: Ending) -> Closing | None:
+        writes = {"shard": self._swap_row(commit), **self._closing(session, ending)}
+        refused = self._transact(writes, session.session_id)
+        return None if refused else Closing(closed(session, ending), others_wait=False)
+
+    def _swap_row(self, commit: RowSwap) -> Write:
+        slot, shard = commit.slot, commit.shard
+        inline = {} if commit.inline is None else {f"r{slot}": commit.inline}
+        return update(
+            self._name,
+            shard_key(shard.session_id, shard.number),
+            change={f"c{slot}": rows.write_chunk(commit.new), **inline},
+            condition=Attr(f"c{slot}").eq(rows.write_chunk(shard.chunks[slot])),
+        )
+
+    def _closing(self, session: Session, ending: Ending) -> dict[str, Write]:
+        return {
+            "session": self._change(session, rows.write_ending(ending)),
+            **self._leave_queue(session),
+            **self._give_slots(session, ending, NOBODY_WAITS),
+            "usage": self._change_usage(session, -1, _was_counted(session)),
+        }
+
+    def _give_slots(
+        self, session: Session, ending: Ending | None = None, condition: ConditionBase | None = None
+    ) -> dict[str, Write]:
+        """Slots back to the worker, and what it learns of an ending."""
+        if not session.slots:
+            return {}
+        sample = None if ending is None else ending.mean_task_seconds
+        learned = moved_mean(session.worker_task_seconds, sample)
+        change = {} if learned is None else {"task_seconds": decimal(learned)}
+        return self._take_slots(session, -session.slots, Limits(), condition, change)
 
 
 def _was_counted(session: Session) -> ConditionBase:

@@ -16,7 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from ..errors import NotFound
-from ..listing import check_cursor, running_mean, sort_key
+from ..listing import check_cursor, sort_key
 from ..ports import Page, Swap
 from ..records import Chunk, Session, Shard
 from ..states import SessionState
@@ -28,8 +28,6 @@ from .translate import code_of, translated
 WRITERS = 16
 #: Of 1 MB each; a list that finds less in them answers what it has, and where to go on.
 LIST_QUERIES = 8
-#: The mean is written again only when a session moved it by more than this share.
-MEAN_TOLERANCE = 0.1
 
 
 class AwsStateTable(SessionTable):
@@ -273,11 +271,6 @@ class AwsStateTable(SessionTable):
             Attr("pk").exists(),
             remove="owner_key, owner_sort, due_key, due_at",
         )
-
-    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
-        mean = running_mean(before, seconds)
-        if before is None or abs(mean - before) > MEAN_TOLERANCE * before:
-            self._update(rows.worker_key(worker), {"task_seconds": decimal(mean)}, None)
 
 
 class _Refused:

@@ -3,10 +3,11 @@
 from secrets import token_hex
 
 from .. import records
-from ..closing import shard_changed
+from ..closing import commit_and_close, shard_changed
 from ..invocation import Invocation, SessionFacts
 from ..names import CHUNKS_PER_SHARD, shard_of
-from ..records import Chunk, Shard
+from ..ports import RowSwap
+from ..records import Chunk, Session, Shard
 from ..wiring import Grid
 
 #: A claim outlives its environment by this much, in case nobody reports the death.
@@ -39,6 +40,17 @@ class Claim:
         if not swap.won:
             raise ClaimLost
         self.published, self.seen_at = new, seen_at
+
+    def end(self, session: Session | None, new: Chunk, inline: bytes | None) -> bool:
+        """Write our row and close the session with it, where it is the session's only one.
+
+        False if nothing was written: it takes one write after the other.
+        """
+        commit = RowSwap(self.shard, self.slot, new, inline)
+        if session is None or commit_and_close(self._grid, session, commit) is None:
+            return False
+        self.shard, self.published = commit.after, new
+        return True
 
     def look(self) -> None:
         """Read our row. Raises ClaimLost if it is ours no longer, and Unavailable."""

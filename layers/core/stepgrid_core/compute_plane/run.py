@@ -251,6 +251,8 @@ class _Run:
         committed = records.commit(self._claim.chunk, ledger.settled(output))
         if not committed.terminal and self._life.past_deadline():
             committed = records.release(committed, ChunkState.EXPIRED)
+        if committed.terminal and self._claim.end(self._facts.session, committed, inline):
+            return "ended"
         before = self._claim.chunk
         self._write(committed, inline)
         self._tell_commit(before)

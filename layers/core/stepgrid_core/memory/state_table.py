@@ -8,10 +8,10 @@ from typing import Any
 
 from ..budgets import Lane, Limits, Quota, Usage, exceeded
 from ..errors import NotFound
-from ..listing import check_cursor, first_due, is_in, running_mean, sort_key, steered
-from ..ports import Page, Refusal, Swap, Waiting
-from ..records import NO_WORK, Chunk, Session, Shard, Work, closed
-from ..states import SessionState, TaskState
+from ..listing import check_cursor, first_due, is_in, moved_mean, sort_key, steered
+from ..ports import Closing, Page, Refusal, RowSwap, Swap, Waiting
+from ..records import Chunk, Ending, Session, Shard, closed
+from ..states import SessionState
 from .waiting_queues import WaitingQueues
 
 
@@ -256,23 +256,31 @@ class MemoryStateTable:
             self._progress[session_id] = percent
             return session
 
-    def close_session(
-        self,
-        session_id: str,
-        verdict: SessionState,
-        counts: dict[TaskState, int],
-        now: float,
-        work: Work = NO_WORK,
-    ) -> Session | None:
+    def close_session(self, session_id: str, ending: Ending) -> Closing | None:
         with self._lock:
             session = self._sessions.get(session_id)
             if session is None or session.verdict is not None:
                 return None
+            freed = session.slots and self._queues.stamp(session.worker)
+            others_wait = session.waiting or bool(freed)
             self._queues.leave(session)
-            session = closed(session, verdict, counts, now, work)
+            session = closed(session, ending)
             self._sessions[session_id] = session
-            self._due[session_id] = now
-            return session
+            self._due[session_id] = ending.at
+            mean = moved_mean(session.worker_task_seconds, ending.mean_task_seconds)
+            if mean is not None and session.slots:
+                self._task_seconds[session.worker] = mean
+            return Closing(session, others_wait)
+
+    def commit_and_close(self, session: Session, commit: RowSwap, ending: Ending) -> Closing | None:
+        with self._lock:
+            if not self._is_as_read(session) or self._queues.stamp(session.worker):
+                return None
+            stored, slot = self._stored(commit.shard), commit.slot
+            if stored.chunks[slot] != commit.shard.chunks[slot]:
+                return None
+            self._put(stored.with_chunk(slot, commit.new, commit.inline))
+            return self.close_session(session.session_id, ending)
 
     def postpone(self, session_id: str, due_at: float | None) -> None:
         with self._lock:
@@ -306,7 +314,3 @@ class MemoryStateTable:
                 del self._blobs[name]
             if session.session_id in self._sessions:
                 self._sessions[session.session_id] = replace(session, deleted=True)
-
-    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
-        with self._lock:
-            self._task_seconds[worker] = running_mean(before, seconds)

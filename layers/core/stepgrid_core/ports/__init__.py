@@ -12,7 +12,7 @@ from .logs import LogEvent, LogReader, LogSearch
 from .metrics import MetricSink
 from .page import Page
 from .payload_store import URL_SECONDS, PayloadStore, StoredObject
-from .state_table import Refusal, StateTable, Swap, Waiting
+from .state_table import Closing, Refusal, RowSwap, StateTable, Swap, Waiting
 from .subscriptions import Delivery, Subscription, Subscriptions
 from .task_runner import (
     CommonInput,
@@ -28,6 +28,7 @@ from .worker_registry import WorkerRegistry
 __all__ = [
     "URL_SECONDS",
     "Clock",
+    "Closing",
     "CommonInput",
     "Delivery",
     "Dispatch",
@@ -46,6 +47,7 @@ __all__ = [
     "Page",
     "PayloadStore",
     "Refusal",
+    "RowSwap",
     "StateTable",
     "StoredObject",
     "Subscription",

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from ..budgets import Lane, Limits, Quota, Usage
-from ..records import NO_WORK, Chunk, Session, Shard, Work
-from ..states import SessionState, TaskState
+from ..records import Chunk, Ending, Session, Shard
+from ..states import SessionState
 from .page import Page
 
 
@@ -35,6 +35,28 @@ class Waiting:
     session_id: str
     owner: str
     stamp: str  #: new whenever a session begins to wait, also in the same place
+
+
+@dataclass(frozen=True, slots=True)
+class RowSwap:
+    """One row of a shard as it was read, and what is to take its place."""
+
+    shard: Shard
+    slot: int
+    new: Chunk
+    inline: bytes | None = None  #: its output, where that is kept in the shard
+
+    @property
+    def after(self) -> Shard:
+        return self.shard.with_chunk(self.slot, self.new, self.inline)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A session that was closed just now."""
+
+    session: Session
+    others_wait: bool  #: perhaps for what it held, in the queue of its worker
 
 
 class StateTable(Protocol):
@@ -143,17 +165,18 @@ class StateTable(Protocol):
     def raise_progress(self, session_id: str, percent: int) -> Session | None:
         """Only who raises it first so far gets the session, and only while it is open."""
 
-    def close_session(
-        self,
-        session_id: str,
-        verdict: SessionState,
-        counts: dict[TaskState, int],
-        now: float,
-        work: Work = NO_WORK,
-    ) -> Session | None:
+    def close_session(self, session_id: str, ending: Ending) -> Closing | None:
         """Only the first closes: it gets the session, everybody after it None.
 
-        What the session held of budgets is free from then on, and so is its place in a queue.
+        What the session held of budgets is free from then on, and so is its place in a queue. The
+        running mean of its worker moves on from what it was at the submit (see Lane).
+        """
+
+    def commit_and_close(self, session: Session, commit: RowSwap, ending: Ending) -> Closing | None:
+        """Write the last open row of a session and its end, both or neither.
+
+        As swap_chunk and close_session do one after the other. None if nothing was changed: the row
+        or the session is not as it was read, or somebody waits for its slots.
         """
 
     def postpone(self, session_id: str, due_at: float | None) -> None:
@@ -172,6 +195,3 @@ class StateTable(Protocol):
 
         An old execution of it may still claim chunks: a new session of the same id would get them.
         """
-
-    def record_task_seconds(self, worker: str, before: float | None, seconds: float) -> None:
-        """Move the running mean of one task's time on a worker, which was `before` (see Lane)."""

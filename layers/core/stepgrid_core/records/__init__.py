@@ -28,7 +28,7 @@ from .chunk import (
     unhold,
     verdict,
 )
-from .session import CommonRef, InputRef, Session, closed, untouched
+from .session import CommonRef, Ending, InputRef, Session, closed, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "TOKEN_LENGTH",
     "Chunk",
     "CommonRef",
+    "Ending",
     "InputRef",
     "Output",
     "Session",

@@ -1,7 +1,8 @@
 """Session: what was submitted, and what became of it."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from ..layout import Layout
 from ..names import CHUNKS_PER_SHARD
@@ -55,6 +56,8 @@ class Session:
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     common: CommonRef | None = None
+    #: running mean of one task's time on its worker, as it was known when it was submitted
+    worker_task_seconds: float | None = None
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
     slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
@@ -87,26 +90,52 @@ class Session:
         cut = hashlib.sha256(str(self.layout).encode()).hexdigest()
         return f"{self.digest[:32]}.{cut[:8]}"
 
+    def as_dict(self) -> dict[str, Any]:
+        """In values that JSON knows; `read` makes it again."""
+        return {**asdict(self), "layout": str(self.layout)}
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> "Session":
+        common = values.get("common")
+        nested = {
+            "input": InputRef(**values["input"]),
+            "layout": Layout.read(values["layout"]),
+            "common": CommonRef(**common) if common else None,
+        }
+        return cls(**{**values, **nested})
+
 
 def untouched(session: Session) -> dict[TaskState, int]:
     """Its tasks by state before any of them was begun."""
     return {**dict.fromkeys(TaskState, 0), TaskState.PENDING: session.tasks}
 
 
-def closed(
-    session: Session,
-    verdict: SessionState,
-    counts: dict[TaskState, int],
-    now: float,
-    work: Work = NO_WORK,
-) -> Session:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session ends, as its rows tell."""
+
+    verdict: SessionState
+    counts: dict[TaskState, int]
+    at: float  #: epoch seconds
+    work: Work = NO_WORK
+
+    @property
+    def mean_task_seconds(self) -> float | None:
+        """What is learned of the worker; nothing where a task has failed, and perhaps early."""
+        finished = self.counts.get(TaskState.FINISHED, 0)
+        if not finished or self.counts.get(TaskState.FAILED, 0):
+            return None
+        return self.work.task_seconds / finished
+
+
+def closed(session: Session, ending: Ending) -> Session:
     """The session with its end written down; nothing of it changes any more."""
     return replace(
         session,
         waiting=False,
-        verdict=verdict,
-        counts=dict(counts),
-        closed_at=now,
-        first_claim_at=work.first_claim_at,
-        task_seconds=work.task_seconds,
+        verdict=ending.verdict,
+        counts=dict(ending.counts),
+        closed_at=ending.at,
+        first_claim_at=ending.work.first_claim_at,
+        task_seconds=ending.work.task_seconds,
     )
