@@ -240,7 +240,7 @@ def test_a_common_input_comes_from_a_file(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (b"{", "is not JSON"),
-        (b"NaN", "is not JSON: NaN is no JSON value"),
+        (b"NaN", "is not JSON: NaN is not a JSON number"),
         (b"\xff", "is not UTF-8 (byte 1)"),
     ],
 )

@@ -139,11 +139,18 @@ def test_arguments_stand_for_tasks_that_do_not_say() -> None:
     ],
 )
 def test_tasks_that_differ_are_refused(second: dict[str, Any], message: str) -> None:
-    """A session runs its tasks alike: what differs is named, nothing is ignored or sent."""
+    """A session runs its tasks alike: what differs is named, nothing is ignored or submitted."""
     world = ClientWorld()
     with pytest.raises(InvalidRequest, match=message):
         world.client.submit_session([{"payload": 1}, {"payload": 2, **second}])
-    assert world.transport.sent == []
+    assert world.transport.asked("POST", "/sessions") == []
+
+
+def test_tasks_are_taken_as_they_are_packed() -> None:
+    """Any iterable does; of a large one no list is made."""
+    client = ClientWorld().client
+    session_id = client.submit_session({"payload": n} for n in range(3))
+    assert client.get_session_results(session_id) == [0, 1, 4]
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ def test_a_job_may_hold_its_tasks_themselves() -> None:
         ({"session_id": "a", "tasks_list": {"tasks": ["a_0"]}}, "ids but no inputs"),
         ({"session_id": "a", "tasks_list": {"inputs": ["{"]}}, "is not JSON text"),
         ({"session_id": "a", "tasks_list": {"inputs": [7]}}, "is not JSON text"),
+        ({"session_id": "a", "tasks_list": {"inputs": 7}}, "give a list of JSON texts"),
+        ({"session_id": "a", "tasks_list": {"inputs": "[1]"}}, "give a list of JSON texts"),
     ],
 )
 def test_what_is_no_job_is_refused(job: Any, message: str) -> None:

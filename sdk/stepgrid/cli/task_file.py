@@ -7,8 +7,9 @@ session with other tasks than its author meant.
 import codecs
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
+from stepgrid_core.codec import decode
 from stepgrid_core.errors import InvalidRequest
 
 
@@ -51,7 +52,7 @@ def _parse_task(line: bytes, number: int, name: str) -> Any:
 def _parse(text: bytes) -> Any:
     """Raises ValueError that says what is wrong with the text."""
     try:
-        return json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+        return decode(text)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start + 1})"
     except json.JSONDecodeError as error:
@@ -62,11 +63,6 @@ def _parse(text: bytes) -> Any:
     except ValueError as error:
         problem = f"is not JSON: {error}"
     raise ValueError(problem)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    """Python reads NaN and Infinity; JSON has no such values, and other readers stop at them."""
-    raise ValueError(f"{constant} is no JSON value")
 
 
 def _refusal(name: str, number: int, problem: str) -> str:

@@ -8,8 +8,9 @@ a session has one worker and one set of options: tasks that differ in it are ref
 at. Pure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from stepgrid_core.contract import WorkerDescription
@@ -29,7 +30,8 @@ LANGUAGES = frozenset({"python", "python3", "java", "c++", "cpp", "node", "nodej
 class Batch:
     """The tasks of one submit, taken apart."""
 
-    payloads: list[Any]
+    #: as they come; InvalidRequest for a task that has none, or other settings than the first
+    payloads: Iterator[Any]
     #: what all of them ask for, by the names in SETTINGS; those that none has are left out
     settings: dict[str, Any]
 
@@ -37,23 +39,33 @@ class Batch:
 def read_tasks(tasks: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any]) -> Batch:
     """Take tasks apart; defaults: settings of those that don't say otherwise.
 
-    Raises InvalidRequest that names the task: no payload, an unknown key, or another wish than
-    the tasks before it have.
+    Raises InvalidRequest that names the task: no payload, an unknown key, or no task at all; for
+    those after the first, when it is their turn.
     """
     if isinstance(tasks, str | bytes | Mapping) or not isinstance(tasks, Iterable):
         raise InvalidRequest(f"tasks is a {type(tasks).__name__}; give a list of tasks")
-    batch: Batch | None = None
+    rest = iter(tasks)
+    try:
+        first = next(rest)
+    except StopIteration:
+        raise InvalidRequest("a session needs at least one task") from None
+    settings = _settings(0, first, defaults)
+    return Batch(_payloads(chain([first], rest), defaults, settings), settings)
+
+
+def _payloads(
+    tasks: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], agreed: Mapping[str, Any]
+) -> Iterator[Any]:
     for index, task in enumerate(tasks):
-        _check(index, task)
-        settings = {**_said(defaults), **_said(task)}
-        if batch is None:
-            batch = Batch([], settings)
-        if settings != batch.settings:
-            raise InvalidRequest(_difference(index, settings, batch.settings))
-        batch.payloads.append(task["payload"])
-    if batch is None:
-        raise InvalidRequest("a session needs at least one task")
-    return batch
+        settings = _settings(index, task, defaults)
+        if settings != agreed:
+            raise InvalidRequest(_difference(index, settings, agreed))
+        yield task["payload"]
+
+
+def _settings(index: int, task: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    _check(index, task)
+    return {**_said(defaults), **_said(task)}
 
 
 def read_options(settings: Mapping[str, Any]) -> Options:

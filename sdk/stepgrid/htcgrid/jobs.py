@@ -12,13 +12,13 @@ Pure, but for the time and the token.
 """
 
 import itertools
-import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepgrid_core.codec import decode
 from stepgrid_core.contract import MAX_ATTEMPTS
 from stepgrid_core.data_plane import encode_lines
 from stepgrid_core.errors import InvalidRequest
@@ -139,11 +139,15 @@ def _lines(tasks_list: Mapping[str, Any], session_id: Any) -> Iterator[bytes]:
     return encode_tasks(tasks)
 
 
-def _decode(inputs: Any) -> list[Any]:
-    try:
-        return [json.loads(text) for text in inputs]
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(f"an input of the job is not JSON text: {error}") from error
+def _decode(inputs: Any) -> Iterator[Any]:
+    if isinstance(inputs, str) or not isinstance(inputs, Iterable):
+        kind = type(inputs).__name__
+        raise InvalidRequest(f"the job's inputs are a {kind}; give a list of JSON texts")
+    for index, text in enumerate(inputs):
+        try:
+            yield decode(str.encode(text))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidRequest(f"input {index} of the job is not JSON text: {error}") from error
 
 
 def _number(value: float | None, default: int) -> float | int:
