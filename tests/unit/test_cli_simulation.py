@@ -33,5 +33,5 @@ def test_json_for_scripts() -> None:
     found = json.loads(run("--tasks", "2000", "--chunk-size", "10", "--copies", "2", "--json"))
     assert found["chunks"] == 200
     assert found["seconds"]["results"] > found["seconds"]["submitted"] > 0
-    assert found["requests"]["dynamodb:UpdateItem"] >= 400
+    assert found["requests"]["dynamodb.UpdateItem"] >= 400
     assert {bound["name"] for bound in found["resources"]} >= {"child starts", "client transfers"}

@@ -1,6 +1,6 @@
 """What holds of every simulated session, whatever is asked for."""
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from stepgrid.bench.simulation.bounds import bounds
@@ -9,6 +9,8 @@ from stepgrid.bench.simulation.scenarios import LAWS, Scenario
 from stepgrid.bench.simulation.sessions import simulate
 from tests.unit.simulated_clouds import IDEAL, ideal_but
 
+#: A failing session is told as it was found: to simulate many smaller ones takes minutes.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 #: 1,000 is as good as unlimited for sessions this small.
 rates = st.sampled_from([1.0, 7.0, 50.0, 1_000.0])
 seconds = st.sampled_from([0.0, 0.003, 0.1, 2.0])
@@ -48,7 +50,7 @@ scenarios = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=PHASES)
 @given(scenarios, clouds())
 def test_no_session_is_faster_than_any_bound(scenario: Scenario, cloud: Profile) -> None:
     """Each resource alone sets a least time, and no simulation beats it."""
@@ -57,7 +59,7 @@ def test_no_session_is_faster_than_any_bound(scenario: Scenario, cloud: Profile)
         assert done.results_at >= bound.seconds - 1e-6, bound
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=PHASES)
 @given(scenarios, clouds())
 def test_work_is_conserved(scenario: Scenario, cloud: Profile) -> None:
     """Every task is in one chunk, every chunk is invoked, claimed, committed and fetched."""
@@ -65,17 +67,17 @@ def test_work_is_conserved(scenario: Scenario, cloud: Profile) -> None:
     chunks = len(done.plan.sizes)
     assert sum(done.plan.sizes) == scenario.tasks
     assert done.usage.invocations >= chunks
-    assert done.usage.write_units >= 2 * chunks
-    assert done.usage.express_executions == chunks
+    assert done.usage.units["write"] >= 2 * chunks
+    assert done.usage.express_executions == (1 if done.plan.route == "burst" else chunks)
     assert 1 <= done.peak_workers <= min(chunks, scenario.concurrency)
     assert 0 <= done.submitted_at <= done.first_claim_at <= done.last_commit_at <= done.closed_at
     assert done.last_commit_at <= done.results_at
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, phases=PHASES)
 @given(scenarios, clouds())
 def test_an_ideal_cloud_is_never_slower(scenario: Scenario, cloud: Profile) -> None:
     """What takes no time and is not limited can only help."""
     real = simulate(scenario, cloud)
     ideal = simulate(scenario, IDEAL, real.plan)
-    assert ideal.results_at <= real.results_at + 1e-6
+    assert ideal.last_commit_at <= real.last_commit_at + 1e-6

@@ -10,7 +10,6 @@ As in statemachines/session.asl.yaml and stepgrid_core.compute_plane.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 from .functions import Environment
 from .latch import Latch
@@ -20,8 +19,6 @@ from .services import Services, Throttled
 #: Retry of the state machines' RunChunk.
 RETRIES = 8
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 20.0
-#: An EXPRESS execution is billed for at least 64 MiB.
-EXPRESS_GB = 64 / 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class ChunkWork:
     inline_input: bool
     inline_output: bool
     watch_seconds: float
-    express: bool
+    kind: str  #: of its execution: express, standard, or inline in that of the session
 
 
 class Child:
@@ -65,7 +62,7 @@ class Child:
         with self._services.functions.busy(environment):
             ended = yield from self._invoke(environment)
         seconds = self._services.clock.now - started_at
-        self._services.usage.invoked(seconds, self._profile.worker_memory_mib)
+        self._services.tally.invocation(seconds, self._profile.worker_memory_mib)
         return ended
 
     def _find_environment(self, copy: int) -> Process:
@@ -99,9 +96,9 @@ class Child:
     def _compute(self) -> Process:
         """The rest of the input arrives while the first tasks run."""
         services, work, profile = self._services, self._work, self._profile
-        began_at = services.clock.now
         if not work.inline_input:
             yield from services.get(work.size)
+        began_at = services.clock.now
         transfer = services.clock.timeout(work.size / profile.worker_bytes_per_second)
         yield services.clock.timeout(work.user_seconds)
         yield from services.machine.work(
@@ -111,21 +108,20 @@ class Child:
         )
         if not work.inline_input:
             yield transfer
+        services.watch(int((services.clock.now - began_at) / work.watch_seconds))
         if not work.inline_output:
             yield from services.put(work.size)
-        services.watch(int((services.clock.now - began_at) / work.watch_seconds))
 
     def _record_loss(self) -> Process:
         """The recorder gives the chunk back; the state machine asks it until it can."""
         services = self._services
-        services.usage.invoked(self._profile.invoke_seconds, self._profile.function_memory_mib)
+        services.tally.invocation(self._profile.invoke_seconds, self._profile.function_memory_mib)
         yield services.clock.timeout(self._profile.invoke_seconds)
         yield from services.read("GetItem")
 
     def _bill(self, seconds: float) -> None:
-        usage = self._services.usage
-        if self._work.express:
-            usage.express_executions += 1
-            usage.express_gb_seconds += ceil(seconds * 10) / 10 * EXPRESS_GB
-        else:
-            usage.transitions += 5
+        tally, kind = self._services.tally, self._work.kind
+        if kind != "inline":
+            tally.child(standard=kind == "standard")
+        if kind == "express":
+            tally.express(seconds)

@@ -1,6 +1,6 @@
 """The client's side: pack and upload the tasks, register the session, fetch results as they come.
 
-As stepgrid.submission and stepgrid.collector do it.
+As stepgrid.submission and stepgrid.collector do it, and the API behind them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from .services import Services
 
 #: URLs of parts that the API gives at once.
 URLS_AT_ONCE = 64
-#: Items that the API writes at once.
-SHARD_WRITERS = 16
+#: Items that the API writes at once; so many shards travel with the session itself.
+SHARD_WRITERS, SHARDS_STORED_TOGETHER = 16, 4
 #: Chunks in one page of results.
 CHUNKS_PER_PAGE = 256
-#: Between two looks at an open session.
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAUSE_GROWTH = 0.1, 5.0, 1.5
-#: Session, blob and three counters in one transaction, each billed twice.
-CREATE_UNITS = 10.0
+#: How often the API looks for news while the client waits for its answer.
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAUSE_GROWTH = 0.02, 0.5, 1.3
+MAX_WAIT_SECONDS = 20.0
+#: How long the client gathers news before it asks again: a share of the time that it waited.
+GATHERING_SHARE, MOST_GATHERING_SECONDS = 0.05, 0.5
+#: Session with its indexes and counters in one transaction, each item billed twice: as `stepgrid
+#: bench cost` measured it. A shard is two more, and what lies beside the session by its size.
+CREATE_UNITS, BLOB_BYTES_OF_CHUNK = 16, 9
 
 
 class Client:
@@ -43,10 +47,11 @@ class Client:
             yield from self._pack(self._scenario.tasks)
         else:
             yield from self._pack_and_upload()
-        yield from self._services.ask_api()
+        yield from self._services.ask_api("POST /v1/sessions")
         yield from self._register()
         start = self._profile.start_execution_seconds
-        yield from self._services.request("states", "StartExecution", start)
+        yield from self._services.request("sfn.StartExecution", start)
+        self._services.tally.events(2)
 
     def _pack(self, tasks: float) -> Process:
         seconds, by_byte = self._profile.client_pack_seconds, self._profile.client_byte_seconds
@@ -60,61 +65,78 @@ class Client:
         running = []
         for part in range(parts):
             if part % URLS_AT_ONCE == 0:
-                yield from services.ask_api()
+                yield from services.ask_api("POST /v1/uploads")
             yield from self._pack(scenario.tasks / parts)
             place = yield from lanes.enter()
             running.append(services.clock.process(self._send(lanes, place, parts)))
         yield from running
+        if parts > 1:
+            services.tally.request("s3.CreateMultipartUpload")
+            yield from services.request("s3.CompleteMultipartUpload", profile.put_seconds)
+        yield from services.request("s3.HeadObject", profile.get_seconds)
 
     def _send(self, lanes: Servers, place: object, parts: int) -> Process:
-        yield from self._services.upload(self._scenario.input_bytes / parts)
+        operation = "UploadPart" if parts > 1 else "PutObject"
+        yield from self._services.upload(operation, self._scenario.input_bytes / parts)
         lanes.leave(place)
 
     def _register(self) -> Process:
         """What the API does before it starts the execution."""
-        services, seconds = self._services, self._profile.table_seconds
-        services.usage.write_units += CREATE_UNITS
-        yield from services.request("dynamodb", "TransactWriteItems", 2 * seconds)
-        for first in range(0, self._plan.shards, SHARD_WRITERS):
-            count = min(SHARD_WRITERS, self._plan.shards - first)
-            writes = [services.clock.process(self._write_shard()) for _ in range(count)]
-            yield from writes
+        services, shards = self._services, self._plan.shards
+        blob = (
+            self._scenario.input_bytes
+            if self._plan.inline
+            else BLOB_BYTES_OF_CHUNK * len(self._plan.sizes)
+        )
+        together = shards <= SHARDS_STORED_TOGETHER
+        services.tally.write(CREATE_UNITS + 2 * ceil(blob / 1024) + 2 * shards * together)
+        yield from services.request("dynamodb.TransactWriteItems", 2 * self._profile.table_seconds)
+        for first in range(0, 0 if together else shards, SHARD_WRITERS):
+            count = min(SHARD_WRITERS, shards - first)
+            yield from [services.clock.process(self._write_shard()) for _ in range(count)]
 
     def _write_shard(self) -> Process:
         # a submit that is answered with 503 is repeated, and finds what it wrote
         yield from self._services.persist("PutItem")
 
     def collect(self) -> Process:
-        """Until every result is in hand. Chunks are fetched as they become final."""
-        fetched, pause = 0, FIRST_PAUSE_SECONDS
-        while fetched < len(self._plan.sizes):
-            news = self._latch.final[fetched:]
-            yield from self._look(len(news))
-            yield from self._fetch_all(news)
-            fetched += len(news)
-            pause = FIRST_PAUSE_SECONDS if news else min(pause * PAUSE_GROWTH, LAST_PAUSE_SECONDS)
-            if fetched < len(self._plan.sizes) and len(self._latch.final) == fetched:
-                yield from self._wait(pause)
+        """Until every result is in hand, in order of the tasks; fetched as chunks become final."""
+        chunks, known = len(self._plan.sizes), set[int]()
+        fetched = 0
+        while fetched < chunks:
+            if fetched not in known:
+                waited = yield from self._ask(fetched // CHUNKS_PER_PAGE, known)
+                yield self._services.clock.timeout(
+                    0.0
+                    if self._latch.closed.triggered
+                    else min(GATHERING_SHARE * waited, MOST_GATHERING_SECONDS)
+                )
+                continue
+            first = fetched
+            while fetched in known:
+                fetched += 1
+            yield from [
+                self._services.clock.process(self._fetch(chunk)) for chunk in range(first, fetched)
+            ]
 
-    def _wait(self, seconds: float) -> Process:
-        """A long-poll, which ends early when the session is closed."""
-        yield from self._services.ask_api()
-        asked_at = self._services.clock.now
-        if not self._latch.closed.triggered:
-            yield self._latch.closed | self._services.clock.timeout(seconds)
-        self._services.usage.held(
-            self._services.clock.now - asked_at, self._profile.function_memory_mib
-        )
-
-    def _look(self, chunks: int) -> Process:
-        """The pages on which the new chunks are."""
-        for _ in range(max(1, ceil(chunks / CHUNKS_PER_PAGE))):
-            yield from self._services.ask_api()
-            yield from self._services.read("Query", 4)
-
-    def _fetch_all(self, chunks: list[int]) -> Process:
-        fetches = [self._services.clock.process(self._fetch(chunk)) for chunk in chunks]
-        yield from fetches
+    def _ask(self, page: int, known: set[int]) -> Process:
+        """A long-poll for chunks of a page that are not known; answers how long it took."""
+        services, pause = self._services, FIRST_PAUSE_SECONDS
+        yield from services.ask_api("GET /v1/sessions/{id}/results")
+        asked_at = services.clock.now
+        last = min((page + 1) * CHUNKS_PER_PAGE, len(self._plan.sizes))
+        while True:
+            yield from services.read("Query")
+            span = range(page * CHUNKS_PER_PAGE, last)
+            news = [chunk for chunk in span if chunk in self._latch.final and chunk not in known]
+            seconds = services.clock.now - asked_at
+            if news or seconds >= MAX_WAIT_SECONDS:
+                break
+            yield services.clock.timeout(pause)
+            pause = min(pause * PAUSE_GROWTH, LAST_PAUSE_SECONDS)
+        known.update(news)
+        services.tally.longer(seconds, self._profile.function_memory_mib)
+        return seconds
 
     def _fetch(self, chunk: int) -> Process:
         tasks, profile = self._plan.sizes[chunk], self._profile

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from stepgrid.bench.cost.bill import price_requests, price_tasks, price_time
 from stepgrid.cli.rendering import Column, duration, number, table
 
 from .bottlenecks import Bottleneck
@@ -47,8 +48,20 @@ def report_fields(done: Simulation) -> Iterator[tuple[str, str]]:
     yield "tasks/s", number(round(done.tasks_per_second))
     yield "efficiency", f"{done.efficiency:.1%} of {number(done.scenario.concurrency)} workers"
     yield "workers", f"{number(done.peak_workers)} at once, {number(done.environments)} started"
-    requests = done.usage.total_requests + done.usage.api_requests
+    requests = round(done.usage.total_requests)
     yield "requests", f"{number(requests)}  ({requests / done.scenario.tasks:.4f} a task)"
+    dollars = cost(done)
+    yield "cost", " + ".join(f"${amount:,.2f} {what}" for what, amount in dollars.items())
+
+
+def cost(done: Simulation) -> dict[str, float]:
+    """Dollars by what they are for; the parts add up to the whole."""
+    tasks = price_tasks(done.user_seconds)
+    return {
+        "requests": sum(price_requests(done.usage).values()),
+        "time of tasks": tasks,
+        "other time": price_time(done.usage) - tasks,
+    }
 
 
 def resource_lines(done: Simulation, profile: Profile, colour: bool) -> Iterator[str]:
@@ -139,8 +152,12 @@ def as_json(done: Simulation, profile: Profile, found: Sequence[Bottleneck]) -> 
         "efficiency": done.efficiency,
         "peak_workers": done.peak_workers,
         "environments": done.environments,
-        "requests": {f"{service}:{op}": n for (service, op), n in usage.requests.items()}
-        | {"api": usage.api_requests},
+        "requests": dict(usage.requests),
+        "units": dict(usage.units),
+        "invocations": usage.invocations,
+        "state_transitions": usage.state_transitions,
+        "express_executions": usage.express_executions,
+        "dollars": cost(done),
         "bounds": {
             bound.resource: bound.seconds
             for bound in bounds(done.scenario, profile, done.plan, done.user_seconds)

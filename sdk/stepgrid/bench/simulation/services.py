@@ -13,7 +13,7 @@ from .functions import WorkerFunctions
 from .profiles import Profile
 from .resources import Clock, Machine, Meter, Process, Rate, Servers
 from .scenarios import Scenario
-from .usage import Usage
+from .usage import API, Tally
 
 #: Of botocore's standard mode, as the core sets it up (stepgrid_core.aws.translate).
 TABLE_ATTEMPTS = 3
@@ -32,7 +32,7 @@ class Services:
     def __init__(self, clock: Clock, profile: Profile, scenario: Scenario, random: Random) -> None:
         self.clock = clock
         self.profile = profile
-        self.usage = Usage()
+        self.tally = Tally()
         self.random = random
         self.machine = Machine(clock, profile.cores, profile.core_speed)
         writes, reads = profile.partition_writes_per_second, profile.partition_reads_per_second
@@ -80,17 +80,17 @@ class Services:
         yield from self.machine.work(seconds)
         self._client.leave(place)
 
-    def ask_api(self) -> Process:
+    def ask_api(self, call: str) -> Process:
         """One request of the client to the API, up to its function."""
-        self.usage.api_requests += 1
-        self.usage.invoked(self.profile.api_seconds, self.profile.function_memory_mib)
+        self.tally.request(f"{API}.{call}")
+        self.tally.invocation(self.profile.api_seconds, self.profile.function_memory_mib)
         yield self.clock.timeout(self.profile.api_seconds)
         yield from self.machine.emulate(self.profile.emulator_api_seconds)
 
-    def upload(self, size: float) -> Process:
+    def upload(self, operation: str, size: float) -> Process:
         """One object or part from the client to S3."""
         yield from self._up.serve(size / self.profile.client_bytes_per_second)
-        yield from self._store(size)
+        yield from self._store(operation, size)
 
     def download(self, size: float) -> Process:
         """One object from S3 to the client, which has only so many under way at once."""
@@ -108,16 +108,16 @@ class Services:
     def put(self, size: float) -> Process:
         """An object, from a worker."""
         yield self.clock.timeout(size / self.profile.worker_bytes_per_second)
-        yield from self._store(size)
+        yield from self._store("PutObject", size)
 
     def _fetch(self, size: float) -> Process:
-        self.usage.count("s3", "GetObject")
+        self.tally.request("s3.GetObject")
         yield from self._gets.wait()
         yield self.clock.timeout(self.profile.get_seconds)
         yield from self._carry(size)
 
-    def _store(self, size: float) -> Process:
-        self.usage.count("s3", "PutObject")
+    def _store(self, operation: str, size: float) -> Process:
+        self.tally.request(f"s3.{operation}")
         yield from self._puts.wait()
         yield self.clock.timeout(self.profile.put_seconds)
         yield from self._carry(size)
@@ -128,21 +128,21 @@ class Services:
 
     # --- DynamoDB, on the session's own partition ---
 
-    def write(self, operation: str, units: float = 1.0) -> Process:
+    def write(self, operation: str, units: int = 1) -> Process:
         """One write. Raises Throttled when the SDK gives up."""
         for attempt in range(TABLE_ATTEMPTS):
             if attempt:
                 backoff = min(2.0 ** (attempt - 1), MAX_BACKOFF_SECONDS) * self.random.random()
                 self._writes.meter.waited_seconds += backoff
                 yield self.clock.timeout(backoff)
-            self.usage.count("dynamodb", operation)
+            self.tally.request(f"dynamodb.{operation}")
             yield self.clock.timeout(self.profile.table_seconds)
             if self._writes.take(units):
-                self.usage.write_units += units
+                self.tally.write(units)
                 return
         raise Throttled
 
-    def persist(self, operation: str, units: float = 1.0) -> Process:
+    def persist(self, operation: str, units: int = 1) -> Process:
         """A write that whoever asked for it repeats until it is done."""
         while True:
             try:
@@ -151,22 +151,22 @@ class Services:
             except Throttled:
                 continue
 
-    def read(self, operation: str, units: float = 1.0) -> Process:
+    def read(self, operation: str, units: int = 1) -> Process:
         """One read: by design far from the partition's limit, so it waits for its turn."""
-        self.usage.count("dynamodb", operation)
-        self.usage.read_units += units
+        self.tally.request(f"dynamodb.{operation}")
+        self.tally.read(units)
         yield from self._reads.wait(units)
         yield self.clock.timeout(self.profile.table_seconds)
 
     def watch(self, times: int) -> None:
         """A worker's looks at its row, which cost a unit each and hold nobody up."""
-        self.usage.count("dynamodb", "GetItem", times)
-        self.usage.read_units += times
+        self.tally.request("dynamodb.GetItem", times)
+        self.tally.read(times)
         self._reads.meter.record(0.0, times / self._reads.per_second, times)
 
     # --- others ---
 
-    def request(self, service: str, operation: str, seconds: float) -> Process:
+    def request(self, name: str, seconds: float) -> Process:
         """A request that no limit of this model touches."""
-        self.usage.count(service, operation)
+        self.tally.request(name)
         yield self.clock.timeout(seconds)

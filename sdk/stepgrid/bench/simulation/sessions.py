@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import inf
 from random import Random
 
+from stepgrid.bench.cost.bill import Usage
+
 from .child import Child, ChunkWork
 from .client import Client
 from .latch import Latch
@@ -20,7 +22,6 @@ from .profiles import Profile
 from .resources import Clock, Meter, Process, Rate, Servers
 from .scenarios import Scenario, chunk_seconds
 from .services import Services
-from .usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class _Session:
             peak_workers=self._services.functions.peak,
             environments=int(self._services.functions.started),
             resources=tuple(self._resources(results_at)),
-            usage=self._services.usage,
+            usage=self._services.tally.usage(),
         )
 
     def _main(self) -> Process:
@@ -110,17 +111,27 @@ class _Session:
         yield from self._client.collect()
 
     def _note_close(self) -> Process:
+        """The execution of a burst ends with it; the recorder settles that of a Map."""
         yield self._latch.closed
         self._closed_at = self._clock.now
+        if self._plan.route == "burst":
+            self._services.tally.express(self._closed_at - self._submitted_at)
+        else:
+            self._services.tally.request("dynamodb.GetItem")
+            self._services.tally.read(1)
+            self._services.tally.invocation(
+                self._profile.invoke_seconds, self._profile.function_memory_mib
+            )
 
     def _fan_out(self) -> Process:
         """Children start in order: each when the rate allows it and a slot is free."""
         burst = self._plan.route == "burst"
-        profile, usage = self._profile, self._services.usage
+        profile = self._profile
         yield self._clock.timeout(
             profile.burst_start_seconds if burst else profile.map_start_seconds
         )
-        usage.transitions += 0 if burst else 5
+        if not burst:
+            self._services.tally.machine()
         for work in self._work:
             slot = yield from self._slots.enter()
             yield from self._starts.wait()
@@ -154,7 +165,7 @@ class _Session:
                 inline_input=plan.inline,
                 inline_output=plan.inline_outputs,
                 watch_seconds=plan.watch_seconds,
-                express=plan.children == "express",
+                kind="inline" if plan.route == "burst" else plan.children,
             )
             for number, tasks in enumerate(plan.sizes)
         ]

@@ -1,38 +1,75 @@
-"""What a session asked of the cloud, counted as it is billed."""
+"""Counts what a simulated session uses of AWS, as the bill of `stepgrid.bench.cost` wants it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from math import ceil
+
+from stepgrid.bench.cost.bill import EXPRESS_GB, EXPRESS_STEP_SECONDS, Usage
+
+API = "execute-api"
+#: States of the session machine itself, and of a STANDARD child besides its start.
+MACHINE_STATES, CHILD_STATES = 7, 6
 
 
-@dataclass(slots=True)
-class Usage:
-    """Requests by service and operation, and what is billed by size or time."""
+class Tally:
+    """Grows while a simulation runs."""
 
-    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
-    write_units: float = 0.0  #: DynamoDB, on demand
-    read_units: float = 0.0
-    express_executions: int = 0
-    express_gb_seconds: float = 0.0
-    transitions: int = 0  #: of STANDARD executions
-    invocations: int = 0
-    lambda_gb_seconds: float = 0.0
-    api_requests: int = 0
+    def __init__(self) -> None:
+        self._requests: Counter[str] = Counter()
+        self._units: Counter[str] = Counter()
+        self._invocations = 0
+        self._transitions = 0
+        self._express = 0
+        self._function_gb_seconds = 0.0
+        self._express_gb_seconds = 0.0
 
-    def count(self, service: str, operation: str, times: int = 1) -> None:
-        self.requests[service, operation] += times
+    def request(self, name: str, times: int = 1) -> None:
+        """`name` is service.Operation, as botocore calls them."""
+        self._requests[name] += times
 
-    def invoked(self, seconds: float, memory_mib: int) -> None:
+    def write(self, units: int) -> None:
+        self._units["write"] += units
+
+    def read(self, units: int) -> None:
+        self._units["read"] += units
+
+    def events(self, count: int) -> None:
+        """Told by one request each."""
+        self.request("eventbridge.PutEvents", count)
+        self._units["events"] += count
+
+    def invocation(self, seconds: float, memory_mib: int) -> None:
         """One invocation of a function, as long as it was busy."""
-        self.invocations += 1
-        self.held(seconds, memory_mib)
+        self._invocations += 1
+        self.longer(seconds, memory_mib)
 
-    def held(self, seconds: float, memory_mib: int) -> None:
+    def longer(self, seconds: float, memory_mib: int) -> None:
         """A function that runs already runs so much longer."""
-        self.lambda_gb_seconds += seconds * memory_mib / 1024
+        self._function_gb_seconds += seconds * memory_mib / 1024
 
-    @property
-    def total_requests(self) -> int:
-        """Those of client and functions; invocations and transitions are not among them."""
-        return sum(self.requests.values())
+    def machine(self) -> None:
+        """The STANDARD execution of a session."""
+        self._transitions += MACHINE_STATES
+
+    def express(self, seconds: float) -> None:
+        """An EXPRESS execution."""
+        self._express += 1
+        steps = ceil(seconds / EXPRESS_STEP_SECONDS)
+        self._express_gb_seconds += steps * EXPRESS_STEP_SECONDS * EXPRESS_GB
+
+    def child(self, standard: bool) -> None:
+        """A distributed Map has started a child: one transition, besides those of its own."""
+        self._transitions += 1 + (CHILD_STATES if standard else 0)
+
+    def usage(self) -> Usage:
+        """All that was counted."""
+        return Usage(
+            requests=dict(self._requests),
+            units=dict(self._units),
+            invocations=self._invocations,
+            state_transitions=self._transitions,
+            express_executions=self._express,
+            function_gb_seconds=self._function_gb_seconds,
+            express_gb_seconds=self._express_gb_seconds,
+        )
