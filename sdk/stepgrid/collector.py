@@ -18,8 +18,8 @@ from stepgrid_core.contract import (
 from stepgrid_core.layout import Layout
 
 from .connection import Connection
-from .downloads import Download, Downloads
-from .lines import Values, read_values
+from .downloads import Downloads
+from .lines import Line, Values, read_lines, read_values
 from .outcomes import Outcome, read_chunk
 from .pages import ResultPages
 from .patience import Patience
@@ -81,9 +81,10 @@ class ResultCollector:
         for chunk, data in self._downloads.fetch(chunks, keep=False):
             yield from read_chunk(chunk, data)
 
-    def outputs_in_order(self, deadline: Deadline) -> Iterator[Download]:
-        """The output of every chunk, in order, each as soon as all before it are there."""
-        return self._downloads.fetch(self._final_in_order(deadline), keep=False)
+    def lines_in_order(self, deadline: Deadline) -> Iterator[list[Line]]:
+        """The output lines of all tasks in order, in blocks; outputs are kept as with results."""
+        for chunk, data in self._downloads.fetch(self._final_in_order(deadline), keep=True):
+            yield from read_lines(chunk, data)
 
     def as_final(self, deadline: Deadline) -> Iterator[Outcome]:
         """Every outcome once, chunk by chunk as they become final."""

@@ -7,7 +7,6 @@ bytes. It knows neither which chunks there are nor what is in their outputs.
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -23,8 +22,8 @@ from .parallel import map_ahead
 CACHE_BYTES = 64 * 1024 * 1024
 #: Of outputs that are under way, or here and not yet asked for.
 AHEAD_BYTES = 32 * 1024 * 1024
-#: Larger outputs are fetched in parts of this size.
-PART_BYTES = 8 * 1024 * 1024
+#: Outputs of more than two such parts are fetched part by part.
+PART_BYTES = 16 * 1024 * 1024
 
 #: A chunk and its checked output.
 Download = tuple[ChunkOutput, bytes]
@@ -138,26 +137,22 @@ def _size(part: _Part) -> int:
 
 
 class OutputCache:
-    """Outputs by chunk; those not used for longest make room. Safe for several threads."""
+    """Outputs by chunk, as many as there is room for. Safe for several threads.
+
+    None makes room for another: who reads all of them again, in the same order, would find none.
+    """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._lock = threading.Lock()
-        self._outputs: OrderedDict[int, bytes] = OrderedDict()
+        self._outputs: dict[int, bytes] = {}
 
     def get(self, chunk: int) -> bytes | None:
-        with self._lock:
-            if chunk in self._outputs:
-                self._outputs.move_to_end(chunk)
-            return self._outputs.get(chunk)
+        return self._outputs.get(chunk)
 
     def put(self, chunk: int, data: bytes) -> None:
         with self._lock:
-            if chunk in self._outputs:
-                return
-            self._outputs[chunk] = data
-            self._bytes += len(data)
-            while self._bytes > self._most_bytes:
-                _, dropped = self._outputs.popitem(last=False)
-                self._bytes -= len(dropped)
+            if chunk not in self._outputs and self._bytes + len(data) <= self._most_bytes:
+                self._outputs[chunk] = data
+                self._bytes += len(data)

@@ -7,6 +7,7 @@ the bytes.
 import math
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
@@ -22,6 +23,9 @@ from .retry import Clock, SystemClock, Transient, persist
 DEFAULT_TIMEOUT_SECONDS = 300.0
 #: Whoever removes something is mostly on the way to raise an error.
 DELETE_TIMEOUT_SECONDS = 5.0
+#: Taken from a connection at once: in requests' own pieces of 10 KB a download costs four times
+#: the processor's time.
+READ_BYTES = 1024 * 1024
 #: Presigned URLs live for an hour, but no longer than the credentials that made them: S3 answers
 #: 403 in the one case and 400 in the other.
 _REFUSED = (400, 403)
@@ -29,6 +33,13 @@ _REFUSED = (400, 403)
 
 class LinkRefused(Unavailable):
     """A presigned URL is not valid, mostly because it expired; a new one may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Objects(Protocol):
@@ -77,12 +88,12 @@ class HttpObjects:
     def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
         """See Objects.get."""
         if byte_range is None:
-            return self._request("GET", url, None).content
+            return self._request("GET", url, None).body
         first, length = byte_range
         asked = {"Range": f"bytes={first}-{first + length - 1}"}
-        response = self._request("GET", url, None, asked)
-        whole = response.status_code != HTTPStatus.PARTIAL_CONTENT  # HTTP allows it
-        return response.content[first : first + length] if whole else response.content
+        answer = self._request("GET", url, None, asked)
+        whole = answer.status != HTTPStatus.PARTIAL_CONTENT  # HTTP allows it
+        return answer.body[first : first + length] if whole else answer.body
 
     def delete(self, url: str) -> None:
         """See Objects.delete."""
@@ -103,8 +114,8 @@ class HttpObjects:
         data: bytes | None,
         headers: Mapping[str, str] | None = None,
         most_seconds: float = math.inf,
-    ) -> requests.Response:
-        def attempt(left_seconds: float) -> requests.Response:
+    ) -> _Answer:
+        def attempt(left_seconds: float) -> _Answer:
             return self._attempt(method, url, data, headers, left_seconds)
 
         seconds = min(most_seconds, self._timeout_seconds)
@@ -117,12 +128,12 @@ class HttpObjects:
         data: bytes | None,
         headers: Mapping[str, str] | None,
         left_seconds: float,
-    ) -> requests.Response:
+    ) -> _Answer:
         what = f"{method} {_without_signature(url)}"
         if self._closed:
             raise ConfigurationError(f"{what}: the Grid was closed; make another one")
         try:
-            response = self._client.request(
+            with self._client.request(
                 method,
                 url,
                 data=data,
@@ -130,12 +141,14 @@ class HttpObjects:
                 auth=_unsigned,
                 timeout=time_limits(left_seconds),
                 allow_redirects=False,
-            )
+                stream=True,
+            ) as response:
+                body = b"".join(response.iter_content(READ_BYTES))
         except requests.RequestException as error:
             hint = "the payload store did not answer; try again"
             raise describe_failure(error, what, hint) from None  # its text holds the signature
         _check_status(response.status_code, what)
-        return response
+        return _Answer(response.status_code, response.headers, body)
 
 
 def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -9,7 +9,7 @@ another process attaches to the same one by `grid.session(id)`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -29,10 +29,16 @@ from .collector import ResultCollector
 from .connection import Connection
 from .dead_letters import DeadLetter, read_dead_letter
 from .events import EventStream, SessionEvent, Subscription
+from .lines import Line
 from .logs import read_lines
 from .outcomes import Outcome, error_of, result_of
 from .progress import Progress, open_report
 from .retry import Deadline
+from .tables import build_table, check_arrow, check_pandas
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
 
 #: A bar moves about once a second; without one the grid may hold its answer for as long as it can.
 SHOWN_WAIT_SECONDS = 1.0
@@ -165,6 +171,31 @@ class Session:
     def __iter__(self) -> Iterator[Any]:
         """As `stream()`: raises at the first task that has no result."""
         return self.stream()
+
+    def to_arrow(self, timeout: float | None = None) -> "pyarrow.Table":
+        """Wait for the end, then a pyarrow Table with a row for each task, in order.
+
+        Columns: index, state, attempts, milliseconds; the results; error_type, error_message and
+        error_traceback. Results that are all objects have a column for each key (of a key that is
+        named like one of the others, `result.<key>`), others the column `result`. Where values
+        have no common type, or a number is too large for Arrow, the column has their JSON text. A
+        task that has no result raises nothing: it has nulls, and its error.
+
+        Needs the extra `stepgrid[arrow]`; without it raises ConfigurationError, before anything is
+        waited for. timeout: seconds. Raises DeadlineExceeded.
+        """
+        check_arrow()
+        if not self._collector.complete:
+            self._wait(timeout, progress=False, results=True)
+        return build_table(self._lines)
+
+    def to_pandas(self, timeout: float | None = None) -> "pandas.DataFrame":
+        """A pandas DataFrame with the rows and columns of `to_arrow`."""
+        check_pandas()
+        return self.to_arrow(timeout).to_pandas()
+
+    def _lines(self) -> Iterator[list[Line]]:
+        return self._collector.lines_in_order(Deadline.after(self._connection.clock, None))
 
     def as_completed(self, timeout: float | None = None) -> Iterator[Task]:
         """Every task once, as the grid settles them: chunk by chunk, in no particular order.

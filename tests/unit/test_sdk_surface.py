@@ -4,10 +4,16 @@ import subprocess
 import sys
 from typing import get_args, get_type_hints
 
+import pandas
+import pyarrow
+
 import stepgrid
 from stepgrid.options import Options
 from stepgrid_core import errors
 from stepgrid_core.contract import SessionOptions
+
+#: Libraries of an extra, which are imported where they are needed.
+TABLES = {"pandas": pandas, "pyarrow": pyarrow}
 
 
 def test_exported_names_are_sorted_and_there() -> None:
@@ -33,7 +39,7 @@ def test_what_methods_answer_is_exported() -> None:
     for kind in (stepgrid.Grid, stepgrid.Session):
         for name, member in vars(kind).items():
             if not name.startswith("_") and callable(member):
-                answered = get_type_hints(member).get("return")
+                answered = get_type_hints(member, localns=TABLES).get("return")
                 for part in (answered, *get_args(answered)):
                     if getattr(part, "__module__", "").startswith("stepgrid"):
                         assert part.__name__ in stepgrid.__all__, f"{kind.__name__}.{name}"
