@@ -43,16 +43,17 @@ class Replies:
 
     milliseconds: list[float]
     failed: list[float]  #: 1.0 for a failure, 0.0 for a result
-    ends: list[int]  #: of their texts in `text`
+    ends: list[float]  #: of their texts, in bytes since the batch began
     text: bytes
+    begin: int = 0  #: of the first text
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def texts(self, start: int, stop: int) -> bytes:
         """Those of the replies from `start` to before `stop`: output lines, or one error."""
-        begin = self.ends[start - 1] if start else 0
-        return self.text[begin : self.ends[stop - 1]]
+        begin = int(self.ends[start - 1]) - self.begin if start else 0
+        return self.text[begin : int(self.ends[stop - 1]) - self.begin]
 
     def first_failure(self, start: int) -> int:
         """Number of the first failed reply from `start` on; the number of all if there is none."""
@@ -147,13 +148,13 @@ class ReplyReader:
     def take(self, count: int, written: int) -> Replies:
         """Take all replies up to number `count`, and the text up to `written` bytes."""
         slots = self._read_slots(count)
-        ends = [int(end) - self._read + len(self._begun) for end in slots[::_SLOT_WORDS]]
+        ends, begin = slots[::_SLOT_WORDS], self._read - len(self._begun)
         text = self._begun + self._read_text(written)
-        whole = ends[-1] if ends else 0
+        whole = int(ends[-1]) - begin if ends else 0
         self._begun = text[whole:]
         self._taken, self._read = count, written
         self._page.mark_taken(count, written)
-        return Replies(slots[1::_SLOT_WORDS], slots[2::_SLOT_WORDS], ends, text[:whole])
+        return Replies(slots[1::_SLOT_WORDS], slots[2::_SLOT_WORDS], ends, text[:whole], begin)
 
     def take_counted(self, count: int) -> Replies:
         """Take what the page counted; not before the stores that came before it are to be seen."""
