@@ -36,11 +36,7 @@ from stepgrid_core.runner_prints import PrintReader, PrintSink, write_to_stderr
 from stepgrid_core.runner_process import ChildProcess
 from stepgrid_core.runner_protocol import READY, Page, open_anonymous_file
 from stepgrid_core.runner_replies import MEMORY_BYTES, Replies, ReplyReader
-from stepgrid_core.runner_settings import (
-    RunnerSettings,
-    RunnerStartError,
-    RunnerStopped,
-)
+from stepgrid_core.runner_settings import RunnerSettings, RunnerStartError, RunnerStopped
 
 __all__ = ["Runner", "RunnerSettings", "RunnerStartError", "RunnerStopped"]
 
@@ -251,20 +247,11 @@ class Runner:
 
     def _start_child(self) -> ChildProcess:
         settings = self._settings
-        launch = {
-            "handler": settings.handler,
-            "memory_limit_bytes": settings.memory_limit_bytes,
-            "result_limit_bytes": settings.result_limit_bytes,
-            "function_name": settings.function_name,
-            "function_version": settings.function_version,
-            "invoked_function_arn": settings.invoked_function_arn,
-            "memory_mib": settings.memory_mib,
-        }
         self._ready = False
         self._told = None
         try:
             return ChildProcess(
-                launch,
+                settings.launch,
                 search_path=settings.search_path,
                 environment=settings.environment,
                 memory_fd=self._memory_fd,

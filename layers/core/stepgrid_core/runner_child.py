@@ -32,6 +32,7 @@ from typing import Any, NoReturn
 
 from stepgrid_core.codec import encode
 from stepgrid_core.output_lines import finished_line
+from stepgrid_core.runner_channel import Channel
 from stepgrid_core.runner_context import CommonInput, SpanContext, TaskContext, decode_json
 from stepgrid_core.runner_failures import (
     Fault,
@@ -40,78 +41,13 @@ from stepgrid_core.runner_failures import (
     describe_result,
 )
 from stepgrid_core.runner_marks import PrintMarker
-from stepgrid_core.runner_protocol import (
-    BATCH_HEADER,
-    BELL,
-    NOTICE,
-    READY,
-    REFUSED,
-    SAME_COMMON,
-    SPAN_HEADER,
-    Launch,
-    Page,
-)
+from stepgrid_core.runner_protocol import READY, REFUSED, SAME_COMMON, Launch, Page
 from stepgrid_core.runner_replies import MEMORY_BYTES, ReplyWriter
 
 Handler = Callable[[Any, TaskContext], Any]
 
 _PERMIT_POLL_SECONDS = 0.003
-_READ_BYTES = 256 * 1024
 _WATCHER_STACK_BYTES = 256 * 1024
-
-
-class Channel:
-    """The child's ends of the pipes. Blocking: the runner always reads while it writes."""
-
-    def __init__(self, launch: Launch) -> None:
-        self._requests = open(launch.request_fd, "rb", buffering=_READ_BYTES)  # noqa: SIM115
-        self._reply_fd = launch.reply_fd
-        self._lifeline_fd = launch.lifeline_fd
-        for fd in (launch.request_fd, launch.reply_fd, launch.lifeline_fd, launch.crash_fd):
-            os.set_inheritable(fd, False)
-        os.register_at_fork(after_in_child=self._disown)
-        #: The next task's line, with its newline. Raises MemoryError if it does not fit; then the
-        #: stream can't be read further.
-        self.read_line = self._requests.readline
-
-    @property
-    def disowned(self) -> bool:
-        """True in a fork that user code made: it must not speak for the child."""
-        return self._reply_fd < 0
-
-    def read_batch(self) -> tuple[int, float, int] | None:
-        """Return the batch header's fields; None when the runner hung up."""
-        header = self._requests.read(BATCH_HEADER.size)
-        return BATCH_HEADER.unpack(header) if len(header) == BATCH_HEADER.size else None
-
-    def read_common(self, size_bytes: int) -> bytes:
-        """Return the common input that follows a batch header.
-
-        Raises:
-            MemoryError: it does not fit in memory. The stream can't be read further.
-        """
-        return self._requests.read(size_bytes)
-
-    def read_span(self) -> tuple[int, int, int, str]:
-        """Return first index, number of tasks, attempt and session id of the next span."""
-        first, count, attempt, size = SPAN_HEADER.unpack(self._requests.read(SPAN_HEADER.size))
-        return first, count, attempt, self._requests.read(size).decode()
-
-    def notify(self, kind: bytes, count: int = 0, size: int = 0, body: bytes = b"") -> None:
-        """Write one notice, all of it."""
-        rest = memoryview(NOTICE.pack(kind, count, size) + body)
-        while rest:
-            rest = rest[os.write(self._reply_fd, rest) :]
-
-    def ring(self, count: int, written: int) -> None:
-        """Say that there are replies to take."""
-        self.notify(BELL, count, written)
-
-    def _disown(self) -> None:
-        for fd in (self._requests.fileno(), self._reply_fd, self._lifeline_fd):
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        self._reply_fd = -1
 
 
 class TaskLoop:

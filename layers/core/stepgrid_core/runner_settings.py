@@ -5,6 +5,7 @@ It must not know about processes or pipes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class RunnerStopped(Exception):
@@ -36,3 +37,16 @@ class RunnerSettings:
     invoked_function_arn: str = ""
     #: How long the import of the handler may take.
     start_timeout_seconds: float = 60.0
+
+    @property
+    def launch(self) -> dict[str, Any]:
+        """What of it the child is told at its start: see runner_protocol.Launch."""
+        return {
+            "handler": self.handler,
+            "memory_limit_bytes": self.memory_limit_bytes,
+            "result_limit_bytes": self.result_limit_bytes,
+            "function_name": self.function_name,
+            "function_version": self.function_version,
+            "invoked_function_arn": self.invoked_function_arn,
+            "memory_mib": self.memory_mib,
+        }
