@@ -79,7 +79,7 @@ def test_workers_are_listed(shell: Shell) -> None:
     """Names for people, JSON for scripts."""
     assert "portfolio-pricing" in shell("workers").stdout
     names = {json.loads(line)["name"] for line in shell("workers", "--json").stdout.splitlines()}
-    assert names == {"mock-compute", "portfolio-pricing"}
+    assert names == {"echo", "mock-compute", "portfolio-pricing"}
 
 
 def test_a_worker_is_tried_with_one_event(shell: Shell, tmp_path: Path) -> None:
