@@ -24,13 +24,18 @@ class FakeMeter:
     """Ten requests for a session and two for each chunk."""
 
     requests: dict[str, float] = field(default_factory=dict)
-    measured: list[tuple[int, int | None]] = field(default_factory=list)
+    measured: list[tuple[int, float | None]] = field(default_factory=list)
 
     def measure(
-        self, worker: str, tasks: Iterable[Any], take: Callable[..., Any], chunk_size: int | None
+        self,
+        worker: str,
+        tasks: Iterable[Any],
+        take: Callable[..., Any],
+        chunk_size: int | None,
+        task_seconds: float | None,
     ) -> SessionCost:
-        count = len(list(tasks))
-        self.measured.append((count, chunk_size))
+        count = sum(1 for _ in tasks)
+        self.measured.append((count, chunk_size or task_seconds))
         chunks = -(-count // (chunk_size or count))
         requests = self.requests | {"s3.PutObject": 10, "s3.GetObject": 2 * chunks}
         return SessionCost("ses", count, chunks, "map", Usage(requests), ())
@@ -54,23 +59,24 @@ def run(meter: FakeMeter | None, *arguments: str) -> Result:
 
 
 def test_sessions_of_each_kind_are_measured(meter: FakeMeter) -> None:
-    """One task, then chunks of each size, as many as tell something, then the planner's choice."""
+    """One task, then chunks of each size, as many as tell something, then the planner's choices."""
     assert run(meter).exit_code == 0
     sized = [(1_000, 1), (10_000, 10), (10_000, 100), (10_000, 1_000)]
-    assert meter.measured == [(1, None), *sized, (10_000, None)]
+    assert meter.measured == [(1, None), *sized, (10_000, None), (10_000, 0.1)]
 
 
 def test_the_number_of_tasks_is_the_callers(meter: FakeMeter) -> None:
-    """A million tasks in two kinds of chunks."""
-    run(meter, "--tasks", "1000000", "--per-chunk", "100", "--per-chunk", "1000")
-    assert meter.measured == [(1, None), (100_000, 100), (1_000_000, 1_000), (1_000_000, None)]
+    """Of small chunks no more than tell something new; as many of all others as were asked for."""
+    run(meter, "--tasks", "20000", "--per-chunk", "10", "--per-chunk", "50", "--task-seconds", "2")
+    sized = [(10_000, 10), (20_000, 50)]
+    assert meter.measured == [(1, None), *sized, (20_000, None), (20_000, 2.0)]
 
 
 def test_a_table_for_people(meter: FakeMeter) -> None:
     """Requests for a task, dollars for a million, HTC-Grid beside it, and where machines pay."""
     lines = run(meter, "--per-chunk", "100").stdout.splitlines()
     cells = {line.split("  ")[0]: line.split() for line in lines}
-    assert cells["100 in a chunk"][4:9] == ["10,000", "100", "210", "0.021", "0.01"]
+    assert cells["100 in a chunk"][4:9] == ["10,000", "100", "210", "0.021", "0.013"]
     assert cells["HTC-Grid"][-4:] == ["11.14", "20.96", "-", "-"]
     assert {"Fargate Spot", "EC2 Spot"} <= set(cells)
 

@@ -60,10 +60,10 @@ COST_COLUMNS = (
 )
 @click.option(
     "--task-seconds",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0.001),
     default=0.1,
     show_default=True,
-    help="That a real task would take, for its price.",
+    help="That a real task would take: for its price, and for the planner.",
 )
 @click.option(
     "--spot-discount",
@@ -105,11 +105,15 @@ def cost(
     note("running a session that does not count: what is started for it stays warm")
     grid.submit(worker, make_tasks(1, payload_bytes)).results()
     rows: list[CostRow] = []
-    for shape in plan_shapes(tasks, chunk_sizes):
+    for shape in plan_shapes(tasks, chunk_sizes, task_seconds):
         note(f"running {rendering.plural(shape.tasks, 'task')}: {shape.name}")
         take = Session.results if shape.tasks == 1 else exhaust
         measured = meter.measure(
-            worker, make_tasks(shape.tasks, payload_bytes), take, chunk_size=shape.chunk_size
+            worker,
+            make_tasks(shape.tasks, payload_bytes),
+            take,
+            chunk_size=shape.chunk_size,
+            task_seconds=shape.task_seconds,
         )
         rows.append(make_row(shape.name, measured, task_seconds))
     rows.append(htcgrid_row())
@@ -158,7 +162,10 @@ def cost_cells(row: CostRow) -> tuple[str, ...]:
 
 
 def dollars(amount: float | None) -> str:
-    return rendering.NONE if amount is None else f"{amount:,.2f}"
+    """Cents, and of less than ten cents two digits."""
+    if amount is None:
+        return rendering.NONE
+    return f"{amount:,.2f}" if amount >= 0.1 else f"{amount:.2g}"
 
 
 def break_even_fields(break_evens: list[BreakEven]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ class Shape:
     name: str
     tasks: int
     chunk_size: int | None = None
+    task_seconds: float | None = None  #: the hint that the planner gets; the tasks take no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,10 @@ class CostRow:
     unpriced: list[str]
 
 
-def plan_shapes(tasks: int, chunk_sizes: tuple[int, ...]) -> list[Shape]:
+def plan_shapes(tasks: int, chunk_sizes: tuple[int, ...], task_seconds: float) -> list[Shape]:
     """One task alone; so many tasks in chunks of each size; as the planner likes it.
+
+    The planner is asked twice: for tasks that take next to no time, and for such of task_seconds.
 
     Of small chunks fewer tasks are measured: AWS allows a session 10,000 chunks, and more than
     MOST_CHUNKS of them tell nothing new.
@@ -50,7 +53,12 @@ def plan_shapes(tasks: int, chunk_sizes: tuple[int, ...]) -> list[Shape]:
     sized = (
         Shape(f"{size:,} in a chunk", min(tasks, size * MOST_CHUNKS), size) for size in chunk_sizes
     )
-    return [Shape("one task", 1), *sized, Shape("planned", tasks)]
+    return [
+        Shape("one task", 1),
+        *sized,
+        Shape("planned", tasks),
+        Shape(f"planned, {task_seconds:g} s", tasks, task_seconds=task_seconds),
+    ]
 
 
 def make_row(name: str, cost: SessionCost, task_seconds: float) -> CostRow:
