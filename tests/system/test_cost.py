@@ -23,18 +23,17 @@ CALLS = {
     "execute-api.GET /v1/sessions/{id}/results": 1,
 }
 SUBMIT = {"dynamodb.TransactWriteItems": 1, "sfn.StartExecution": 1, "eventbridge.PutEvents": 1}
-#: What an environment of the API keeps for a minute: the worker, its limit, the owner's quota.
+#: What an environment of the API keeps for seconds: the worker, its limit, the owner's quota.
 KEPT = {"lambda.GetFunctionConfiguration": 1, "dynamodb.GetItem": 3}
 #: Each further call looks once, and may look again while it waits.
 LOOK = 1
 RUN_AND_CLOSE = {
-    "dynamodb.UpdateItem": 4,
-    "dynamodb.GetItem": 2,
+    "dynamodb.UpdateItem": 2,
     "dynamodb.TransactWriteItems": 1,
     "eventbridge.PutEvents": 1,
 }
 #: All of a warm session of one short task: calls, submit, two looks, run.
-ONE_TASK = 16
+ONE_TASK = 12
 #: Of a chunk of a large session, besides what the last of a shard, and of all, have to do.
 RUN_CHUNK = {"dynamodb.UpdateItem": 2, "s3.GetObject": 1, "s3.PutObject": 1}
 
