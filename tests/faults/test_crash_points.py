@@ -6,7 +6,7 @@ then the client repeats itself, or only the sweeper is left. Either way the prom
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +21,7 @@ from stepgrid_core.memory.payload_store import MemoryPayloadStore
 from stepgrid_core.names import input_key
 from stepgrid_core.outputs import read_output
 from stepgrid_core.packing import pack
+from stepgrid_core.ports import StateTable
 from stepgrid_core.records import Session
 from stepgrid_core.session_events import SessionEvent, ended
 from stepgrid_core.states import EventKind, SessionState, TaskState
@@ -198,6 +199,39 @@ def test_a_session_whose_submit_was_cut_off_can_be_cancelled(kind: str) -> None:
             assert stored.counts is not None
             assert stored.counts[TaskState.CANCELLED] == session.tasks
     assert cut >= 6
+
+
+class TornTable:
+    """Gives no answer to who commits and closes at once, whether it did so or not."""
+
+    def __init__(self, table: StateTable, *, does_it: bool) -> None:
+        self._table = table
+        self._does_it = does_it
+
+    def commit_and_close(self, *what: Any) -> None:
+        if self._does_it:
+            self._table.commit_and_close(*what)
+        raise Unavailable("no answer")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+@pytest.mark.parametrize("does_it", [True, False])
+def test_a_commit_without_an_answer_is_not_lost(does_it: bool) -> None:
+    """The row is written alone then: no task runs again, and the session is closed and told."""
+    kind = "a burst of one chunk"
+    started: list[int] = []
+    memory = InMemoryGrid({"echo": lambda task, _: started.append(task) or task}, autorun=False)
+    torn = cast("StateTable", TornTable(memory.table, does_it=does_it))
+    session = submit(memory.wiring, OWNER, request_of(kind))
+    invocation = Invocation(facts_of(session), 0, "token-0000-a")
+    memory.executions.invoke_on(replace(memory.wiring, table=torn), invocation)
+    (stored,) = sessions(memory)
+    assert stored.verdict is SessionState.FINISHED
+    heal(memory)
+    check_finished(memory, kind)
+    assert started == KINDS[kind]["tasks"]
 
 
 class DeafBus:

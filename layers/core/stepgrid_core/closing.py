@@ -49,11 +49,16 @@ def close(grid: Grid, shards: Sequence[Shard]) -> Session | None:
 def commit_and_close(grid: Grid, session: Session, commit: RowSwap) -> Session | None:
     """Write the row of a session's only chunk, which ends it, and close the session with it.
 
-    `session` is as it was dispatched. None if nothing was written because something is not as it
-    was then: the row can be written alone, and the session closed by `shard_changed`.
+    `session` is as it was dispatched. None if something is not as it was then, or if there was no
+    answer: then the row is to be written alone, and the session closed by `shard_changed`. Many
+    who begin and end at once must not keep a worker from its commit.
     """
     shards = [commit.after]
-    closing = grid.table.commit_and_close(session, commit, _ending(grid, shards))
+    try:
+        closing = grid.table.commit_and_close(session, commit, _ending(grid, shards))
+    except Unavailable as error:
+        logger.warning("not closed at once", session_id=session.session_id, reason=str(error))
+        return None
     return None if closing is None else _follow_up(grid, closing, shards)
 
 

@@ -44,7 +44,8 @@ class Claim:
     def end(self, session: Session | None, new: Chunk, inline: bytes | None) -> bool:
         """Write our row and close the session with it, where it is the session's only one.
 
-        False if nothing was written: it takes one write after the other.
+        False if that is not known to be done: it takes one write after the other. If it was done
+        all the same, the first of them finds its own row.
         """
         commit = RowSwap(self.shard, self.slot, new, inline)
         if session is None or commit_and_close(self._grid, session, commit) is None:
