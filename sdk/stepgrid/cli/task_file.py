@@ -1,7 +1,7 @@
 """Reading tasks from JSON Lines, line by line: a file of any size takes the memory of one line.
 
-A bad line is refused with its number, and nothing is sent: a file that is half read would give a
-session with other tasks than its author meant.
+A bad line is refused with its number, and nothing is submitted: a file that is half read would give
+a session with other tasks than its author meant.
 """
 
 import codecs

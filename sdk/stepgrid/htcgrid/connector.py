@@ -107,7 +107,7 @@ class AWSConnector(Closable):
         """Submit tasks as one session.
 
         Answers {"session_id", "task_ids"}, with the ids in the order of the tasks. Raises
-        InvalidRequest for no tasks, or one that is not JSON, before anything is sent.
+        InvalidRequest for no tasks, or one that is not JSON; no session was made then.
         """
         token = str(uuid.uuid4())
         return self._submit(Job(token, encode_tasks(tasks_list), self._default_options()))
