@@ -194,7 +194,7 @@ def test_a_session_is_found_again_and_deleted(grid: Grid) -> None:
 
 
 def test_workers_are_listed_with_their_measured_time(grid: Grid) -> None:
-    """Both workers are found by their names alone; a mean appears with the first session."""
+    """Workers are found by their names alone; a mean appears with the first session."""
     grid.submit("mock-compute", naps(5, 20)).wait()
     workers = {worker.name: worker for worker in grid.workers()}
     assert set(workers) == {"echo", "mock-compute", "portfolio-pricing"}
