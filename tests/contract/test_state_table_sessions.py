@@ -13,6 +13,7 @@ from stepgrid_core.listing import first_due
 from stepgrid_core.ports import Closing, RowSwap, StateTable
 from stepgrid_core.records import Ending, InputRef, Session, Work, closed
 from stepgrid_core.states import SessionState, TaskState
+from stepgrid_core.task_time import TaskTime
 
 from .samples import (
     FRACTION,
@@ -422,49 +423,36 @@ def test_a_deleted_session_is_not_created_again(table: StateTable, session: Sess
     assert store_session(table, again, b"again").deleted
 
 
-# --- task seconds ---------------------------------------------------------------------------------
+# --- task times -----------------------------------------------------------------------------------
 
 
 _numbers = itertools.count()
 
 
-def measure(table: StateTable, seconds: float) -> None:
+def measure(table: StateTable, time: TaskTime) -> None:
     """A session that is submitted, and ends after its tasks took so long each."""
-    known = table.read_lane("pricing").task_seconds
+    known = table.read_lane("pricing").task_time
     token = f"measured {next(_numbers)}"
-    session = store_session(table, make_session(token, slots=1, worker_task_seconds=known))
-    work = Work(NOW, seconds * session.tasks)
+    session = store_session(table, make_session(token, slots=1, worker_task_time=known))
+    work = Work(NOW, time.mean * session.tasks, time.slow)
     assert table.close_session(session.session_id, finished(session, NOW, work))
 
 
-def test_an_unmeasured_worker_has_no_mean(table: StateTable) -> None:
+def test_an_unmeasured_worker_has_no_time(table: StateTable) -> None:
     """Nothing is known of a worker that has run nothing."""
-    assert table.read_lane("pricing").task_seconds is None
+    assert table.read_lane("pricing").task_time is None
 
 
-def test_the_first_measurement_is_the_mean(table: StateTable) -> None:
-    """The mean of one value is that value, and workers don't mix."""
-    measure(table, 0.012345)
-    assert table.read_lane("pricing").task_seconds == pytest.approx(0.012345)
-    assert table.read_lane("mock-compute").task_seconds is None
+@pytest.mark.parametrize("time", [TaskTime(0.0125, 0.5), TaskTime(0.0, 0.0)], ids=str)
+def test_the_first_measurement_is_what_is_known(table: StateTable, time: TaskTime) -> None:
+    """Both times come back, and workers don't mix."""
+    measure(table, time)
+    assert table.read_lane("pricing").task_time == time
+    assert table.read_lane("mock-compute").task_time is None
 
 
-def test_the_mean_runs_after_what_is_measured(table: StateTable) -> None:
-    """Each session moves the mean towards its own value, by three tenths of the way."""
-    measure(table, 1.0)
-    measure(table, 2.0)
-    assert table.read_lane("pricing").task_seconds == pytest.approx(1.3)
-    measure(table, 0.3)
-    assert table.read_lane("pricing").task_seconds == pytest.approx(1.0)
-
-
-def test_the_mean_settles(table: StateTable) -> None:
-    """A worker that changed for good is known within a third after some sessions.
-
-    Not nearer: a table may save writes that would hardly move the mean.
-    """
-    for _ in range(30):
-        measure(table, 10.0)
-    for _ in range(30):
-        measure(table, 1.0)
-    assert table.read_lane("pricing").task_seconds == pytest.approx(1.0, rel=0.5)
+def test_what_is_known_moves_with_each_session(table: StateTable) -> None:
+    """From what the session knew when it was submitted, as far as its tasks count."""
+    measure(table, TaskTime(1.0, 2.0))
+    measure(table, TaskTime(3.0, 6.0))
+    assert table.read_lane("pricing").task_time == TaskTime(2.0, 6.0)

@@ -35,8 +35,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "a burst": {"tasks": list(range(5))},
     "a burst of one chunk": {"tasks": list(range(5)), "options": {"chunk_size": 5}},
     "a map of inline tasks": {"tasks": list(range(100)), "options": {"chunk_size": 2}},
-    "a map of stored tasks": {"tasks": ["x" * 1000] * 60, "options": {"chunk_size": 3}},
-    "a map of uploaded parts": {"tasks": list(range(100)), "options": {"chunk_size": 7}},
+    "a burst of stored tasks": {"tasks": ["x" * 1000] * 60, "options": {"chunk_size": 3}},
+    "a map of stored tasks": {"tasks": ["x" * 1000] * 60, "options": {"chunk_size": 1}},
+    "a map of chunks of many sizes": {
+        "tasks": list(range(100)),
+        "options": {"task_seconds": 2, "max_concurrency": 2},
+    },
+    "a map of uploaded parts": {"tasks": list(range(100)), "options": {"chunk_size": 2}},
 }
 UPLOAD_ID = "0" * 32
 UPLOAD_KEY = input_key(OWNER, UPLOAD_ID)

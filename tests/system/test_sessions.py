@@ -43,7 +43,7 @@ def test_one_chunk_exactly_and_one_task_more(grid: Grid, count: int, chunks: int
 
 def test_10000_tasks_go_through_the_distributed_map(grid: Grid, cloud: LocalCloud) -> None:
     """All results in order; the Map Run counts chunks, and no other machine was used."""
-    session = grid.submit("mock-compute", naps(10_000))
+    session = grid.submit("mock-compute", naps(10_000), task_seconds=0.02)
     assert session.results() == [0] * 10_000
     status = session.status()
     assert status.route == "map"

@@ -14,6 +14,7 @@ from stepgrid.bench.simulation.resources import Clock, Machine, Process, Rate, S
 from stepgrid.bench.simulation.scenarios import Scenario, chunk_seconds
 from stepgrid.bench.simulation.sessions import Simulation, simulate
 from stepgrid_core.planning import Workload, plan
+from stepgrid_core.task_time import TaskTime
 from tests.unit.simulated_clouds import IDEAL, ideal_but, plan_of
 
 #: A client learns of news so late at most.
@@ -190,11 +191,10 @@ def test_the_planner_is_the_real_one() -> None:
     asked = Workload(
         tasks=50_000,
         size=50_000 * 1024,
-        task_seconds=0.02,
+        task_time=TaskTime(0.02, 0.02),
         task_timeout_seconds=300.0,
         max_concurrency=100,
         stride=8,
-        hinted=True,
     )
     assert plan_session(scenario).sizes == tuple(plan(asked).layout.sizes())
 

@@ -12,6 +12,7 @@ for longer than its head start: nobody starves. This module knows no table and n
 from dataclasses import dataclass
 
 from .records import Session
+from .task_time import TaskTime
 
 #: What one step of priority is worth against waiting: with 9 steps, at most 90 minutes.
 HEAD_START_SECONDS = 600.0
@@ -54,7 +55,7 @@ class Lane:
     waiting: str = ""
     #: slots that an administrator set for this worker, in place of the grid's number
     concurrency: int | None = None
-    task_seconds: float | None = None  #: running mean of one task's time
+    task_time: TaskTime | None = None  #: measured by the sessions before
 
 
 def grant(wanted: int, used: int, limit: int | None) -> int:

@@ -198,7 +198,7 @@ def _describe_worker(grid: Grid, worker: Worker) -> WorkerDescription:
         timeout_seconds=worker.timeout_seconds,
         memory_mib=worker.memory_mib,
         max_task_timeout_seconds=max_task_timeout(worker),
-        task_seconds=lane.task_seconds,
+        task_seconds=lane.task_time.mean if lane.task_time else None,
         kind="function" if worker.is_registered else "package",
         runtime=worker.runtime,
         concurrency=lane.concurrency,

@@ -5,10 +5,6 @@ from .errors import InvalidRequest
 from .records import Session
 from .states import SessionState
 
-#: How much one session moves the running mean of its worker.
-MEAN_WEIGHT = 0.3
-#: The mean is written again only when a session moved it by more than this share.
-MEAN_TOLERANCE = 0.1
 #: The sweeper looks at an open session this often.
 LOOK_AGAIN_SECONDS = 60.0
 
@@ -16,14 +12,6 @@ LOOK_AGAIN_SECONDS = 60.0
 def first_due(session: Session) -> float:
     """The sweeper's first look: when a submit should be long over, or at the deadline."""
     return min(session.created_at + LOOK_AGAIN_SECONDS, session.deadline_at)
-
-
-def moved_mean(before: float | None, seconds: float | None) -> float | None:
-    """The running mean after one more measurement; None where it hardly changes."""
-    if seconds is None or before is None:
-        return seconds
-    step = MEAN_WEIGHT * (seconds - before)
-    return before + step if abs(step) > MEAN_TOLERANCE * before else None
 
 
 def sort_key(session: Session) -> str:

@@ -7,29 +7,42 @@ import math
 from dataclasses import dataclass
 
 from .layout import Layout
+from .task_time import TaskTime
+from .waves import Shape, cut
 
-#: Work in one chunk, in seconds of one worker: long enough to make its invocation, claim and
-#: commit cheap, short enough that the last chunk does not keep the session waiting.
-MIN_CHUNK_SECONDS = 7.0
-MAX_CHUNK_SECONDS = 60.0
+#: Work in one chunk, in seconds of one worker, at least: a tenth of it is what a chunk costs beside
+#: its tasks on AWS (invoke, claim, read, write, commit: 30 to 60 ms), so less is not worth a chunk.
+LEAST_CHUNK_SECONDS = 0.1
+#: At most: long enough to make all that cheap, short enough to lose little with an environment.
+MOST_CHUNK_SECONDS = 60.0
 #: The relay is paid while it waits for a registered function, one call after the other, so its
 #: chunks are small: more of them wait at once, and fewer calls hang on one environment.
-MIN_RELAYED_CHUNK_SECONDS = 2.0
-MAX_RELAYED_CHUNK_SECONDS = 15.0
-#: Below this a chunk costs more to dispatch than it saves by running beside others.
-MIN_SPREAD_SECONDS = 0.1
+MOST_RELAYED_CHUNK_SECONDS = 15.0
+#: A distributed Map starts up to 1,000 EXPRESS children a second: chunks that end faster than they
+#: are started leave slots idle.
+DISPATCH_SECONDS = 0.001
 #: What a task is taken to need while nothing is known of its worker.
 UNKNOWN_TASK_SECONDS = 0.25
+#: What a task costs a worker beside its function, and a byte of it: measured on the local cloud.
+OWN_TASK_SECONDS, OWN_BYTE_SECONDS = 50e-6, 20e-9
+#: Times are known well if the slow ones are at most so many times as long as the mean; differences
+#: of so many seconds do not count.
+SURE_SPREAD, SPREAD_SECONDS = 4.0, 0.002
+#: Of what is left, each wave takes this part: where times are known well, and where they are not.
+SURE_PART, UNSURE_PART = 2 / 3, 1 / 2
+#: Where times are not known well, chunks are parts of a slot's share of the session: what they are
+#: then is no great part of its time, whatever a task takes.
+LEAST_SHARE, MOST_SHARE = 1 / 64, 1 / 8
 #: A distributed Map runs at most 10,000 children at once; more chunks only add requests.
 MAX_CHUNKS = 10_000
 #: A worker holds a chunk's input in memory.
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 #: That is of the mean; what can't be cut, or lies together by chance, may be this much.
 MAX_STRIDE_BYTES = 64 * 1024 * 1024
-#: "Few tasks": one for each chunk, unless the caller says how short they are. An inline Map runs at
-#: most 40 iterations at once.
+#: An inline Map runs at most 40 iterations at once.
 BURST_CHUNKS = 40
-#: An EXPRESS execution lives 5 minutes; what may not fit with a margin goes through the Map.
+#: A distributed Map takes 2 s to start. Up to so much work, 40 slots at once are faster than many
+#: then; it also fits into the 5 minutes of an EXPRESS execution where there are fewer slots.
 BURST_WORK_SECONDS = 120.0
 BURST_TASK_TIMEOUT_SECONDS = 300.0
 EXPRESS_CHUNK_SECONDS = 240.0
@@ -38,8 +51,6 @@ EXPRESS_LIFE_SECONDS = 330.0
 #: Tasks kept in the table and carried in the execution input, whose limit is 256 KiB of UTF-8
 #: after escaping; each KiB costs one write unit, an S3 PUT as much as eight and 40 ms.
 INLINE_INPUT_BYTES = 32 * 1024
-#: Chunks in flight for each worker that runs at once, so that the last ones end together.
-CHUNKS_PER_WORKER = 4
 #: Strongly consistent reads of one partition key: 3,000/s; half of it is for the watchers.
 WATCH_READS_PER_SECOND = 1_500
 MIN_WATCH_SECONDS = 0.5
@@ -51,13 +62,37 @@ class Workload:
 
     tasks: int
     size: int  #: bytes of input
-    task_seconds: float | None  #: hint of the caller, or the worker's measured mean
+    task_time: TaskTime | None  #: what the caller said, or the worker's sessions measured, if any
     task_timeout_seconds: float
     chunk_size: int | None = None  #: the caller's wish
-    max_concurrency: int = 1_000
+    max_concurrency: int = 1_000  #: chunks that run at once: slots
     stride: int = 1  #: chunks can begin at every `stride`-th task only
     relayed: bool = False  #: its worker is a registered function
-    hinted: bool = False  #: `task_seconds` is what the caller said of these very tasks
+
+    @property
+    def expected_seconds(self) -> float:
+        """Of one task, at the long end of what is known."""
+        if self.task_time is None:
+            return UNKNOWN_TASK_SECONDS
+        return max(self.task_time.mean, self.task_time.slow)
+
+    @property
+    def own_seconds(self) -> float:
+        """What a task takes its worker beside the user's function."""
+        return OWN_TASK_SECONDS + OWN_BYTE_SECONDS * self.size / self.tasks
+
+    @property
+    def long_seconds(self) -> float:
+        """Of one task in all, if it is slow."""
+        return self.expected_seconds + self.own_seconds
+
+    @property
+    def sure_seconds(self) -> float | None:
+        """Of one task in the mean, if that is known well."""
+        time = self.task_time
+        if time is None or time.slow > SURE_SPREAD * time.mean + SPREAD_SECONDS:
+            return None
+        return time.mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +106,14 @@ class Plan:
 
 def plan(work: Workload) -> Plan:
     """Cut the session into chunks and choose its route."""
-    size = _aligned(_bounded(work.chunk_size or _chunk_size(work), work), work.stride)
-    layout = Layout.even(work.tasks, size)
-    chunks = layout.chunks
+    burst = _fits_burst(work)
+    layout = _wished(work) if work.chunk_size else _chosen(work, burst)
     return Plan(
         layout=layout,
-        route="burst" if _fits_burst(work, chunks) else "map",
-        children=_children(work, size),
+        route="burst" if burst and layout.chunks <= BURST_CHUNKS else "map",
+        children=_children(work, layout.largest),
         max_concurrency=work.max_concurrency,
-        watch_seconds=watch_seconds(min(chunks, work.max_concurrency)),
+        watch_seconds=watch_seconds(min(layout.chunks, work.max_concurrency)),
     )
 
 
@@ -88,49 +122,64 @@ def watch_seconds(running_chunks: int) -> float:
     return max(MIN_WATCH_SECONDS, running_chunks / WATCH_READS_PER_SECOND)
 
 
-def _chunk_size(work: Workload) -> int:
-    # A mean of other sessions may mislead: few long tasks in one chunk would be many times as slow.
-    if work.tasks <= BURST_CHUNKS and not work.hinted:
-        return 1
-    seconds = work.task_seconds or UNKNOWN_TASK_SECONDS
-    even = work.tasks / (work.max_concurrency * CHUNKS_PER_WORKER)
-    least, most = _chunk_seconds(work)
-    packed = min(max(even, least / seconds), most / seconds)
-    # Too little work for 40 such chunks is spread over 40 smaller ones, to run at once.
-    spread = max(work.tasks / BURST_CHUNKS, MIN_SPREAD_SECONDS / seconds)
-    return math.ceil(min(packed, spread))
-
-
-def _chunk_seconds(work: Workload) -> tuple[float, float]:
-    if work.relayed:
-        return MIN_RELAYED_CHUNK_SECONDS, MAX_RELAYED_CHUNK_SECONDS
-    return MIN_CHUNK_SECONDS, MAX_CHUNK_SECONDS
-
-
-def _bounded(size: int, work: Workload) -> int:
-    """The limits that even the caller's wish must keep."""
-    at_most = max(1, int(MAX_CHUNK_BYTES / (work.size / work.tasks)))
+def _wished(work: Workload) -> Layout:
+    """Chunks of the size that the caller asked for, within the limits that even it must keep."""
     at_least = -(-work.tasks // MAX_CHUNKS)
-    return max(min(size, at_most, work.tasks), at_least)
+    size = max(min(work.chunk_size or 1, _most_by_bytes(work), work.tasks), at_least)
+    return Layout.even(work.tasks, max(work.stride, size - size % work.stride))
 
 
-def _aligned(size: int, stride: int) -> int:
-    return max(stride, size - size % stride)
+def _chosen(work: Workload, burst: bool) -> Layout:
+    most_chunks = BURST_CHUNKS if burst else MAX_CHUNKS
+    return cut(work.tasks, shape(work, min(work.max_concurrency, most_chunks)), most_chunks)
 
 
-def _fits_burst(work: Workload, chunks: int) -> bool:
-    seconds = work.tasks * (work.task_seconds or 0)
+def shape(work: Workload, slots: int) -> Shape:
+    """How the chunks of a session should be, if up to so many can run at once."""
+    slots = _useful_slots(work, slots)
+    least_seconds = max(LEAST_CHUNK_SECONDS, slots * DISPATCH_SECONDS)
+    most_seconds = MOST_RELAYED_CHUNK_SECONDS if work.relayed else MOST_CHUNK_SECONDS
+    least, most = least_seconds / work.long_seconds, most_seconds / work.long_seconds
+    if work.sure_seconds is None:
+        share = work.tasks / slots
+        least, most = max(least, LEAST_SHARE * share), max(most, MOST_SHARE * share)
+    else:
+        least = least_seconds / (work.sure_seconds + work.own_seconds)
+    return Shape(
+        slots=slots,
+        least=math.ceil(least),
+        most=max(1, min(int(most), _most_by_bytes(work))),
+        part=UNSURE_PART if work.sure_seconds is None else SURE_PART,
+        probing=work.sure_seconds is None,
+        stride=work.stride,
+    )
+
+
+def _useful_slots(work: Workload, slots: int) -> int:
+    """As many as have something to do that is worth a chunk.
+
+    With n slots the last chunk starts n x DISPATCH_SECONDS after the first and takes an n-th of the
+    work: more than make these equal would wait longer than they work.
+    """
+    seconds = work.tasks * work.long_seconds
+    useful = min(seconds / LEAST_CHUNK_SECONDS, math.sqrt(seconds / DISPATCH_SECONDS))
+    return max(1, min(slots, work.tasks, int(useful)))
+
+
+def _most_by_bytes(work: Workload) -> int:
+    return max(1, int(MAX_CHUNK_BYTES / (work.size / work.tasks)))
+
+
+def _fits_burst(work: Workload) -> bool:
     return (
-        work.size <= INLINE_INPUT_BYTES
-        and chunks <= BURST_CHUNKS
-        and seconds <= BURST_WORK_SECONDS
+        work.tasks * work.long_seconds <= BURST_WORK_SECONDS
+        and work.size <= BURST_CHUNKS * MAX_CHUNK_BYTES
         and work.task_timeout_seconds <= BURST_TASK_TIMEOUT_SECONDS
     )
 
 
-def _children(work: Workload, chunk_size: int) -> str:
-    expected = chunk_size * (work.task_seconds or UNKNOWN_TASK_SECONDS)
-    long = expected > EXPRESS_CHUNK_SECONDS
+def _children(work: Workload, largest: int) -> str:
+    long = largest * work.expected_seconds > EXPRESS_CHUNK_SECONDS
     return (
         "standard" if long or work.task_timeout_seconds > BURST_TASK_TIMEOUT_SECONDS else "express"
     )

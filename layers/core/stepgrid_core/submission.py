@@ -35,6 +35,7 @@ from .records import CommonRef, Session
 from .recovery import revive
 from .session_events import accepted, started
 from .sharding import cut_lines, make_blob, make_shards
+from .task_time import TaskTime
 from .telemetry import logger
 from .wiring import Grid
 
@@ -105,7 +106,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Submitted:
     check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
     _refuse_common(request, worker)
     material = replace(gather(grid, owner, request), common=keep_common(grid, owner, request))
-    session = _new_session(grid, owner, request, worker, material, task_seconds=lane.task_seconds)
+    session = _new_session(grid, owner, request, worker, material, measured=lane.task_time)
     boundaries = _boundaries(session, material.packed)
     blob = make_blob(boundaries, material.lines)
     shards = make_shards(session, boundaries)
@@ -157,7 +158,7 @@ def _new_session(
     worker: Worker,
     material: Material,
     *,
-    task_seconds: float | None,
+    measured: TaskTime | None,
 ) -> Session:
     options = request.options
     packed = material.packed
@@ -167,13 +168,12 @@ def _new_session(
         Workload(
             tasks=packed.tasks,
             size=packed.size,
-            task_seconds=options.task_seconds or task_seconds,
+            task_time=_task_time(options, measured),
             task_timeout_seconds=timeout_seconds,
             chunk_size=options.chunk_size,
             max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
             stride=packed.stride,
             relayed=worker.is_registered,
-            hinted=options.task_seconds is not None,
         )
     )
     now = grid.clock.now()
@@ -200,8 +200,14 @@ def _new_session(
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
-        worker_task_seconds=task_seconds,
+        worker_task_time=measured,
     )
+
+
+def _task_time(options: SessionOptions, measured: TaskTime | None) -> TaskTime | None:
+    """The caller knows these very tasks; what was measured are others."""
+    said = options.task_seconds
+    return measured if said is None else TaskTime(said, said)
 
 
 def _refuse_common(request: SubmitRequest, worker: Worker) -> None:

@@ -22,6 +22,7 @@ from ..layout import Layout
 from ..listing import sort_key
 from ..records import Chunk, Ending, Output, Session, Shard
 from ..states import ChunkState, SessionState, TaskState
+from ..task_time import TaskTime
 
 Item = dict[str, Any]
 
@@ -82,13 +83,22 @@ def owner_lane_key(owner: str, worker: str) -> Item:
 
 def read_lane(item: Item | None) -> Lane:
     item = item or {}
-    concurrency, seconds = item.get("concurrency"), item.get("task_seconds")
+    concurrency = item.get("concurrency")
     return Lane(
         used=int(item.get("used_slots", 0)),
         waiting=item.get("waiting_stamp", ""),
         concurrency=None if concurrency is None else int(concurrency),
-        task_seconds=None if seconds is None else float(seconds),
+        task_time=_read_task_time(item),
     )
+
+
+def write_task_time(time: TaskTime) -> Item:
+    return {"task_seconds": decimal(time.mean), "slow_task_seconds": decimal(time.slow)}
+
+
+def _read_task_time(item: Item) -> TaskTime | None:
+    mean = _number(item, "task_seconds")
+    return None if mean is None else TaskTime(mean, float(item["slow_task_seconds"]))
 
 
 def write_quota(owner: str, quota: Quota) -> Item:

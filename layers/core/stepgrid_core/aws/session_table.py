@@ -20,9 +20,10 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
 from ..budgets import Lane, Limits, Quota, Usage
 from ..errors import NotFound
-from ..listing import first_due, moved_mean, queue_place, steered
+from ..listing import first_due, queue_place, steered
 from ..ports import Closing, Refusal, RowSwap, Waiting
 from ..records import Ending, Session, Shard, closed
+from ..task_time import learn
 from . import rows
 from .rows import (
     Item,
@@ -153,7 +154,7 @@ class SessionTable:
         read_at, lane = self._lanes.get(worker, (-math.inf, Lane()))
         now = time.monotonic()
         # What was never measured is read each time: the first measurement changes most.
-        if lane.task_seconds is None or now - read_at >= max_age_seconds:
+        if lane.task_time is None or now - read_at >= max_age_seconds:
             lane = rows.read_lane(self._get(worker_key(worker)))
             self._lanes[worker] = (now, lane)
         return lane
@@ -316,9 +317,8 @@ class SessionTable:
         """Slots back to the worker, and what it learns of an ending."""
         if not session.slots:
             return {}
-        sample = None if ending is None else ending.mean_task_seconds
-        learned = moved_mean(session.worker_task_seconds, sample)
-        change = {} if learned is None else {"task_seconds": decimal(learned)}
+        learned = ending and learn(session.worker_task_time, ending.measurement)
+        change = rows.write_task_time(learned) if learned else {}
         return self._take_slots(session, -session.slots, Limits(), condition, change)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..budgets import Lane, Limits, Quota, Usage, exceeded
 from ..errors import NotFound
-from ..listing import check_cursor, first_due, is_in, moved_mean, sort_key, steered
+from ..listing import check_cursor, first_due, is_in, sort_key, steered
 from ..ports import Closing, Page, Refusal, RowSwap, Swap, Waiting
 from ..records import Chunk, Ending, Session, Shard, closed
 from ..states import SessionState
+from ..task_time import TaskTime, learn
 from .waiting_queues import WaitingQueues
 
 
@@ -25,7 +26,7 @@ class MemoryStateTable:
         self._blobs: dict[tuple[str, str], bytes] = {}
         self._shards: dict[str, dict[int, Shard]] = {}
         self._latched: dict[str, set[int]] = {}
-        self._task_seconds: dict[str, float] = {}
+        self._task_times: dict[str, TaskTime] = {}
         self._progress: dict[str, int] = {}
         self._queues = WaitingQueues()
         #: what an administrator set: by owner, and by worker
@@ -70,7 +71,7 @@ class MemoryStateTable:
                 used=sum(s.slots for s in self._open_sessions() if s.worker == worker),
                 waiting=self._queues.stamp(worker),
                 concurrency=self.concurrency.get(worker),
-                task_seconds=self._task_seconds.get(worker),
+                task_time=self._task_times.get(worker),
             )
 
     def read_usage(self, owner: str, worker: str) -> Usage:
@@ -267,9 +268,9 @@ class MemoryStateTable:
             session = closed(session, ending)
             self._sessions[session_id] = session
             self._due[session_id] = ending.at
-            mean = moved_mean(session.worker_task_seconds, ending.mean_task_seconds)
-            if mean is not None and session.slots:
-                self._task_seconds[session.worker] = mean
+            learned = learn(session.worker_task_time, ending.measurement)
+            if learned and session.slots:
+                self._task_times[session.worker] = learned
             return Closing(session, others_wait)
 
     def commit_and_close(self, session: Session, commit: RowSwap, ending: Ending) -> Closing | None:

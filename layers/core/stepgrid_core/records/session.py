@@ -7,6 +7,7 @@ from typing import Any
 from ..layout import Layout
 from ..names import CHUNKS_PER_SHARD
 from ..states import SessionState, TaskState
+from ..task_time import Measurement, TaskTime
 from .shard import NO_WORK, Work
 
 
@@ -56,8 +57,8 @@ class Session:
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     common: CommonRef | None = None
-    #: running mean of one task's time on its worker, as it was known when it was submitted
-    worker_task_seconds: float | None = None
+    #: what was known of its worker's tasks when it was submitted
+    worker_task_time: TaskTime | None = None
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
     slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
@@ -96,11 +97,12 @@ class Session:
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Session":
-        common = values.get("common")
+        common, time = values.get("common"), values.get("worker_task_time")
         nested = {
             "input": InputRef(**values["input"]),
             "layout": Layout.read(values["layout"]),
             "common": CommonRef(**common) if common else None,
+            "worker_task_time": TaskTime(**time) if time else None,
         }
         return cls(**{**values, **nested})
 
@@ -120,12 +122,13 @@ class Ending:
     work: Work = NO_WORK
 
     @property
-    def mean_task_seconds(self) -> float | None:
+    def measurement(self) -> Measurement | None:
         """What is learned of the worker; nothing where a task has failed, and perhaps early."""
         finished = self.counts.get(TaskState.FINISHED, 0)
         if not finished or self.counts.get(TaskState.FAILED, 0):
             return None
-        return self.work.task_seconds / finished
+        time = TaskTime(self.work.task_seconds / finished, self.work.slow_task_seconds)
+        return Measurement(time, finished)
 
 
 def closed(session: Session, ending: Ending) -> Session:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ..names import CHUNKS_PER_SHARD
 from ..states import ChunkState
+from ..task_time import slow_seconds
 from .chunk import Chunk
 
 
@@ -55,6 +56,7 @@ class Work:
 
     first_claim_at: float | None = None  #: epoch seconds; None: nothing was claimed
     task_seconds: float = 0.0  #: in user code, of the settled tasks
+    slow_task_seconds: float = 0.0  #: of one of them, if it is slow (see task_time)
 
 
 NO_WORK = Work()
@@ -64,5 +66,7 @@ def work(shards: Iterable[Shard]) -> Work:
     """Of the shards of one session, whether it is closed or not."""
     shards = list(shards)
     claims = [shard.first_claim_at for shard in shards if shard.first_claim_at is not None]
-    milliseconds = sum(chunk.milliseconds for shard in shards for chunk in shard.chunks)
-    return Work(min(claims, default=None), milliseconds / 1000)
+    chunks = [chunk for shard in shards for chunk in shard.chunks]
+    timed = [(chunk.milliseconds / 1000, chunk.finished + chunk.failed) for chunk in chunks]
+    seconds = sum(chunk.milliseconds for chunk in chunks) / 1000
+    return Work(min(claims, default=None), seconds, slow_seconds(timed))

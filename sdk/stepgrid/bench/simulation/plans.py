@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.planning import Workload, plan
+from stepgrid_core.task_time import TaskTime
 
 from .scenarios import Scenario
 
@@ -47,12 +48,11 @@ def plan_session(scenario: Scenario) -> SessionPlan:
         Workload(
             tasks=scenario.tasks,
             size=scenario.input_bytes,
-            task_seconds=known_seconds(scenario),
+            task_time=_known_time(scenario),
             task_timeout_seconds=TASK_TIMEOUT_SECONDS,
             chunk_size=scenario.chunk_size,
             max_concurrency=scenario.concurrency,
             stride=_stride(scenario.tasks),
-            hinted=scenario.hinted,
         )
     )
     sizes = tuple(chosen.layout.sizes())
@@ -73,8 +73,13 @@ def _fits_shard(sizes: tuple[int, ...], task_bytes: int) -> bool:
 
 
 def known_seconds(scenario: Scenario) -> float | None:
-    """What the planner is told: a measured mean is never 0, not even that of no-op tasks."""
+    """What the planner is told of a task: a hint is never 0, not even that of no-op tasks."""
     return max(scenario.task_seconds, 1e-4) if scenario.hinted else None
+
+
+def _known_time(scenario: Scenario) -> TaskTime | None:
+    seconds = known_seconds(scenario)
+    return None if seconds is None else TaskTime(seconds, seconds)
 
 
 def _stride(tasks: int) -> int:
