@@ -219,3 +219,31 @@ def test_other_functions_of_the_stack_are_no_workers(stack: AwsStack) -> None:
     stack.deploy_function("grid-api", 29, 1024)
     stack.deploy_function("other-worker-pricing", 900, 1769)
     assert dispatcher_of(stack, stack.dispatcher_settings()).list_workers() == [WORKER]
+
+
+@pytest.mark.parametrize(("said", "replicas"), [("3", 3), ("1", 1), ("0", 1), ("many", 1)])
+def test_a_workers_replicas_are_what_its_environment_says(
+    stack: AwsStack, said: str, replicas: int
+) -> None:
+    """They have the worker's name and a number, and are no workers themselves."""
+    stack.deploy_worker(WORKER)
+    stack.deploy_function(f"{WORKER.function}_2", 900, 1769)
+    variables = {"Variables": {"STEPGRID_REPLICAS": said}}
+    boto3.client("lambda").update_function_configuration(
+        FunctionName=WORKER.function, Environment=variables
+    )
+    dispatcher = dispatcher_of(stack, stack.dispatcher_settings())
+    expected = replace(WORKER, replicas=replicas)
+    assert dispatcher.find_worker(WORKER.name) == expected
+    assert dispatcher.list_workers() == [expected]
+
+
+def test_an_execution_knows_all_replicas(stack: AwsStack) -> None:
+    """The first one again at the end, where an inclusive draw would find it."""
+    settings = stack.dispatcher_settings()
+    session = replace(MAP, replicas=3)
+    dispatcher_of(stack, settings).start(Dispatch(session, 1, [0]))
+    told = only_input(settings.session_machine_arn)["session"]
+    first = WORKER.function
+    assert told["functions"] == [first, f"{first}_2", f"{first}_3", first]
+    assert told["replicas"] == 3

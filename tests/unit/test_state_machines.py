@@ -169,12 +169,21 @@ def test_only_faults_of_lambda_are_repeated_under_one_token() -> None:
 def test_each_attempt_has_a_token_of_its_own() -> None:
     """ "again" leads back to IssueToken, so no two claims are made under one token."""
     chunk = chunk_states(FAN_OUTS["session.FanOutExpress"])
-    assert chunk["IssueToken"]["Parameters"] == {"token.$": "States.UUID()"}
+    assert chunk["IssueToken"]["Parameters"]["token.$"] == "States.UUID()"
     into_run_chunk = {name for name, state in chunk.items() if "RunChunk" in next_states(state)}
     assert into_run_chunk == {"IssueToken"}
     again = chunk["RunAgain"]["Choices"][0]
     assert again["Next"] == "IssueToken"
     assert again["And"][1] == {"Variable": "$.answer.payload.outcome", "StringEquals": "again"}
+
+
+def test_each_attempt_may_go_to_another_replica() -> None:
+    """Any of the worker's functions is drawn, and the chunk is run by the one that was."""
+    chunk = chunk_states(FAN_OUTS["session.FanOutExpress"])
+    drawn = "States.ArrayGetItem($.session.functions, States.MathRandom(0, $.session.replicas))"
+    assert chunk["IssueToken"]["Parameters"]["function.$"] == drawn
+    assert chunk["IssueToken"]["ResultPath"] == "$.claim"
+    assert chunk["RunChunk"]["Parameters"]["FunctionName.$"] == "$.claim.function"
 
 
 def test_a_lost_chunk_is_recorded_without_its_tasks() -> None:
@@ -266,9 +275,9 @@ def test_paths_are_jsonpath(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_session_is_opaque(name: str) -> None:
-    """The machines read `function` and `children` of a session, and carry the rest unread."""
+    """The machines read which functions there are and which children, and carry the rest unread."""
     text = json.dumps(read_definition(name))
-    assert set(re.findall(r"\$\.session\.(\w+)", text)) <= {"function", "children"}
+    assert set(re.findall(r"\$\.session\.(\w+)", text)) <= {"functions", "replicas", "children"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .layout import Layout
-from .names import CHUNKS_PER_SHARD
+from .names import CHUNKS_PER_SHARD, replica_names
 from .records import Session
 
 
@@ -18,7 +18,8 @@ class SessionFacts:
     session_id: str
     blob_id: str
     worker: str
-    function: str
+    functions: tuple[str, ...]  #: any of them may run a chunk; the first one again at the end
+    replicas: int  #: how many different ones
     tasks: int
     layout: Layout
     route: str
@@ -55,7 +56,8 @@ def facts_of(session: Session) -> SessionFacts:
         session_id=session.session_id,
         blob_id=session.blob_id,
         worker=session.worker,
-        function=session.function,
+        functions=_functions(session),
+        replicas=session.replicas,
         tasks=session.tasks,
         layout=session.layout,
         route=session.route,
@@ -72,6 +74,14 @@ def facts_of(session: Session) -> SessionFacts:
         target=session.target,
         session=session if session.chunks == 1 else None,
     )
+
+
+def _functions(session: Session) -> tuple[str, ...]:
+    """The state machine takes one by States.MathRandom(0, replicas).
+
+    On AWS that is never `replicas` itself; the local cloud's emulator draws it like the others.
+    """
+    return (*replica_names(session.function, session.replicas), session.function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +104,9 @@ class Invocation:
         known = SessionFacts.__dataclass_fields__
         facts = {name: value for name, value in session.items() if name in known}
         whole = facts.get("session")
-        facts["session"] = Session.read(whole) if whole else None
-        return SessionFacts(**{**facts, "layout": Layout.read(session["layout"])})
+        typed = {
+            "layout": Layout.read(session["layout"]),
+            "functions": tuple(session["functions"]),
+            "session": Session.read(whole) if whole else None,
+        }
+        return SessionFacts(**{**facts, **typed})

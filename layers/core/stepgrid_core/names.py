@@ -75,6 +75,11 @@ def execution_name(session: str, dispatch: int) -> str:
     return session if dispatch <= 1 else f"{session}-{dispatch}"
 
 
+def replica_names(function: str, replicas: int) -> list[str]:
+    """A worker's function and its replicas: `f`, `f_2`, `f_3` ... No worker's name has a `_`."""
+    return [function, *(f"{function}_{number}" for number in range(2, replicas + 1))]
+
+
 def shard_of(chunk: int) -> tuple[int, int]:
     """Shard number and slot in it."""
     return divmod(chunk, CHUNKS_PER_SHARD)

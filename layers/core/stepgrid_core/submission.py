@@ -182,6 +182,7 @@ def _new_session(
         owner=owner,
         worker=worker.name,
         function=worker.function,
+        replicas=worker.replicas,
         target=worker.target,
         tasks=packed.tasks,
         digest=_digest(request, packed, material.common),

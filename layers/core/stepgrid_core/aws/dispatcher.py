@@ -127,11 +127,10 @@ class AwsDispatcher:
         return registered_worker(registration, self._settings.relay_function)
 
     def list_workers(self) -> list[Worker]:
-        prefix = self._settings.worker_prefix
         with translated("workers"):
             pages = list(self._lambda.get_paginator("list_functions").paginate())
         functions = [function for page in pages for function in page["Functions"]]
-        packages = [self._package(f) for f in functions if f["FunctionName"].startswith(prefix)]
+        packages = [self._package(f) for f in functions if self._is_package(f["FunctionName"])]
         names = {worker.name for worker in packages}
         others = [worker for worker in self._registered() if worker.name not in names]
         return sorted([*packages, *others], key=lambda worker: worker.name)
@@ -142,6 +141,11 @@ class AwsDispatcher:
             return []
         return [registered_worker(one, relay) for one in self._registry.list_registered()]
 
+    def _is_package(self, function: str) -> bool:
+        """Replicas of a worker are none of their own."""
+        prefix = self._settings.worker_prefix
+        return function.startswith(prefix) and "_" not in function.removeprefix(prefix)
+
     def _package(self, function: dict[str, Any]) -> Worker:
         name = function["FunctionName"].removeprefix(self._settings.worker_prefix)
         return Worker(
@@ -150,7 +154,14 @@ class AwsDispatcher:
             timeout_seconds=function["Timeout"],
             memory_mib=function["MemorySize"],
             runtime=function.get("Runtime", ""),
+            replicas=_replicas(function),
         )
+
+
+def _replicas(function: dict[str, Any]) -> int:
+    """As its environment says: whoever deploys the others sets it."""
+    said = function.get("Environment", {}).get("Variables", {}).get("STEPGRID_REPLICAS", "1")
+    return max(1, int(said)) if said.isascii() and said.isdigit() else 1
 
 
 def _execution_input(dispatch: Dispatch) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Worker:
     memory_mib: int
     runtime: str = ""  #: as Lambda calls it
     target: str = ""  #: ARN of the registered function; empty for a package worker
+    replicas: int = 1  #: identical functions of a package worker, itself included
 
     @property
     def is_registered(self) -> bool:

@@ -54,6 +54,7 @@ class Session:
     deadline_at: float
     expires_at: int
     target: str = ""  #: ARN of the registered function that `function`, the relay, calls
+    replicas: int = 1  #: identical functions over which its chunks are spread
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     common: CommonRef | None = None
