@@ -17,6 +17,7 @@ from stepgrid import (
     TaskFailed,
     Unavailable,
 )
+from stepgrid.awaited import THREADS
 from stepgrid.executor import BATCH_BYTES
 from tests.unit.sdk_fakes import Sent, World
 
@@ -196,6 +197,15 @@ def test_shutdown_without_waiting() -> None:
     assert future.result(PATIENCE_SECONDS) == 9
 
 
+def test_more_sessions_than_threads() -> None:
+    """Each is asked in its turn, whichever ends first."""
+    world = World()
+    with GridExecutor(world.grid, "square", batch_tasks=1) as executor:
+        futures = [executor.submit(n) for n in range(5 * THREADS)]
+        answers = [future.result(PATIENCE_SECONDS) for future in futures]
+    assert answers == [n * n for n in range(5 * THREADS)]
+
+
 def test_a_refused_session_fails_its_futures() -> None:
     """An unknown worker is found when the first batch is sent; no future is left hanging."""
     with (
@@ -241,7 +251,7 @@ def test_no_thread_is_left() -> None:
     for n in (2, 3):
         assert executor.submit(n).result(PATIENCE_SECONDS) == n * n
         for thread in threading.enumerate():
-            if thread.name == "stepgrid-executor":
+            if thread.name in ("stepgrid-executor", "stepgrid-awaiting"):
                 thread.join(PATIENCE_SECONDS)
                 assert not thread.is_alive()
     executor.shutdown()

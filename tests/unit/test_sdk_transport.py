@@ -295,6 +295,14 @@ def test_no_password_of_netrc_is_sent(tmp_path: Any, monkeypatch: pytest.MonkeyP
     assert "authorization" not in server.received[0].headers
 
 
+@pytest.mark.parametrize("reply", [Reply(206, body=b"cde"), Reply(200, body=b"abcdefg")])
+def test_a_range_of_an_object(reply: Reply) -> None:
+    """As it was asked for, also from a store that answers with the whole object."""
+    with serving(reply) as server:
+        assert objects_at(server.url, FakeClock()).get(f"{server.url}/key", (2, 3)) == b"cde"
+    assert server.received[0].headers["range"] == "bytes=2-4"
+
+
 def test_objects_are_deleted_or_left() -> None:
     """A store that does not answer holds nobody up for long: what is left expires anyway."""
     clock = FakeClock()
