@@ -18,6 +18,8 @@ from tests.benchmarks.records import Outcome, Record
 WARM_UP_SHARE = 0.1
 CANCELLED_NAP_MILLISECONDS = 100
 HAND_CUT_CHUNK = 1000
+#: A latency measure is at least one session to warm up, and one that counts.
+MIN_SESSIONS = 2
 #: The start of a contender, which is no command to it.
 START = "start"
 
@@ -118,7 +120,7 @@ def quick_profile(workers: int) -> Profile:
     """A few minutes: to see whether a change helped, and that the harness works."""
     return Profile(
         "quick",
-        rounds=2,
+        rounds=1,
         cap_seconds=15,
         repeat_seconds=5,
         measures=(
@@ -165,9 +167,11 @@ def forecast_seconds(
 ) -> float | None:
     """How long it will take by the contender's speed so far; None when that is not known."""
     points = session_seconds(contender, records)
-    if len(points) < 2 or measure.kind in {"first_task", "latency"}:
+    if len(points) < 2 or measure.kind == "first_task":
         return None
     calls = measure.tasks
+    if measure.kind == "latency":
+        return MIN_SESSIONS * extrapolate(points, calls)
     if measure.kind == "chunked":
         calls = -(-measure.tasks // measure.arguments["chunk"])
     if measure.kind != "efficiency":

@@ -36,7 +36,7 @@ class Contender:
 
     def queue(self, function: Callable[[Any], Any], inputs: Iterable[Any]) -> Callable[[], None]:
         """Submit the calls, and return what cancels them. Raises NotOffered."""
-        raise NotOffered("it can't cancel")
+        raise NotOffered("it has no cancel")
 
     def echo(self, tasks: Iterable[Task]) -> Iterable[Task]:
         """Run the no-op tasks in one plain call."""
