@@ -5,6 +5,7 @@ under .stepgrid/benchmarks/. Logs of the contenders lie there, too.
 """
 
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -70,6 +71,8 @@ def measure(
         took = time.monotonic() - started
         return Campaign(profile.name, machine, runner.versions, tuple(runner.records), took)
 
+    # Whoever ends it by a signal gets the contenders stopped and the report written, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         runner.run()
     except KeyboardInterrupt:

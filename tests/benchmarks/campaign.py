@@ -3,7 +3,6 @@
 Whatever a contender does, the others go on, and what was measured before is kept.
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,7 +64,10 @@ class Runner:
         ]
 
     def _run_round(self, contender: str, number: int) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+            self._run_in(Path(folder), contender, number)
+
+    def _run_in(self, folder: Path, contender: str, number: int) -> None:
         log = self.logs / f"{contender}.log"
         client = ClientProcess(contender, self.pythons[contender], self.workers, folder, log)
         try:
@@ -76,7 +78,6 @@ class Runner:
                         break
         finally:
             left = client.stop()
-            shutil.rmtree(folder, ignore_errors=True)
         if left:
             self._keep(contender, STOP, number, Outcome.FAILED, {}, f"left behind: {left}")
 

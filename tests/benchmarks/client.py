@@ -38,6 +38,7 @@ def main(name: str, workers: int, folder: Path, commands: TextIO, answers: TextI
         bench = Bench(contender)
         for line in commands:
             answer(run_command(bench, json.loads(line)))
+            contender.tidy()
     except Exception as error:
         answer(without_figures(Outcome.FAILED, error))
     finally:

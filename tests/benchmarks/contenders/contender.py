@@ -54,6 +54,9 @@ class Contender:
         """Submit tasks that sleep, and return what cancels them. Raises NotOffered."""
         return self.queue(nap, naps)
 
+    def tidy(self) -> None:
+        """Called after each measure: drop what is kept of it, as most systems do by themselves."""
+
     def versions(self) -> dict[str, str]:
         """Its packages and their versions."""
         return {name: version(name) for name in self.packages}

@@ -73,6 +73,11 @@ class StepgridLocal(Contender):
         session = self.grid.submit("mock-compute", mock_tasks(naps))
         return lambda: check_cancelled(session)
 
+    def tidy(self) -> None:
+        """Sessions are kept until they are deleted; the emulator keeps them in memory."""
+        for summary in self.grid.sessions(limit=1):
+            self.grid.session(summary.session_id).delete()
+
     def detached_processes(self) -> list[int]:
         return self._emulator
 
