@@ -20,6 +20,8 @@ CANCELLED_NAP_MILLISECONDS = 100
 HAND_CUT_CHUNK = 1000
 #: A latency measure is at least one session to warm up, and one that counts.
 MIN_SESSIONS = 2
+FEW_TASKS = 500
+CREDIT = 4
 #: The start of a contender, which is no command to it.
 START = "start"
 
@@ -195,8 +197,11 @@ def session_seconds(contender: str, records: Iterable[Record]) -> list[tuple[int
 def extrapolate(points: Sequence[tuple[int, float]], tasks: int) -> float:
     """Seconds of a session, from the line through the two largest ones that are known.
 
-    A line, and not the rate of the largest: most of a short session is what any session takes.
+    A line, and not the rate of the largest: most of a short session is what any session takes. How
+    a system does with few tasks says little of how it does with many: it gets some credit.
     """
     (fewer, short), (more, long) = points[-2:]
     slope = max(0.0, (long - short) / (more - fewer))
+    if more < FEW_TASKS < tasks:
+        slope /= CREDIT
     return max(0.0, long + slope * (tasks - more))

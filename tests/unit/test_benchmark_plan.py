@@ -64,6 +64,12 @@ def test_a_session_is_forecast_by_the_line_through_the_largest_two() -> None:
     assert extrapolate(points, 100_000) == pytest.approx(5.15)
 
 
+def test_few_tasks_say_little_of_many() -> None:
+    """A system that is slow with a hundred tasks may still be tried with a thousand, a bit more."""
+    assert extrapolate([(10, 1.0), (100, 10.0)], 1_000) == pytest.approx(32.5)
+    assert extrapolate([(100, 10.0), (1_000, 100.0)], 2_000) == pytest.approx(200)
+
+
 def test_a_larger_session_that_took_no_longer_costs_nothing_more() -> None:
     """A slope below zero is noise."""
     assert extrapolate([(100, 0.3), (1_000, 0.2)], 10_000) == pytest.approx(0.2)
