@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.ticker
 
 from tests.benchmarks.contenders import ENTRIES
 from tests.benchmarks.quantiles import quantile
@@ -14,6 +15,8 @@ from tests.benchmarks.records import Campaign
 from tests.benchmarks.report import Figures
 
 LATENCY_SIZES = (1, 10, 100)
+#: Points of a curve; more would only make the file larger.
+SHARES = [percent / 100 for percent in range(0, 101, 2)]
 
 
 def draw(campaign: Campaign, path: Path) -> None:
@@ -52,12 +55,11 @@ def draw_throughput(axis: Any, figures: Figures, colours: dict[str, Any]) -> Non
 def draw_latency(axis: Any, figures: Figures, colours: dict[str, Any], tasks: int) -> None:
     """The share of sessions that took at most so long."""
     for name in figures.contenders():
-        samples = sorted(figures.samples(name, f"latency {tasks}"))
-        shares = [(place + 1) / len(samples) for place in range(len(samples))]
+        samples = figures.samples(name, f"latency {tasks}")
+        times = [1000 * quantile(samples, share) for share in SHARES] if samples else []
         style = "--" if ENTRIES[name].is_pool else "-"
-        axis.step(
-            [1000 * each for each in samples], shares, style, where="post", color=colours[name]
-        )
+        axis.plot(times, SHARES[: len(times)], style, color=colours[name])
     axis.set(xscale="log", xlabel="milliseconds", ylabel="share of sessions")
+    axis.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axis.set_title(f"Sessions of {tasks} task{'s' * (tasks > 1)}")
     axis.grid(alpha=0.3)
