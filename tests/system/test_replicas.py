@@ -2,6 +2,9 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
+
+import pytest
 
 from stepgrid import Grid
 from stepgrid.local import LocalCloud
@@ -16,8 +19,17 @@ def package() -> bytes:
     return code.getvalue()
 
 
+@pytest.fixture
+def replicas(cloud: LocalCloud) -> Iterator[list[str]]:
+    """Two functions like the stack's own workers but for their code; gone afterwards."""
+    names = deploy_copies(cloud, "who", 2)
+    yield names
+    for function in names:
+        cloud.client("lambda").delete_function(FunctionName=function)
+
+
 def deploy_copies(cloud: LocalCloud, name: str, replicas: int) -> list[str]:
-    """Functions like the stack's own workers but for their code."""
+    """Answers the names of the functions."""
     functions = cloud.client("lambda")
     prefix = cloud.status().outputs["WorkerPrefix"]
     like = functions.get_function_configuration(FunctionName=f"{prefix}echo")
@@ -39,9 +51,8 @@ def deploy_copies(cloud: LocalCloud, name: str, replicas: int) -> list[str]:
     return names
 
 
-def test_chunks_are_spread_over_the_replicas(grid: Grid, cloud: LocalCloud) -> None:
+def test_chunks_are_spread_over_the_replicas(grid: Grid, replicas: list[str]) -> None:
     """By both machines; one name is listed."""
-    names = deploy_copies(cloud, "who", 2)
     for count in (30, 60):  # by burst, and through the Map
-        assert set(grid.map("who", range(count), chunk_size=1)) == set(names)
+        assert set(grid.map("who", range(count), chunk_size=1)) == set(replicas)
     assert [worker.name for worker in grid.workers() if worker.name.startswith("who")] == ["who"]

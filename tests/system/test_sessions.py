@@ -197,7 +197,7 @@ def test_workers_are_listed_with_their_measured_time(grid: Grid) -> None:
     """Workers are found by their names alone; a mean appears with the first session."""
     grid.submit("mock-compute", naps(5, 20)).wait()
     workers = {worker.name: worker for worker in grid.workers()}
-    assert set(workers) == {"echo", "mock-compute", "portfolio-pricing"}
+    assert set(workers) >= {"echo", "mock-compute", "portfolio-pricing"}  # others add theirs
     assert workers["mock-compute"].task_seconds is not None
 
 
