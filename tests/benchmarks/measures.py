@@ -75,11 +75,13 @@ def repeat_echo(bench: Bench, tasks: int, repeats: int, limit_seconds: float) ->
     return samples
 
 
-def measure_throughput(bench: Bench, tasks: int) -> Figures:
-    """One plain map call of no-op tasks."""
+def measure_throughput(
+    bench: Bench, tasks: int, repeats: int = 1, limit_seconds: float = 0.0
+) -> Figures:
+    """Plain map calls of no-op tasks, one after the other: the seconds of each."""
     before = read_cpu_seconds()
-    seconds = bench.time_echo(tasks)
-    return {"seconds": seconds, "client_cpu_seconds": read_cpu_seconds() - before}
+    samples = repeat_echo(bench, tasks, repeats, limit_seconds)
+    return {"samples": samples, "client_cpu_seconds": read_cpu_seconds() - before}
 
 
 def measure_chunked(bench: Bench, tasks: int, chunk: int) -> Figures:

@@ -40,7 +40,7 @@ def draw_throughput(axis: Any, figures: Figures, colours: dict[str, Any]) -> Non
     """Lines of tasks a second; process pools are dashed."""
     sizes = figures.sizes("throughput")
     for name in figures.contenders():
-        runs = [(size, figures.values(name, f"throughput {size}")) for size in sizes]
+        runs = [(size, figures.samples(name, f"throughput {size}")) for size in sizes]
         points = [(size, size / quantile(seconds, 0.5)) for size, seconds in runs if seconds]
         style = "--" if ENTRIES[name].is_pool else "-"
         title = ENTRIES[name].title.split(" (")[0]

@@ -90,13 +90,14 @@ def throughput(figures: Figures) -> Iterator[str]:
     yield (
         "### No-op tasks a second, one plain map call\n\n"
         "1 KB in and out, every result checked; from the call to the last result in hand. Median, "
-        "in brackets the lowest and highest run. `too slow`: a run would exceed the time cap."
+        "in brackets the lowest and highest of all calls: of a grid the lowest is one for which "
+        "workers had to be started. `too slow`: a run would exceed the time cap."
     )
 
     def rate(tasks: int) -> Cell:
         key = f"throughput {tasks}"
         return lambda name: spread_cell(
-            [tasks / seconds for seconds in figures.values(name, key)],
+            [tasks / seconds for seconds in figures.samples(name, key)],
             whole,
             figures.gap(name, key),
         )
@@ -120,9 +121,11 @@ def rate_of_hundred(figures: Figures) -> Cell:
 def cpu_cell(figures: Figures, name: str, sizes: Sequence[int]) -> str:
     """Microseconds of CPU time for a task."""
     for tasks in reversed(sizes):
-        used = figures.values(name, f"throughput {tasks}", "cpu_seconds")
+        key = f"throughput {tasks}"
+        used = figures.values(name, key, "cpu_seconds")
         if used:
-            return f"{quantile(used, 0.5) / tasks * 1e6:,.0f} µs"
+            done = tasks * len(figures.samples(name, key))
+            return f"{sum(used) / done * 1e6:,.0f} µs"
     return NONE
 
 
@@ -329,9 +332,9 @@ def result_text(record: Record) -> str:
     """The figure that matters most of a record."""
     figures: Any = record.figures
     kind, _, tasks = record.measure.partition(" ")
-    if "samples" in figures:
-        p50 = milliseconds(quantile(figures["samples"], 0.5))
-        return f"p50 {p50} ms of {len(figures['samples'])}"
+    samples = figures.get("samples") or [figures["seconds"]]
+    if kind == "latency":
+        return f"p50 {milliseconds(quantile(samples, 0.5))} ms of {len(samples)}"
     if kind in {"throughput", "chunked", "memory"}:
-        return f"{whole(int(tasks) / figures['seconds'])} tasks/s"
+        return f"{whole(int(tasks) / quantile(samples, 0.5))} tasks/s of {len(samples)}"
     return f"{seconds_text(figures['seconds'])} s"

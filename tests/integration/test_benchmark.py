@@ -14,6 +14,7 @@ from tests.benchmarks.plan import (
     plan_cancel,
     plan_efficiency,
     plan_latency,
+    plan_throughput,
 )
 from tests.benchmarks.records import Outcome, Record
 
@@ -25,7 +26,7 @@ TINY = Profile(
     measures=(
         Measure("first_task"),
         plan_latency(10, repeats=3, limit_seconds=60),
-        Measure("throughput", 20),
+        plan_throughput(20),
         Measure("memory", 20, rounds=1),
         Measure("chunked", 20, rounds=1, arguments={"chunk": 7}),
         plan_efficiency(milliseconds=1, workers=2, ideal_seconds=0.01),
@@ -54,7 +55,7 @@ def test_every_measure_is_made_in_its_rounds(tmp_path: Path) -> None:
     by_measure = {record.measure: record.figures for record in records}
     assert len(by_measure["latency 10"]["samples"]) == 3
     assert by_measure["memory 20"]["all_peak_bytes"] >= by_measure["memory 20"]["client_peak_bytes"]
-    assert {"seconds", "cpu_seconds", "took_seconds"} <= set(by_measure["throughput 20"])
+    assert {"samples", "cpu_seconds", "took_seconds"} <= set(by_measure["throughput 20"])
 
 
 def test_a_contender_that_is_not_installed_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def record(measure: Measure, outcome: Outcome = Outcome.MEASURED, **figures: obj
 
 
 def session(tasks: int, seconds: float) -> Record:
-    return record(Measure("throughput", tasks), seconds=seconds)
+    return record(Measure("throughput", tasks), samples=[seconds])
 
 
 @pytest.mark.parametrize("make_profile", [full_profile, quick_profile])
