@@ -36,8 +36,9 @@ def cut(tasks: int, shape: Shape, most_chunks: int) -> Layout:
     most = max(1, shape.most // shape.stride, -(-units // most_chunks))
     least = min(most, max(1, shape.least // shape.stride))
     sizes = list(_sizes(units, shape, least, most))
-    while len(sizes) > most_chunks and least < most:
-        least = min(2 * least, most)
+    enough = -(-units // most_chunks)  # all chunks but the last have the least
+    while len(sizes) > most_chunks and least < enough:
+        least = min(2 * least, enough)
         sizes = list(_sizes(units, shape, least, most))
     *whole, last = sizes
     rest = tasks - shape.stride * (units - last)
