@@ -10,7 +10,7 @@ from stepgrid_core.budgets import Limits, Quota, Usage
 from stepgrid_core.ports import Closing, Refusal, StateTable
 from stepgrid_core.records import Session, Work
 from stepgrid_core.states import SessionState
-from stepgrid_core.task_time import TaskTime
+from stepgrid_core.task_time import Measurement, TaskTime
 
 from .aws_stack import AwsStack
 from .samples import NOW, OTHER_OWNER, OWNER, finished, make_all_shards, make_session, store_session
@@ -305,7 +305,8 @@ def test_a_worker_may_be_as_old_as_the_caller_allows(stack: AwsStack) -> None:
     here, elsewhere = AwsStateTable(name), AwsStateTable(name)
     assert here.read_lane(WORKER, 60.0).used == 0
     measured = store_session(elsewhere, started("a"))
-    elsewhere.close_session(measured.session_id, finished(measured, NOW, Work(NOW, 100.0, 1.5)))
+    work = Work(NOW, 100.0, Measurement(TaskTime(1.0, 1.5), 100))
+    elsewhere.close_session(measured.session_id, finished(measured, NOW, work))
     assert here.read_lane(WORKER, 60.0).task_time == TaskTime(1.0, 1.5)
     store_session(elsewhere, started("b"))
     assert here.read_lane(WORKER, 60.0).used == 0

@@ -13,7 +13,7 @@ from stepgrid_core.listing import first_due
 from stepgrid_core.ports import Closing, RowSwap, StateTable
 from stepgrid_core.records import Ending, InputRef, Session, Work, closed
 from stepgrid_core.states import SessionState, TaskState
-from stepgrid_core.task_time import TaskTime
+from stepgrid_core.task_time import Measurement, TaskTime
 
 from .samples import (
     FRACTION,
@@ -434,7 +434,7 @@ def measure(table: StateTable, time: TaskTime) -> None:
     known = table.read_lane("pricing").task_time
     token = f"measured {next(_numbers)}"
     session = store_session(table, make_session(token, slots=1, worker_task_time=known))
-    work = Work(NOW, time.mean * session.tasks, time.slow)
+    work = Work(NOW, time.mean * session.tasks, Measurement(time, session.tasks))
     assert table.close_session(session.session_id, finished(session, NOW, work))
 
 
@@ -455,4 +455,4 @@ def test_what_is_known_moves_with_each_session(table: StateTable) -> None:
     """From what the session knew when it was submitted, as far as its tasks count."""
     measure(table, TaskTime(1.0, 2.0))
     measure(table, TaskTime(3.0, 6.0))
-    assert table.read_lane("pricing").task_time == TaskTime(2.0, 6.0)
+    assert table.read_lane("pricing").task_time == TaskTime(pytest.approx(3**0.5, 0.01), 6.0)

@@ -7,7 +7,7 @@ from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.budgets import Limits
 from stepgrid_core.ports import WorkerRegistry
 from stepgrid_core.records import Work
-from stepgrid_core.task_time import TaskTime
+from stepgrid_core.task_time import Measurement, TaskTime
 
 from .aws_stack import AwsStack
 from .samples import NOW, OWNER, PRICER, finished, make_session
@@ -83,7 +83,7 @@ def test_the_measured_time_outlives_registrations(stack: AwsStack) -> None:
     assert table.read_lane("pricer").task_time is None
     session = make_session(worker="pricer", slots=1)
     table.create_session(session, b"", Limits())
-    work = Work(NOW, 1.5 * session.tasks, 2.5)
+    work = Work(NOW, 1.5 * session.tasks, Measurement(TaskTime(1.5, 2.5), session.tasks))
     table.close_session(session.session_id, finished(session, NOW, work))
     registry.register(PRICER)
     registry.unregister("pricer")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from stepgrid_core.records import Chunk, Ending, Shard, count, work
-from stepgrid_core.states import ChunkState, SessionState
+from stepgrid_core.planning import Workload
+from stepgrid_core.records import Chunk, Shard, work
+from stepgrid_core.states import ChunkState
 from stepgrid_core.task_time import Measurement, TaskTime, learn, slow_seconds
 
 
@@ -24,9 +25,8 @@ def test_slow_tasks_are_in_slow_chunks(chunks: list[tuple[float, int]], seconds:
     assert slow_seconds(chunks) == pytest.approx(seconds)
 
 
-def of_chunks(*chunks: Chunk) -> Ending:
-    shard = Shard("session", 0, chunks)
-    return Ending(SessionState.FINISHED, count(chunks), 0.0, work([shard]))
+def of_chunks(*chunks: Chunk) -> Measurement | None:
+    return work([Shard("session", 0, chunks)]).measurement
 
 
 def ended(tasks: int, milliseconds: int, failed: int = 0) -> Chunk:
@@ -36,13 +36,14 @@ def ended(tasks: int, milliseconds: int, failed: int = 0) -> Chunk:
 
 def test_a_session_measures_its_tasks() -> None:
     """The mean of all of them, and what slow ones take."""
-    ending = of_chunks(ended(50, 500), ended(50, 5_000))
-    assert ending.measurement == Measurement(TaskTime(0.055, 0.1), 100)
+    measured = of_chunks(ended(50, 500), ended(50, 5_000))
+    assert measured == Measurement(TaskTime(0.055, 0.1), 100)
 
 
 def test_failures_are_no_measure() -> None:
-    """A task that failed took no time that another will."""
-    assert of_chunks(ended(10, 100), ended(5, 0, failed=1)).measurement is None
+    """A task that failed took no time that another will: its chunk tells nothing, others do."""
+    assert of_chunks(ended(10, 100), ended(5, 0, failed=1)) == of_chunks(ended(10, 100))
+    assert of_chunks(ended(5, 0, failed=1)) is None
 
 
 def taught(*sessions: tuple[float, int]) -> TaskTime:
@@ -60,17 +61,39 @@ def test_the_first_session_is_believed() -> None:
 
 
 def test_later_ones_move_the_mean() -> None:
-    """Small ones by three tenths of the way, large ones by more."""
-    assert taught((1.0, 1), (2.0, 1)).mean == pytest.approx(1.3)
-    assert taught((1.0, 1), (2.0, 100)).mean == pytest.approx(1.5)
-    assert taught((1.0, 1), (2.0, 9_900)).mean == pytest.approx(1.99)
+    """By a part of the ratio: small ones by three tenths, large ones by more."""
+    assert taught((1.0, 1), (16.0, 1)).mean == pytest.approx(16**0.3, 0.01)
+    assert taught((1.0, 1), (16.0, 100)).mean == pytest.approx(4.0, 0.01)
+    assert taught((1.0, 1), (16.0, 9_900)).mean == pytest.approx(16**0.99, 0.01)
 
 
 def test_slow_tasks_are_seen_at_once_and_forgotten_slowly() -> None:
     """Who met one session of long tasks does not put the next ones in a row."""
     assert taught((0.001, 1), (10.0, 1)).slow == 10.0
-    assert taught((0.001, 1), (10.0, 1), (0.001, 1)).slow == pytest.approx(7.0, rel=0.001)
-    assert taught((10.0, 1), *[(0.001, 1_000)] * 5).slow < 0.002
+    assert taught((0.1, 1), (10.0, 1), (0.1, 1)).slow == pytest.approx(10 * 0.01**0.3, 0.02)
+    assert taught((10.0, 1), *[(0.001, 100_000)] * 3).slow > 0.04
+    assert taught((10.0, 1), *[(0.001, 1)] * 15).slow < 0.002
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        pytest.param([*[(0.001, 10_000)] * 3, (60.0, 1)], id="one minute among milliseconds"),
+        pytest.param([(60.0, 100), (0.001, 10_000), (0.001, 10_000)], id="then milliseconds again"),
+    ],
+)
+def test_two_kinds_of_tasks_are_not_known_well(sessions: list[tuple[float, int]]) -> None:
+    """Neither puts those of the other in a row, nor each into a chunk of its own."""
+    work = Workload(tasks=1, size=1, task_time=taught(*sessions), task_timeout_seconds=300.0)
+    assert work.sure_seconds is None
+
+
+def test_a_worker_that_changed_for_good_is_soon_known_well() -> None:
+    """To shorter or longer tasks."""
+    for before, after, sessions in ((0.001, 1.0, 6), (1.0, 0.01, 9)):
+        time = taught((before, 100), *[(after, 1)] * sessions)
+        work = Workload(tasks=1, size=1, task_time=time, task_timeout_seconds=300.0)
+        assert work.sure_seconds == pytest.approx(after, rel=0.8)
 
 
 def test_the_times_settle() -> None:

@@ -317,7 +317,7 @@ class SessionTable:
         """Slots back to the worker, and what it learns of an ending."""
         if not session.slots:
             return {}
-        learned = ending and learn(session.worker_task_time, ending.measurement)
+        learned = ending and learn(session.worker_task_time, ending.work.measurement)
         change = rows.write_task_time(learned) if learned else {}
         return self._take_slots(session, -session.slots, Limits(), condition, change)
 

@@ -268,7 +268,7 @@ class MemoryStateTable:
             session = closed(session, ending)
             self._sessions[session_id] = session
             self._due[session_id] = ending.at
-            learned = learn(session.worker_task_time, ending.measurement)
+            learned = learn(session.worker_task_time, ending.work.measurement)
             if learned and session.slots:
                 self._task_times[session.worker] = learned
             return Closing(session, others_wait)

@@ -7,7 +7,7 @@ from typing import Any
 from ..layout import Layout
 from ..names import CHUNKS_PER_SHARD
 from ..states import SessionState, TaskState
-from ..task_time import Measurement, TaskTime
+from ..task_time import TaskTime
 from .shard import NO_WORK, Work
 
 
@@ -121,15 +121,6 @@ class Ending:
     counts: dict[TaskState, int]
     at: float  #: epoch seconds
     work: Work = NO_WORK
-
-    @property
-    def measurement(self) -> Measurement | None:
-        """What is learned of the worker; nothing where a task has failed, and perhaps early."""
-        finished = self.counts.get(TaskState.FINISHED, 0)
-        if not finished or self.counts.get(TaskState.FAILED, 0):
-            return None
-        time = TaskTime(self.work.task_seconds / finished, self.work.slow_task_seconds)
-        return Measurement(time, finished)
 
 
 def closed(session: Session, ending: Ending) -> Session:

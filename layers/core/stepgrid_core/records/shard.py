@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ..names import CHUNKS_PER_SHARD
 from ..states import ChunkState
-from ..task_time import slow_seconds
+from ..task_time import Measurement, measure
 from .chunk import Chunk
 
 
@@ -56,7 +56,7 @@ class Work:
 
     first_claim_at: float | None = None  #: epoch seconds; None: nothing was claimed
     task_seconds: float = 0.0  #: in user code, of the settled tasks
-    slow_task_seconds: float = 0.0  #: of one of them, if it is slow (see task_time)
+    measurement: Measurement | None = None  #: what is learned of the worker, if anything
 
 
 NO_WORK = Work()
@@ -67,6 +67,7 @@ def work(shards: Iterable[Shard]) -> Work:
     shards = list(shards)
     claims = [shard.first_claim_at for shard in shards if shard.first_claim_at is not None]
     chunks = [chunk for shard in shards for chunk in shard.chunks]
-    timed = [(chunk.milliseconds / 1000, chunk.finished + chunk.failed) for chunk in chunks]
     seconds = sum(chunk.milliseconds for chunk in chunks) / 1000
-    return Work(min(claims, default=None), seconds, slow_seconds(timed))
+    # A task that has failed, perhaps early, is no measure, and can't be told from its neighbours.
+    sound = [(chunk.milliseconds / 1000, chunk.finished) for chunk in chunks if not chunk.failed]
+    return Work(min(claims, default=None), seconds, measure(sound))
