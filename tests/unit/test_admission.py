@@ -40,6 +40,18 @@ def test_who_finds_no_room_waits_and_then_runs(bench: Bench) -> None:
     assert bench.memory.table.read_lane("work").waiting == ""
 
 
+@pytest.mark.parametrize("limit", ["worker_concurrency", "owner_concurrency"])
+def test_a_session_is_cut_for_the_slots_that_it_can_have(limit: str) -> None:
+    """A worker with few of them has few chunks, as if the session had asked for no more."""
+
+    def cut(**settings: int) -> str:
+        memory = InMemoryGrid({"work": len}, autorun=False, settings=settings)
+        request = {"client_token": "t", "worker": "work", "tasks": [""] * 10_000}
+        return str(submit(memory.wiring, OWNER, SubmitRequest.model_validate(request)).layout)
+
+    assert cut(**{limit: 2}) == cut(default_concurrency=2) != cut()
+
+
 class OutdatedTable:
     """Remembers a worker as it was when it was idle, as long as it may."""
 

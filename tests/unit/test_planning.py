@@ -3,6 +3,8 @@
 import heapq
 import math
 import random
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 import hypothesis.strategies as st
@@ -67,6 +69,9 @@ def of_kib(tasks: int, **changes: Any) -> Workload:
         pytest.param(workload(3.0, tasks=40), "40x1", id="longer ones all at once"),
         pytest.param(workload(10.0, tasks=50), "50x1", id="more than 40: through the Map"),
         pytest.param(
+            workload(0.05, tasks=1_981), "31x51,8x50", id="as many of the 40 as can be used"
+        ),
+        pytest.param(
             workload(0.1, tasks=1_000), "40x25", id="100 s of work: 40 slots at once beat the Map"
         ),
         # the local cloud: few slots, dear chunks
@@ -109,6 +114,16 @@ def of_kib(tasks: int, **changes: Any) -> Workload:
         pytest.param(
             workload(100.0, tasks=10_000), "10000x1", id="a task longer than a chunk is alone"
         ),
+        pytest.param(
+            workload(1.0, tasks=5_000, task_timeout_seconds=301.0),
+            "625x8",
+            id="STANDARD children, 100 a second: fewer and larger",
+        ),
+        pytest.param(
+            workload(1.0, tasks=5_000, limit=4),
+            "80x59,4x46,4x16,4x5,4x2,4x1",
+            id="for the slots that the worker has",
+        ),
         # nothing is known
         pytest.param(workload(None, tasks=20), "20x1", id="unknown and few: all at once"),
         pytest.param(
@@ -139,6 +154,33 @@ def test_a_chunks_input_fits_into_memory(tasks: int, size: int, largest: int) ->
     """A worker holds all of its input: 16 MiB at most, as long as that is a task or more."""
     work = workload(0.01, tasks=tasks, size=size, max_concurrency=LOCAL)
     assert plan(work).layout.largest == largest
+
+
+def test_large_tasks_that_lie_together_are_cut_apart() -> None:
+    """Their chunks have 16 MiB at most, those of the others stay as they were."""
+    sizes = [10 * MIB] * 150 + [1_000] * 9_850
+    offsets = [0, *accumulate(sizes)][:-1]
+    known = workload(0.001, tasks=10_000, size=sum(sizes), max_concurrency=LOCAL)
+    work = replace(known, offsets=offsets)
+    layout = plan(work).layout
+    first = list(layout.first_tasks())
+    assert max(sum(sizes[a:b]) for a, b in pairwise(first)) <= MAX_CHUNK_BYTES
+    assert layout.largest == plan(known).layout.largest
+    assert layout.chunks <= plan(known).layout.chunks + 160
+
+
+@given(st.lists(st.integers(2, 30 * MIB), min_size=1, max_size=300), st.integers(1, 7))
+def test_no_chunk_is_too_large_that_can_be_cut(sizes: list[int], stride: int) -> None:
+    """Whatever the tasks weigh: only what lies between two offsets may be more."""
+    starts = [0, *accumulate(sizes)]
+    work = workload(
+        0.001, tasks=len(sizes), size=starts[-1], stride=stride, offsets=starts[:-1:stride]
+    )
+    layout = plan(work).layout
+    assert layout.tasks == len(sizes)
+    for first, last in pairwise(layout.first_tasks()):
+        assert first % stride == 0
+        assert last - first <= stride or starts[last] - starts[first] <= MAX_CHUNK_BYTES
 
 
 @pytest.mark.parametrize(("relayed", "longest"), [(False, 60), (True, 15)])
@@ -252,6 +294,7 @@ def workloads(draw: st.DrawFn) -> Workload:
         task_timeout_seconds=draw(st.floats(0.05, 840)),
         chunk_size=draw(st.none() | st.integers(1, 1_000_000)),
         max_concurrency=draw(st.integers(1, 10_000)),
+        limit=draw(st.none() | st.integers(1, 1_000)),
         stride=stride,
         relayed=draw(st.booleans()),
     )

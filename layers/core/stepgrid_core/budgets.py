@@ -27,6 +27,12 @@ class Limits:
     owner_slots: int | None = None  #: slots of the owner on one worker
     worker_slots: int | None = None  #: slots of everybody on the worker
 
+    @property
+    def slots(self) -> int | None:
+        """That one session can have on the worker, if nobody else is there."""
+        known = [slots for slots in (self.owner_slots, self.worker_slots) if slots is not None]
+        return min(known, default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -73,8 +79,8 @@ def grant(wanted: int, used: int, limit: int | None) -> int:
 
 def wanted_slots(session: Session, limits: Limits) -> int:
     """Never more than there are: otherwise the session would wait for ever."""
-    most = [session.chunks, session.max_concurrency, limits.owner_slots, limits.worker_slots]
-    return max(1, min(slots for slots in most if slots is not None))
+    most = min(session.chunks, session.max_concurrency)
+    return max(1, most if limits.slots is None else min(most, limits.slots))
 
 
 def slots_for(session: Session, limits: Limits, lane: Lane, usage: Usage) -> int:

@@ -4,10 +4,11 @@ Every figure has the limit behind it beside it (design: "AWS facts", November 20
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .layout import Layout
-from .task_time import TaskTime
+from .task_time import ALIKE_SECONDS, TaskTime
 from .waves import Shape, cut
 
 #: Work in one chunk, in seconds of one worker, at least: a tenth of it is what a chunk costs beside
@@ -18,16 +19,15 @@ MOST_CHUNK_SECONDS = 60.0
 #: The relay is paid while it waits for a registered function, one call after the other, so its
 #: chunks are small: more of them wait at once, and fewer calls hang on one environment.
 MOST_RELAYED_CHUNK_SECONDS = 15.0
-#: A distributed Map starts up to 1,000 EXPRESS children a second: chunks that end faster than they
-#: are started leave slots idle.
-DISPATCH_SECONDS = 0.001
+#: A distributed Map starts up to 1,000 EXPRESS children a second, or 100 STANDARD ones: chunks that
+#: end faster than they are started leave slots idle.
+DISPATCH_SECONDS, STANDARD_DISPATCH_SECONDS = 0.001, 0.01
 #: What a task is taken to need while nothing is known of its worker.
 UNKNOWN_TASK_SECONDS = 0.25
 #: What a task costs a worker beside its function, and a byte of it: measured on the local cloud.
 OWN_TASK_SECONDS, OWN_BYTE_SECONDS = 50e-6, 20e-9
-#: Times are known well if the slow ones are at most so many times as long as the mean; differences
-#: of so many seconds do not count.
-SURE_SPREAD, SPREAD_SECONDS = 4.0, 0.002
+#: Times are known well if the slow ones are at most so many times as long as the mean.
+SURE_SPREAD = 4.0
 #: Of what is left, each wave takes this part: where times are known well, and where they are not.
 SURE_PART, UNSURE_PART = 2 / 3, 1 / 2
 #: Where times are not known well, chunks are parts of a slot's share of the session: what they are
@@ -37,7 +37,7 @@ LEAST_SHARE, MOST_SHARE = 1 / 64, 1 / 8
 MAX_CHUNKS = 10_000
 #: A worker holds a chunk's input in memory.
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
-#: That is of the mean; what can't be cut, or lies together by chance, may be this much.
+#: Where a chunk can't be cut, it may be this much.
 MAX_STRIDE_BYTES = 64 * 1024 * 1024
 #: An inline Map runs at most 40 iterations at once.
 BURST_CHUNKS = 40
@@ -65,8 +65,10 @@ class Workload:
     task_time: TaskTime | None  #: what the caller said, or the worker's sessions measured, if any
     task_timeout_seconds: float
     chunk_size: int | None = None  #: the caller's wish
-    max_concurrency: int = 1_000  #: chunks that run at once: slots
+    max_concurrency: int = 1_000  #: chunks that may run at once
+    limit: int | None = None  #: as many of its worker's slots it can have today
     stride: int = 1  #: chunks can begin at every `stride`-th task only
+    offsets: Sequence[int] = ()  #: where those tasks lie in the input, where they may differ
     relayed: bool = False  #: its worker is a registered function
 
     @property
@@ -90,9 +92,29 @@ class Workload:
     def sure_seconds(self) -> float | None:
         """Of one task in the mean, if that is known well."""
         time = self.task_time
-        if time is None or time.slow > SURE_SPREAD * time.mean + SPREAD_SECONDS:
+        if time is None or time.slow > SURE_SPREAD * time.mean + ALIKE_SECONDS:
             return None
         return time.mean
+
+    @property
+    def slots(self) -> int:
+        """Chunks that can run at once."""
+        return min(self.max_concurrency, self.limit or self.max_concurrency)
+
+    @property
+    def dispatch_seconds(self) -> float:
+        """From the start of one chunk to the start of the next."""
+        return STANDARD_DISPATCH_SECONDS if self.has_long_tasks else DISPATCH_SECONDS
+
+    @property
+    def has_long_tasks(self) -> bool:
+        """May a task outlive an EXPRESS execution?"""
+        return self.task_timeout_seconds > BURST_TASK_TIMEOUT_SECONDS
+
+    def bytes_of(self, first: int, tasks: int) -> int:
+        """Of the input of some tasks, where offsets are known; they begin and end at strides."""
+        ends = [*self.offsets[(first + tasks) // self.stride :][:1], self.size]
+        return ends[0] - self.offsets[first // self.stride]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +130,14 @@ def plan(work: Workload) -> Plan:
     """Cut the session into chunks and choose its route."""
     burst = _fits_burst(work)
     layout = _wished(work) if work.chunk_size else _chosen(work, burst)
+    if work.offsets:
+        layout = _cut_heavy(layout, work)
     return Plan(
         layout=layout,
         route="burst" if burst and layout.chunks <= BURST_CHUNKS else "map",
         children=_children(work, layout.largest),
         max_concurrency=work.max_concurrency,
+        # The limit may be raised while it runs.
         watch_seconds=watch_seconds(min(layout.chunks, work.max_concurrency)),
     )
 
@@ -131,13 +156,32 @@ def _wished(work: Workload) -> Layout:
 
 def _chosen(work: Workload, burst: bool) -> Layout:
     most_chunks = BURST_CHUNKS if burst else MAX_CHUNKS
-    return cut(work.tasks, shape(work, min(work.max_concurrency, most_chunks)), most_chunks)
+    return cut(work.tasks, shape(work, min(work.slots, most_chunks)), most_chunks)
+
+
+def _cut_heavy(layout: Layout, work: Workload) -> Layout:
+    """Large tasks that lie together: what a worker could not hold is cut again, where it can be."""
+    sizes = [
+        part
+        for first, size in zip(layout.first_tasks(), layout.sizes(), strict=False)
+        for part in _halves(first, size, work)
+    ]
+    return Layout.of(sizes) if len(sizes) <= MAX_CHUNKS else layout
+
+
+def _halves(first: int, size: int, work: Workload) -> Iterator[int]:
+    if size <= work.stride or work.bytes_of(first, size) <= MAX_CHUNK_BYTES:
+        yield size
+        return
+    half = work.stride * -(-size // (2 * work.stride))
+    yield from _halves(first, half, work)
+    yield from _halves(first + half, size - half, work)
 
 
 def shape(work: Workload, slots: int) -> Shape:
     """How the chunks of a session should be, if up to so many can run at once."""
     slots = _useful_slots(work, slots)
-    least_seconds = max(LEAST_CHUNK_SECONDS, slots * DISPATCH_SECONDS)
+    least_seconds = max(LEAST_CHUNK_SECONDS, slots * work.dispatch_seconds)
     most_seconds = MOST_RELAYED_CHUNK_SECONDS if work.relayed else MOST_CHUNK_SECONDS
     least, most = least_seconds / work.long_seconds, most_seconds / work.long_seconds
     if work.sure_seconds is None:
@@ -158,11 +202,11 @@ def shape(work: Workload, slots: int) -> Shape:
 def _useful_slots(work: Workload, slots: int) -> int:
     """As many as have something to do that is worth a chunk.
 
-    With n slots the last chunk starts n x DISPATCH_SECONDS after the first and takes an n-th of the
-    work: more than make these equal would wait longer than they work.
+    With n slots the last chunk starts n x `dispatch_seconds` after the first and takes an n-th of
+    the work: more than make these equal would wait longer than they work.
     """
     seconds = work.tasks * work.long_seconds
-    useful = min(seconds / LEAST_CHUNK_SECONDS, math.sqrt(seconds / DISPATCH_SECONDS))
+    useful = min(seconds / LEAST_CHUNK_SECONDS, math.sqrt(seconds / work.dispatch_seconds))
     return max(1, min(slots, work.tasks, int(useful)))
 
 
@@ -174,12 +218,10 @@ def _fits_burst(work: Workload) -> bool:
     return (
         work.tasks * work.long_seconds <= BURST_WORK_SECONDS
         and work.size <= BURST_CHUNKS * MAX_CHUNK_BYTES
-        and work.task_timeout_seconds <= BURST_TASK_TIMEOUT_SECONDS
+        and not work.has_long_tasks
     )
 
 
 def _children(work: Workload, largest: int) -> str:
     long = largest * work.expected_seconds > EXPRESS_CHUNK_SECONDS
-    return (
-        "standard" if long or work.task_timeout_seconds > BURST_TASK_TIMEOUT_SECONDS else "express"
-    )
+    return "standard" if long or work.has_long_tasks else "express"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from .admission import NewSession, accept, admit_waiting, check_quota, limits_of
 from .announcement import tell
+from .budgets import Limits
 from .common_input import create_common_upload, keep_common
 from .contract import (
     MAX_TASK_TIMEOUT_SECONDS,
@@ -106,7 +107,9 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Submitted:
     check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
     _refuse_common(request, worker)
     material = replace(gather(grid, owner, request), common=keep_common(grid, owner, request))
-    session = _new_session(grid, owner, request, worker, material, measured=lane.task_time)
+    session = _new_session(
+        grid, owner, request, worker, material, measured=lane.task_time, limits=limits
+    )
     boundaries = _boundaries(session, material.packed)
     blob = make_blob(boundaries, material.lines)
     shards = make_shards(session, boundaries)
@@ -159,6 +162,7 @@ def _new_session(
     material: Material,
     *,
     measured: TaskTime | None,
+    limits: Limits,
 ) -> Session:
     options = request.options
     packed = material.packed
@@ -172,7 +176,9 @@ def _new_session(
             task_timeout_seconds=timeout_seconds,
             chunk_size=options.chunk_size,
             max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
+            limit=limits.slots,
             stride=packed.stride,
+            offsets=packed.offsets,
             relayed=worker.is_registered,
         )
     )
