@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -28,6 +29,66 @@ from tests.integration.runner_bench import (
     run,
 )
 from tests.task_samples import each_task, make_spans
+
+STOPPED_BEFORE_THE_BELL = """
+import os, signal, sys, time
+
+def stop(frame, event, arg):
+    if event == "call" and frame.f_code.co_name == "ring_if_due":
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+def handle(event, context):
+    if event == "stop":
+        sys.setprofile(stop)
+    while event.startswith("/") and not os.path.exists(event):
+        time.sleep(0.001)
+    return [os.getpid(), event]
+"""
+
+
+def test_a_bell_that_is_late(make_runner: RunnerMaker, tmp_path: Path) -> None:
+    """A child that loses its processor before it rings: its results are no other tasks' results."""
+    runner = make_runner(STOPPED_BEFORE_THE_BELL)
+    pid, _ = json.loads(run(runner, b'"first"')[0].result or b"")
+    go_on = tmp_path / "go_on"
+    results: list[bytes | None] = []
+    for event, let_go_on in (("stop", lambda: None), (str(go_on), go_on.touch)):
+        pauses = 0
+        for outcome in runner.run(make_spans(json.dumps(event).encode()), 60):
+            results += [ended.result for ended in each_task([outcome])]
+            pauses += outcome is None
+            if pauses == 5:
+                os.kill(pid, signal.SIGCONT)
+                let_go_on()
+        os.kill(pid, signal.SIGCONT)
+    assert [json.loads(result or b"") for result in results] == [[pid, "stop"], [pid, str(go_on)]]
+
+
+PRINTS_UNTIL_TOLD = """
+import os, time
+
+def handle(path, context):
+    for _ in range(1000):
+        if not path or os.path.exists(path):
+            return True
+        print("step")
+        time.sleep(0.01)
+    return False
+"""
+
+
+def test_prints_hold_no_results_back(make_runner: RunnerMaker, tmp_path: Path) -> None:
+    """A task that prints all the time runs on while those before it are told."""
+    runner = make_runner(PRINTS_UNTIL_TOLD, on_print=lambda line: None)
+    runner.permit(3600)
+    told = tmp_path / "told"
+    ended: list[bytes | None] = []
+    for outcome in runner.run(make_spans(*[b'""'] * 20, json.dumps(str(told)).encode()), 60):
+        ended += [each.result for each in each_task([outcome])]
+        if len(ended) == 20:
+            told.touch()
+    assert ended == [b"true"] * 21
 
 
 class TestImports:

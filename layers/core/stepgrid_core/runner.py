@@ -65,6 +65,8 @@ class Runner:
         self._child: ChildProcess | None = None
         self._ready = False
         self._told: str | None = None  # the session whose common input the child has
+        self._noted = 0  # replies that the child had counted
+        self._noted_at = 0.0  # then, monotonic
         self._stopped = False
         self._closed = False
         self._lock = threading.Lock()
@@ -77,6 +79,11 @@ class Runner:
             RunnerStopped: `stop` or `close` was called.
         """
         self._ensure_child()
+
+    @property
+    def busy(self) -> bool:
+        """Does a task run?"""
+        return self._page.running is not None
 
     def permit(self, seconds: float) -> None:
         """Let tasks start for `seconds` from now, and none after that until the next permit.
@@ -173,6 +180,7 @@ class Runner:
         same = bool(common) and told == self._told
         self._page.reset()
         self._replies.begin()
+        self._noted, self._noted_at = 0, time.monotonic()
         child.drain_prints()
         child.prints.begin(batch.find_task())
         child.send(batch.encode(timeout_seconds, None if same else text))
@@ -181,7 +189,7 @@ class Runner:
         """Run until the batch has ended or the child has."""
         count = len(batch)
         while batch or child.sending:
-            replies = self._exchange(child, timeout_seconds)
+            replies = self._exchange(child, timeout_seconds, count)
             yield from batch.settle(replies)
             if replies:
                 continue
@@ -190,14 +198,21 @@ class Runner:
                 return
             yield None
 
-    def _exchange(self, child: ChildProcess, timeout_seconds: float) -> Replies:
-        """What the child has replied, waiting a moment for it."""
-        counted = self._page.settled_count
+    def _exchange(self, child: ChildProcess, timeout_seconds: float, count: int) -> Replies:
+        """What the child has replied to a batch of `count` tasks, waiting a moment for it."""
         notices = child.exchange(self._choose_wait(timeout_seconds))
         if notices:
             return self._replies.take(notices[-1].count, notices[-1].size)
-        # No bell, as while a long task runs: what was counted before the pause is there by now.
-        return self._replies.take_counted(counted if child.paused else 0)
+        # The last reply is taken by its bell alone: heard after the end of the batch, a bell would
+        # be taken for one of the next batch, and these replies for those of other tasks.
+        return self._replies.take_counted(min(self._counted_before(), count - 1))
+
+    def _counted_before(self) -> int:
+        """Replies counted so long ago that they are there; without a bell, while a task runs."""
+        counted = self._noted
+        if time.monotonic() >= self._noted_at + _POLL_SECONDS:
+            self._noted, self._noted_at = self._page.settled_count, time.monotonic()
+        return counted
 
     def _finish_prints(self, child: ChildProcess) -> None:
         child.drain_prints()

@@ -66,7 +66,6 @@ class ChildProcess:
         self._sent_all = True
         self._selector = selectors.DefaultSelector()
         self.hung_up = False
-        self.paused = False  # the last exchange waited to its end, for nothing
         try:
             with contextlib.ExitStack() as inherited:
                 outputs = self._open_outputs(inherited)
@@ -105,7 +104,6 @@ class ChildProcess:
         if not self._unsent and not self._sent_all and not self._load():
             wait_seconds = min(wait_seconds, _ARRIVAL_POLL_SECONDS)
         events = self._selector.select(wait_seconds)
-        self.paused = not events
         for key, _ in events:
             if key.data is not None:
                 self.prints.read(key.data, key.fd)
