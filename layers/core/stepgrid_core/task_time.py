@@ -4,6 +4,7 @@ Kept for each worker: the mean, and how long slow ones take. How far these are a
 the mean is worth: a worker may be given milliseconds by one client and minutes by another.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -77,7 +78,7 @@ def _move(before: float, seen: float, weight: float) -> float:
     """By a part of the ratio, not of the difference: times of two kinds of tasks, milliseconds and
     minutes, have their middle at a second, far from both, so that it is seen to be worth little."""
     ratio = (seen + ALIKE_SECONDS) / (before + ALIKE_SECONDS)
-    return max(0.0, (before + ALIKE_SECONDS) * ratio**weight - ALIKE_SECONDS)
+    return max(0.0, (before + ALIKE_SECONDS) * math.pow(ratio, weight) - ALIKE_SECONDS)
 
 
 def _differ(before: float, after: float) -> bool:
