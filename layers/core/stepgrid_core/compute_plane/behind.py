@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 Answer = TypeVar("Answer")
@@ -22,10 +22,6 @@ class Behind(Generic[Answer]):
 
     def done(self) -> bool:
         return self._future.done()
-
-    def wait(self) -> None:
-        """Until it is done, whatever became of it."""
-        wait([self._future])
 
     def result(self) -> Answer:
         """Wait for the answer, or raise what the call raised."""

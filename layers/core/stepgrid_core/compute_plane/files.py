@@ -52,17 +52,28 @@ class ChunkFiles:
 
     def publish(self, data: bytes) -> Output:
         """Write an object of its own; only the row that comes after makes it count."""
-        output = self.describe(data)
-        self._parts += 1
-        self._grid.payloads.put(self._key(output.attempt, output.part), data)
-        return output
+        return self._store(self._next_part(), data)
 
     def publish_behind(self, data: bytes) -> Behind[Output]:
-        """The same, while the caller goes on."""
-        return Behind(lambda: self.publish(data), in_thread=self._grid.threads > 1)
+        """The same, while the caller goes on; who needs it no more need not wait for it."""
+        part = self._next_part()
+        return Behind(lambda: self._store(part, data), in_thread=self._grid.threads > 1)
+
+    def _next_part(self) -> int:
+        self._parts += 1
+        return self._parts - 1
+
+    def _store(self, part: int, data: bytes) -> Output:
+        output = self._describe(part, data)
+        self._grid.payloads.put(self._key(output.attempt, part), data)
+        return output
 
     def describe(self, data: bytes) -> Output:
-        return Output(self._claim.chunk.attempt, self._parts, len(data), digest(data))
+        """Of an output that is not published, but kept in the row."""
+        return self._describe(self._parts, data)
+
+    def _describe(self, part: int, data: bytes) -> Output:
+        return Output(self._claim.chunk.attempt, part, len(data), digest(data))
 
     def may_inline(self, data: bytes) -> bool:
         """May the whole output of the chunk stay in the shard's item?"""

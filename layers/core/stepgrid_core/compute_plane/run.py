@@ -235,9 +235,8 @@ class _Run:
 
     def _drop_checkpoint(self) -> None:
         """What comes next publishes more than the checkpoint that is under way."""
-        checkpoint, self._checkpoint_behind = self._checkpoint_behind, None
-        if checkpoint:
-            checkpoint.stored.wait()
+        if self._checkpoint_behind:
+            self._checkpoint_behind = None
             self._pace.failure_unpublished = True
 
     def _commit(self, ledger: TaskLedger) -> str:
