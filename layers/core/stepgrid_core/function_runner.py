@@ -69,6 +69,12 @@ class FunctionRunner:
         self._jitter = jitter
         self._permit_until = clock.monotonic()
         self._throttled = 0  #: calls in a row
+        self._calling = False
+
+    @property
+    def busy(self) -> bool:
+        """See ports.TaskRunner."""
+        return self._calling
 
     def permit(self, seconds: float) -> None:
         """See ports.TaskRunner."""
@@ -132,6 +138,15 @@ class FunctionRunner:
         self, line: bytes, timeout_seconds: float
     ) -> Generator[None, None, FunctionReply | TaskFault | None]:
         """The reply or the fault of one call; None if it was not started."""
+        self._calling = True
+        try:
+            return (yield from self._await_reply(line, timeout_seconds))
+        finally:
+            self._calling = False
+
+    def _await_reply(
+        self, line: bytes, timeout_seconds: float
+    ) -> Generator[None, None, FunctionReply | TaskFault | None]:
         give_up_at = self._clock.monotonic() + timeout_seconds
         call = self._caller.begin(self._function, line)
         while (left := give_up_at - self._clock.monotonic()) > 0:

@@ -8,6 +8,8 @@ from ..ports import Clock
 
 #: Kept before the environment's own end, to hand back and commit; of a short life only a quarter.
 GUARD_SECONDS = 10.0
+#: A task that has started is seen to run after so long at most.
+SEEN_SECONDS = 0.1
 
 
 class Lifetime:
@@ -40,6 +42,10 @@ class Lifetime:
 
     def may_start(self) -> bool:
         return self.start_seconds() > 0
+
+    def is_spent(self) -> bool:
+        """Nothing may start any more, and whatever did before is seen to run."""
+        return self.start_seconds() <= -SEEN_SECONDS
 
     def is_over(self) -> bool:
         """Even a task that runs is cut short now."""

@@ -158,7 +158,8 @@ class _Run:
                 if outcome is not None:
                     self._record(ledger, outcome)
                 self._watch(ledger)
-                if self._must_stop(between_tasks=outcome is not None):
+                # Not while outcomes are at hand: they would be lost, and their tasks start again.
+                if outcome is None and self._must_stop():
                     break
         ledger.stop()
         self._drop_checkpoint()
@@ -173,9 +174,9 @@ class _Run:
         else:
             self._meter.record(outcome.milliseconds, settled)
 
-    def _must_stop(self, between_tasks: bool) -> bool:
+    def _must_stop(self) -> bool:
         """A task that runs is only cut short by the end of the environment or of the session."""
-        return not self._life.may_start() if between_tasks else self._life.is_over()
+        return self._life.is_over() or (self._life.is_spent() and not self._runner.busy)
 
     def _watch(self, ledger: TaskLedger) -> None:
         """See now and then whether the claim still stands; raises ClaimLost if not.

@@ -78,5 +78,9 @@ class TaskRunner(Protocol):
         Raises what reading the lines raises.
         """
 
+    @property
+    def busy(self) -> bool:
+        """Does a task run? Asked between two outcomes."""
+
     def permit(self, seconds: float) -> None:
         """Tasks may start for so many seconds from now; after that none does, until the next."""
