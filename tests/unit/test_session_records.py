@@ -10,6 +10,7 @@ from hypothesis import given
 from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.records import (
     Chunk,
+    Session,
     count,
     open_state,
     verdict,
@@ -151,3 +152,9 @@ def test_a_session_knows_its_chunks(
 def test_a_blob_belongs_to_tasks_and_cut(changes: dict[str, object]) -> None:
     """Other tasks, or the same cut otherwise, have another blob."""
     assert make_session(**changes).blob_id != make_session().blob_id
+
+
+def test_a_session_of_a_newer_version_can_be_read() -> None:
+    """While a deployment goes on, a worker of the version before is told more than it knows."""
+    session = make_session()
+    assert Session.read({**session.as_dict(), "something_new": 1}) == session

@@ -93,7 +93,7 @@ class Session:
         return f"{self.digest[:32]}.{cut[:8]}"
 
     def as_dict(self) -> dict[str, Any]:
-        """In values that JSON knows; `read` makes it again."""
+        """In values that JSON knows; `read` makes it again, of this version or a newer one."""
         return {**asdict(self), "layout": str(self.layout)}
 
     @classmethod
@@ -105,7 +105,8 @@ class Session:
             "common": CommonRef(**common) if common else None,
             "worker_task_time": TaskTime(**time) if time else None,
         }
-        return cls(**{**values, **nested})
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{**known, **nested})
 
 
 def untouched(session: Session) -> dict[TaskState, int]:
