@@ -10,6 +10,7 @@ from stepgrid_core.aws.dispatcher import AwsDispatcher
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.names import execution_name
+from stepgrid_core.planning import INLINE_INPUT_BYTES
 from stepgrid_core.ports import Dispatch, ExecutionState, Worker
 from stepgrid_core.records import Session
 from stepgrid_core.settings import Settings
@@ -171,11 +172,14 @@ def dispatcher_of(stack: AwsStack, settings: Settings) -> AwsDispatcher:
 
 
 def only_input(machine_arn: str) -> dict[str, object]:
+    told: dict[str, object] = json.loads(only_text(machine_arn))
+    return told
+
+
+def only_text(machine_arn: str) -> str:
     (execution,) = list_executions(machine_arn)
     client = boto3.client("stepfunctions")
-    text = client.describe_execution(executionArn=execution["executionArn"])["input"]
-    told: dict[str, object] = json.loads(text)
-    return told
+    return str(client.describe_execution(executionArn=execution["executionArn"])["input"])
 
 
 def test_a_map_is_told_chunk_numbers(stack: AwsStack) -> None:
@@ -196,6 +200,17 @@ def test_a_burst_carries_its_lines(stack: AwsStack) -> None:
         {"chunk": 0, "lines": '{"a":1}\n'},
         {"chunk": 1, "lines": '"é"\n'},
     ]
+
+
+def test_tasks_of_any_script_fit_into_an_execution(stack: AwsStack) -> None:
+    """Step Functions takes 256 KiB of UTF-8; ASCII text of these would be three times as long."""
+    settings = stack.dispatcher_settings()
+    lines = [
+        '"%s"\n' % (character * (INLINE_INPUT_BYTES // 4 - 1)) for character in "\U0001f600\x7f"
+    ]
+    whole = replace(BURST, tags={f"{number}\U0001f600": "\U0001f600" * 256 for number in range(50)})
+    dispatcher_of(stack, settings).start(Dispatch(whole, 1, [0, 1], lines))
+    assert len(only_text(settings.burst_machine_arn).encode()) < 256 * 1024 / 2
 
 
 def test_a_burst_started_by_the_sweeper_carries_no_lines(stack: AwsStack) -> None:

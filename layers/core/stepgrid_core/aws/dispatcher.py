@@ -41,7 +41,8 @@ class AwsDispatcher:
                 self._states.start_execution(
                     stateMachineArn=self._machine(session.route, dispatch.number),
                     name=execution_name(session.session_id, dispatch.number),
-                    input=json.dumps(_execution_input(dispatch)),
+                    # At most 256 KiB of UTF-8, so nothing is escaped that need not be.
+                    input=json.dumps(_execution_input(dispatch), ensure_ascii=False),
                 )
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
