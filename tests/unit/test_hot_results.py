@@ -1,5 +1,6 @@
 """Results that a payload cache has at hand travel in the answer; the others by URL, as ever."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,9 +28,11 @@ class HotStore(MemoryPayloadStore):
         return {key: self._real.get(key)[:: self._step] for key in keys}
 
 
-def read(chunks: int, result_bytes: int, spoiled: bool = False) -> list[ChunkOutput]:
+def read(
+    chunks: int, result_bytes: int, spoiled: bool = False, text: str = "x"
+) -> list[ChunkOutput]:
     """The first page of results of a session of so many chunks."""
-    grid = InMemoryGrid({"fill": lambda event, context: "x" * result_bytes})
+    grid = InMemoryGrid({"fill": lambda event, context: text * result_bytes})
     options = {"chunk_size": 1}
     request = {"client_token": "t", "worker": "fill", "tasks": [1] * chunks, "options": options}
     session = submit(grid.wiring, OWNER, SubmitRequest.model_validate(request))
@@ -56,8 +59,16 @@ def test_an_output_that_is_not_the_committed_one_goes_by_url() -> None:
 
 
 def test_an_answer_stays_under_its_limit() -> None:
-    """Half of API Gateway's 6 MiB, since text within text may double; the rest goes by URL."""
+    """Some outputs of many travel in it; the rest goes by URL."""
     chunks = read(256, 12_000)
     hot = [chunk.size for chunk in chunks if chunk.lines is not None]
     assert PEEK_BYTES_PER_PAGE - 13_000 < sum(hot) <= PEEK_BYTES_PER_PAGE
     assert all((chunk.lines is None) is (chunk.url is not None) for chunk in chunks)
+
+
+def test_quotes_in_results_make_no_answer_too_long() -> None:
+    """Lambda takes 6 MB, in which each of them is escaped once by us and once by the proxy."""
+    chunks = read(256, 1_500, text='"')
+    body = json.dumps([chunk.model_dump(mode="json") for chunk in chunks])
+    assert sum(chunk.lines is not None for chunk in chunks) > 200
+    assert len(json.dumps(body)) < 5_000_000

@@ -12,6 +12,7 @@ from stepgrid_core.errors import NotFound
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.memory import MemoryStateTable
 from stepgrid_core.ports import Dispatch, StateTable
+from stepgrid_core.records import Shard
 from stepgrid_core.result_pages import describe_to_end, read_results
 from stepgrid_core.states import SessionState
 from tests.submitting import submit
@@ -182,6 +183,31 @@ def test_a_short_session_ends_with_one_read(ask: Callable[..., Any]) -> None:
     wiring = replace(world.memory.wiring, table=cast(StateTable, table))
     ask(wiring, OWNER, world.id)
     assert table.reads == ["read_session_and_shards"]
+
+
+class TornTable:
+    """A Query that meets a transaction under way: it sees the session's new state, old shards."""
+
+    def __init__(self, table: MemoryStateTable, before: list[Shard]) -> None:
+        self._table = table
+        self._before = before
+
+    def read_session_and_shards(self, session_id: str, limit: int) -> Any:
+        return self._table.read_session_and_shards(session_id, limit)[0], self._before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+@pytest.mark.parametrize("ask", [describe_to_end, read_results])
+def test_a_session_that_has_ended_has_its_results(ask: Callable[..., Any]) -> None:
+    """Whatever a read sees of the one write that commits and closes."""
+    world = World(1)
+    table = world.memory.table
+    before = table.read_shards(world.id)
+    world.memory.run()
+    torn = replace(world.memory.wiring, table=cast(StateTable, TornTable(table, before)))
+    assert ask(torn, OWNER, world.id) == ask(world.memory.wiring, OWNER, world.id)
 
 
 @pytest.mark.parametrize("ask", [describe_to_end, read_results])

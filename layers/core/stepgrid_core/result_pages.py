@@ -22,8 +22,9 @@ from .records import Output, Session, Shard, open_state
 from .states import SessionState
 from .wiring import Grid
 
-#: Outputs at hand that travel inline in one page of results: as text within text they may double.
-PEEK_BYTES_PER_PAGE = 2_500_000
+#: Outputs at hand that travel inline in one page of results. A function's answer has 6 MB at most
+#: (Lambda quotas), in which they are text within text within text: a quote takes four bytes.
+PEEK_BYTES_PER_PAGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,13 @@ def _read_beginning(grid: Grid, owner: str, session_id: str, limit: int) -> _Row
     """The session and its first shards, by one request. Raises as `own_session`."""
     if not may_exist(session_id):
         check_owner(None, owner, session_id)
-    session, shards = grid.table.read_session_and_shards(session_id, limit)
-    return _Rows(check_owner(session, owner, session_id), 0, shards)
+    found, shards = grid.table.read_session_and_shards(session_id, limit)
+    session = check_owner(found, owner, session_id)
+    if session.verdict and not all(shard.terminal for shard in shards):
+        # Closed and committed by one write, of which a Query may see a part (DynamoDB,
+        # "Isolation levels": read-committed).
+        shards = grid.table.read_shards(session_id, 0, limit)
+    return _Rows(session, 0, shards)
 
 
 def _waited_for(grid: Grid, read: Callable[[], _Rows]) -> _Rows:
