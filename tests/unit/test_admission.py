@@ -55,11 +55,12 @@ def test_a_session_is_cut_for_the_slots_that_it_can_have(limit: str) -> None:
 class OutdatedTable:
     """Remembers a worker as it was when it was idle, as long as it may."""
 
-    def __init__(self, table: StateTable) -> None:
+    def __init__(self, table: StateTable, idle: Lane) -> None:
         self._table = table
+        self._idle = idle
 
     def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
-        return self._table.read_lane(worker) if max_age_seconds == 0 else Lane()
+        return self._table.read_lane(worker) if max_age_seconds == 0 else self._idle
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._table, name)
@@ -68,13 +69,34 @@ class OutdatedTable:
 def test_what_is_known_of_a_worker_may_be_old() -> None:
     """Who takes it for idle gets what is left of it, or waits; nobody gets more than there is."""
     bench = Bench(worker_concurrency=3)
-    table = cast("StateTable", OutdatedTable(bench.memory.table))
+    table = cast("StateTable", OutdatedTable(bench.memory.table, Lane()))
     bench.memory.wiring = replace(bench.memory.wiring, table=table)
     slots = [bench.submit(f"{number}", tasks=2).slots for number in range(3)]
     assert slots == [2, 1, 0]
     assert bench.memory.table.read_lane("work").used == 3
     bench.memory.run()
     assert bench.ran == ["0", "1", "2"]
+
+
+def test_a_limit_that_was_raised_counts_at_once() -> None:
+    """A session keeps its slots to its end: it must not get those of a limit that is history."""
+    bench = Bench(worker_concurrency=100)
+    table = cast("StateTable", OutdatedTable(bench.memory.table, Lane(concurrency=1)))
+    bench.memory.wiring = replace(bench.memory.wiring, table=table)
+    assert bench.submit("first", tasks=50).slots == 50
+
+
+def test_a_second_execution_is_told_of_itself(bench: Bench) -> None:
+    """It carries its session as that is stored, so that its worker can commit and close at once."""
+    session = bench.submit("first")
+    memory = bench.memory
+    memory.dispatcher.started.clear()
+    memory.dispatcher.states[(session.session_id, 1)] = ExecutionState.ENDED
+    memory.clock.advance(61)
+    memory.sweep()
+    (dispatch,) = memory.dispatcher.started
+    assert dispatch.number == 2
+    assert dispatch.session == memory.table.read_session(session.session_id)
 
 
 def test_priority_goes_before_age(bench: Bench) -> None:

@@ -74,14 +74,15 @@ class NewSession:
 def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
     """Store a new session with slots or with a place in the queue; answers what is stored.
 
-    `lane` may be a little old: as long as it shows room for all that the session wants, that is
-    believed, and the transaction finds out. Otherwise it is read again. Somebody else may take the
-    last slots in between: then it waits, and is admitted in its turn. Raises QuotaExceeded.
+    `lane` may be a little old: as long as it shows room for all that the session could use, that is
+    believed, and the transaction finds out. Otherwise it is read again: a limit may be another.
+    Somebody else may take the last slots in between: then it waits, and is admitted in its turn.
+    Raises QuotaExceeded.
     """
     session = new.session
     stored: Session | Refusal = Refusal.NO_ROOM
     slots = _slots_now(grid, session, lane, limits)
-    if slots == wanted_slots(session, limits):
+    if slots == wanted_slots(session, Limits()):
         stored = _store(grid, new, limits, slots=slots)
     if stored is Refusal.NO_ROOM:
         lane = grid.table.read_lane(session.worker)

@@ -8,6 +8,7 @@ is pure (`next_dispatch`); the rest carries out what was decided.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .admission import admit_waiting
 from .announcement import announce, tell
@@ -135,10 +136,11 @@ def next_dispatch(
 
 
 def _dispatch(grid: Grid, session: Session, number: int, chunks: list[int], now: float) -> None:
-    if number > session.dispatches and not grid.table.mark_dispatched(
-        session.session_id, number, now, now + LOOK_AGAIN_SECONDS
-    ):
-        return
+    if number > session.dispatches:
+        due = now + LOOK_AGAIN_SECONDS
+        if not grid.table.mark_dispatched(session.session_id, number, now, due):
+            return
+        session = replace(session, dispatches=number, dispatched_at=now)
     logger.info("session dispatched again", session_id=session.session_id, dispatch=number)
     grid.dispatcher.start(Dispatch(session, number, chunks))
     if number <= 1:
