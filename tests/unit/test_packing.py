@@ -22,6 +22,7 @@ from stepgrid_core.packing import (
     Packed,
     Packing,
     pack,
+    stride_of,
 )
 
 lines_of_json = st.lists(st.binary(max_size=30).map(lambda text: text.hex().encode() + b"\n"))
@@ -62,6 +63,16 @@ def test_a_wished_chunk_size_can_be_cut(tasks: int, chunk_size: int) -> None:
         assert min(chunk_size, tasks) % packed.stride == 0
     else:
         assert packed.stride == 2 ** math.ceil(math.log2(tasks / MAX_OFFSETS))
+
+
+@given(st.lists(lines_of_json, max_size=8), st.integers(1, 6), st.none() | st.integers(1, 40))
+def test_the_stride_is_known_without_the_file(
+    blocks: list[list[bytes]], most_offsets: int, chunk_size: int | None
+) -> None:
+    """Number and bytes of the tasks tell it, so that a session can be planned on paper."""
+    packed, _ = packed_in_blocks(blocks, most_offsets=most_offsets, chunk_size=chunk_size)
+    stride = stride_of(packed.tasks, packed.size, chunk_size, most_offsets)
+    assert packed.stride == min(stride, max(packed.tasks, 1))
 
 
 def test_a_wish_that_can_not_be_granted_leaves_the_offsets_fine() -> None:

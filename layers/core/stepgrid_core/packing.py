@@ -64,6 +64,7 @@ class Packing:
         """chunk_size: the tasks that are wished for each chunk."""
         self.tasks = 0
         self.size = 0
+        self._chunk_size = chunk_size
         self._most_offsets = most_offsets
         self._offsets = Offsets()
         self._wished = Offsets(chunk_size) if chunk_size is not None else None
@@ -110,14 +111,28 @@ class Packing:
                 self._wished = None  # more chunks than there may be
 
     def _choose(self) -> Offsets:
-        """The finer offsets, unless only the others can grant the wish, and the grid may do it."""
-        wished = self._wished
-        if wished is None:
+        stride = stride_of(self.tasks, self.size, self._chunk_size, self._most_offsets)
+        if self._wished is None or stride == self._offsets.stride:
             return self._offsets
-        chunk_size = min(wished.stride, self.tasks)
-        aligned = chunk_size % self._offsets.stride == 0
-        too_large = chunk_size * self.size > MAX_CHUNK_BYTES * self.tasks
-        return self._offsets if aligned or too_large else wished
+        return self._wished
+
+
+def stride_of(
+    tasks: int, size: int, chunk_size: int | None = None, most_offsets: int = MAX_OFFSETS
+) -> int:
+    """Of a packed file: chunks can begin at every so many-th of its lines.
+
+    The finer offsets, unless only those of a wished chunk size can grant the wish, and the grid may
+    do it. Whoever wants to know how a session would be cut needs no file for it.
+    """
+    stride = 1
+    while tasks > stride * most_offsets:
+        stride *= 2
+    if chunk_size is None or tasks > chunk_size * most_offsets:
+        return stride
+    wished = min(chunk_size, tasks)
+    aligned, too_large = wished % stride == 0, wished * size > MAX_CHUNK_BYTES * tasks
+    return stride if aligned or too_large else wished
 
 
 def pack(lines: Iterable[bytes], chunk_size: int | None = None) -> tuple[Packed, bytes]:
