@@ -7,23 +7,28 @@ from __future__ import annotations
 
 from math import ceil
 
+from stepgrid.patience import GATHERING_SHARE, MOST_GATHERING_SECONDS
+from stepgrid.uploads import FIRST_URLS, MOST_URLS
+
 from .latch import Latch
 from .plans import SessionPlan
 from .resources import Process, Servers
+from .rules import (
+    CHUNKS_PER_SHARD,
+    FIRST_PAUSE_SECONDS,
+    LAST_PAUSE_SECONDS,
+    MAX_WAIT_SECONDS,
+    PAUSE_GROWTH,
+    SHARDS_PER_PAGE,
+    SHARDS_STORED_TOGETHER,
+)
 from .scenarios import Scenario
 from .services import Services
 
-#: URLs of parts that the API gives at once.
-URLS_AT_ONCE = 64
-#: Items that the API writes at once; so many shards travel with the session itself.
-SHARD_WRITERS, SHARDS_STORED_TOGETHER = 16, 4
+#: Items that the API writes at once (stepgrid_core.aws.state_table, which needs boto3).
+SHARD_WRITERS = 16
 #: Chunks in one page of results.
-CHUNKS_PER_PAGE = 256
-#: How often the API looks for news while the client waits for its answer.
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAUSE_GROWTH = 0.02, 0.5, 1.3
-MAX_WAIT_SECONDS = 20.0
-#: How long the client gathers news before it asks again: a share of the time that it waited.
-GATHERING_SHARE, MOST_GATHERING_SECONDS = 0.05, 0.5
+CHUNKS_PER_PAGE = SHARDS_PER_PAGE * CHUNKS_PER_SHARD
 #: Session with its indexes and counters in one transaction, each item billed twice: as `stepgrid
 #: bench cost` measured it. A shard is two more, and what lies beside the session by its size.
 CREATE_UNITS, BLOB_BYTES_OF_CHUNK = 16, 9
@@ -62,10 +67,11 @@ class Client:
         services, profile, scenario = self._services, self._profile, self._scenario
         parts = ceil(scenario.input_bytes / profile.part_bytes)
         lanes = Servers(services.clock, "parts", profile.parts_at_once)
-        running = []
+        running, urls = [], 0
         for part in range(parts):
-            if part % URLS_AT_ONCE == 0:
+            if part == urls:
                 yield from services.ask_api("POST /v1/uploads")
+                urls += min(max(2 * urls, FIRST_URLS), MOST_URLS)
             yield from self._pack(scenario.tasks / parts)
             place = yield from lanes.enter()
             running.append(services.clock.process(self._send(lanes, place, parts)))

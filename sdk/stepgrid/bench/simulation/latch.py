@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from math import ceil
 
-from stepgrid_core.names import CHUNKS_PER_SHARD
-
 from .plans import SessionPlan
 from .resources import Process
+from .rules import CHUNKS_PER_SHARD, PROGRESS_STEP, QUIET_SECONDS
 from .services import SHARDS_PER_READ_UNIT, Services
 
 #: The close is one transaction: session with its indexes, lane, two counters; each billed twice.
 #: As `stepgrid bench cost` measured it.
 CLOSE_UNITS = 14
-#: A session that runs for longer than this tells each tenth of its tasks.
-QUIET_SECONDS, TENTHS = 2.0, 9
+#: A session that does not end quickly tells each tenth of its tasks.
+TENTHS = 100 // PROGRESS_STEP - 1
 
 
 class Latch:

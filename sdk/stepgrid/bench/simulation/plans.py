@@ -1,23 +1,20 @@
-"""How the grid would cut a session: asked of its own planner, and nothing else of the core."""
+"""How the grid would cut a session: asked of its own planner."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepgrid_core.names import CHUNKS_PER_SHARD
-from stepgrid_core.planning import Workload, plan
-from stepgrid_core.task_time import TaskTime
-
+from .rules import (
+    CHUNKS_PER_SHARD,
+    DEFAULT_TASK_TIMEOUT_SECONDS,
+    INLINE_INPUT_BYTES,
+    INLINE_SHARD_BYTES,
+    TaskTime,
+    Workload,
+    plan,
+    stride_of,
+)
 from .scenarios import Scenario
-
-#: Offsets that an upload names at most; above it names every second, fourth ... line.
-MAX_OFFSETS = 10_000
-#: A session of a worker whose tasks may take five minutes, which is the default.
-TASK_TIMEOUT_SECONDS = 300.0
-#: Tasks up to this size travel in the request and in the execution's input.
-INLINE_INPUT_BYTES = 32 * 1024
-#: Outputs of a burst that stay in the item of its shard, all chunks of it together.
-INLINE_SHARD_BYTES = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +46,10 @@ def plan_session(scenario: Scenario) -> SessionPlan:
             tasks=scenario.tasks,
             size=scenario.input_bytes,
             task_time=_known_time(scenario),
-            task_timeout_seconds=TASK_TIMEOUT_SECONDS,
+            task_timeout_seconds=DEFAULT_TASK_TIMEOUT_SECONDS,
             chunk_size=scenario.chunk_size,
             max_concurrency=scenario.concurrency,
-            stride=_stride(scenario.tasks),
+            stride=stride_of(scenario.tasks, scenario.input_bytes, scenario.chunk_size),
         )
     )
     sizes = tuple(chosen.layout.sizes())
@@ -80,10 +77,3 @@ def known_seconds(scenario: Scenario) -> float | None:
 def _known_time(scenario: Scenario) -> TaskTime | None:
     seconds = known_seconds(scenario)
     return None if seconds is None else TaskTime(seconds, seconds)
-
-
-def _stride(tasks: int) -> int:
-    stride = 1
-    while -(-tasks // stride) > MAX_OFFSETS:
-        stride *= 2
-    return stride

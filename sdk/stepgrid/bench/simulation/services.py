@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from random import Random
 
+from stepgrid.bench.cost.bill import API
+
 from .functions import WorkerFunctions
 from .profiles import Profile
 from .resources import Clock, Machine, Meter, Process, Rate, Servers
 from .scenarios import Scenario
-from .usage import API, Tally
+from .usage import Tally
 
 #: Of botocore's standard mode, as the core sets it up (stepgrid_core.aws.translate).
 TABLE_ATTEMPTS = 3

@@ -6,10 +6,10 @@ from collections import Counter
 from math import ceil
 
 from stepgrid.bench.cost.bill import EXPRESS_GB, EXPRESS_STEP_SECONDS, Usage
+from stepgrid.bench.cost.executions import CHILD_STATES, START_AND_END
 
-API = "execute-api"
-#: States of the session machine itself, and of a STANDARD child besides its start.
-MACHINE_STATES, CHILD_STATES = 7, 6
+#: Of a session that goes once through its Map: Route, FanOut, Settle, AnyLeft, Settled.
+MACHINE_STATES = 5
 
 
 class Tally:
@@ -50,7 +50,7 @@ class Tally:
 
     def machine(self) -> None:
         """The STANDARD execution of a session."""
-        self._transitions += MACHINE_STATES
+        self._transitions += MACHINE_STATES + START_AND_END
 
     def express(self, seconds: float) -> None:
         """An EXPRESS execution."""
@@ -60,7 +60,7 @@ class Tally:
 
     def child(self, standard: bool) -> None:
         """A distributed Map has started a child: one transition, besides those of its own."""
-        self._transitions += 1 + (CHILD_STATES if standard else 0)
+        self._transitions += 1 + (CHILD_STATES + START_AND_END if standard else 0)
 
     def usage(self) -> Usage:
         """All that was counted."""
