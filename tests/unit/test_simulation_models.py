@@ -164,6 +164,39 @@ def test_partition_writes_bound_small_chunks() -> None:
     assert done.usage.units["write"] >= writes
 
 
+def test_an_only_chunk_is_committed_with_the_close() -> None:
+    """One transaction, and nothing is read for it (docs/decisions/0028)."""
+    done = run(ideal_but(table_seconds=0.1), plan_of(1, route="burst"))
+    requests = done.usage.requests
+    assert requests["dynamodb.TransactWriteItems"] == 2  # of the submit and of the end
+    assert requests["dynamodb.UpdateItem"] == 2  # the claim, and that the end was told
+    assert "dynamodb.GetItem" not in requests
+    assert done.last_commit_at == done.closed_at == pytest.approx(0.2 + 0.1 + 0.2)
+
+
+def test_several_chunks_are_committed_before_the_close() -> None:
+    """A row for each, then the session is read and closed."""
+    done = run(ideal_but(table_seconds=0.1), plan_of(1, 1, route="burst"))
+    requests = done.usage.requests
+    assert requests["dynamodb.UpdateItem"] == 2 * 2 + 1
+    assert requests["dynamodb.GetItem"] == 1
+    assert done.closed_at - done.last_commit_at == pytest.approx(0.1 + 0.2)
+
+
+def test_a_session_of_one_task_asks_as_little_as_the_grid() -> None:
+    """Ten requests, as tests/system/test_cost.py holds the grid to, and the looks of who waits."""
+    done = simulate(Scenario(tasks=1, warm=1), AWS)
+    assert done.usage.total_requests - done.usage.requests["dynamodb.Query"] == 9
+
+
+@pytest.mark.parametrize(("chunks", "told"), [(1, 1), (3, 3), (100, 10)])
+def test_progress_is_told_in_tenths(chunks: int, told: int) -> None:
+    """At most so many events as commits that did not close the session, and its end."""
+    done = run(IDEAL, plan_of(*[1] * chunks), task_seconds=3.0)
+    assert done.usage.units["events"] == 2 + told
+    assert done.usage.requests["eventbridge.PutEvents"] == 1 + told
+
+
 def test_a_map_starts_late() -> None:
     """The Map's start delays the first claim, and nothing else does in an ideal cloud."""
     done = run(ideal_but(map_start_seconds=2.0), plan_of(1, 1))

@@ -87,10 +87,9 @@ class Child:
             yield from services.write("UpdateItem")
             self._latch.claimed()
             yield from self._compute()
-            yield from services.write("UpdateItem")
+            yield from self._latch.commit(self._work.number)
         except Throttled:
             return False
-        yield from self._latch.committed(self._work.number)
         return True
 
     def _compute(self) -> Process:

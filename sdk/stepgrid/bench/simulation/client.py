@@ -95,8 +95,7 @@ class Client:
             else BLOB_BYTES_OF_CHUNK * len(self._plan.sizes)
         )
         together = shards <= SHARDS_STORED_TOGETHER
-        services.tally.write(CREATE_UNITS + 2 * ceil(blob / 1024) + 2 * shards * together)
-        yield from services.request("dynamodb.TransactWriteItems", 2 * self._profile.table_seconds)
+        yield from services.transact(CREATE_UNITS + 2 * ceil(blob / 1024) + 2 * shards * together)
         for first in range(0, 0 if together else shards, SHARD_WRITERS):
             count = min(SHARD_WRITERS, shards - first)
             yield from [services.clock.process(self._write_shard()) for _ in range(count)]

@@ -144,6 +144,11 @@ class Services:
                 return
         raise Throttled
 
+    def transact(self, units: int) -> Process:
+        """A transaction, which takes two rounds. `units`: of its writes, each billed twice."""
+        self.tally.write(units)
+        yield from self.request("dynamodb.TransactWriteItems", 2 * self.profile.table_seconds)
+
     def persist(self, operation: str, units: int = 1) -> Process:
         """A write that whoever asked for it repeats until it is done."""
         while True:
@@ -162,6 +167,8 @@ class Services:
 
     def watch(self, times: int) -> None:
         """A worker's looks at its row, which cost a unit each and hold nobody up."""
+        if not times:
+            return
         self.tally.request("dynamodb.GetItem", times)
         self.tally.read(times)
         self._reads.meter.record(0.0, times / self._reads.per_second, times)

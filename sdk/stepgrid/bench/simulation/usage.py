@@ -35,8 +35,8 @@ class Tally:
         self._units["read"] += units
 
     def events(self, count: int) -> None:
-        """Told by one request each."""
-        self.request("eventbridge.PutEvents", count)
+        """Told by one request."""
+        self.request("eventbridge.PutEvents")
         self._units["events"] += count
 
     def invocation(self, seconds: float, memory_mib: int) -> None:
