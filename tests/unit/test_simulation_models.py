@@ -7,11 +7,14 @@ import pytest
 
 from stepgrid.bench.simulation.bottlenecks import find_bottlenecks
 from stepgrid.bench.simulation.bounds import bounds, ramp_seconds
+from stepgrid.bench.simulation.client import Client
 from stepgrid.bench.simulation.functions import WorkerFunctions
+from stepgrid.bench.simulation.latch import Latch
 from stepgrid.bench.simulation.plans import SessionPlan, plan_session
 from stepgrid.bench.simulation.profiles import AWS, Profile
 from stepgrid.bench.simulation.resources import Clock, Machine, Process, Rate, Servers
 from stepgrid.bench.simulation.scenarios import Scenario, chunk_seconds
+from stepgrid.bench.simulation.services import Services
 from stepgrid.bench.simulation.sessions import Simulation, simulate
 from stepgrid_core.planning import Workload, plan
 from stepgrid_core.task_time import TaskTime
@@ -187,6 +190,28 @@ def test_a_session_of_one_task_asks_as_little_as_the_grid() -> None:
     """Ten requests, as tests/system/test_cost.py holds the grid to, and the looks of who waits."""
     done = simulate(Scenario(tasks=1, warm=1), AWS)
     assert done.usage.total_requests - done.usage.requests["dynamodb.Query"] == 9
+
+
+@pytest.mark.parametrize(
+    ("chunks", "looks", "units"),
+    [
+        pytest.param(16, 1, 1, id="one shard"),
+        pytest.param(100, 1, 2, id="seven shards"),
+        pytest.param(256, 1, 4, id="a page"),
+        # of the second page the session is read apart
+        pytest.param(272, 2, 4 + 1 + 1, id="a page and a shard"),
+    ],
+)
+def test_a_page_is_read_by_its_size(chunks: int, looks: int, units: int) -> None:
+    """4 KB of a query are one unit, so that four shards are."""
+    scenario, plan = Scenario(tasks=chunks), plan_of(*[1] * chunks)
+    services = Services(Clock(), IDEAL, scenario, Random(0))
+    latch = Latch(services, plan)
+    latch.final |= set(range(chunks))  # all there is to know is known at the first look
+    client = Client(services, scenario, plan, latch)
+    run_all(services.clock, client.collect())
+    assert services.tally.usage().requests["dynamodb.Query"] == looks
+    assert services.tally.usage().units["read"] == units
 
 
 @pytest.mark.parametrize(("chunks", "told"), [(1, 1), (3, 3), (100, 10)])

@@ -23,7 +23,7 @@ from .rules import (
     SHARDS_STORED_TOGETHER,
 )
 from .scenarios import Scenario
-from .services import Services
+from .services import SHARDS_PER_READ_UNIT, Services
 
 #: Items that the API writes at once (stepgrid_core.aws.state_table, which needs boto3).
 SHARD_WRITERS = 16
@@ -130,9 +130,9 @@ class Client:
         yield from services.ask_api("GET /v1/sessions/{id}/results")
         asked_at = services.clock.now
         last = min((page + 1) * CHUNKS_PER_PAGE, len(self._plan.sizes))
+        span = range(page * CHUNKS_PER_PAGE, last)
         while True:
-            yield from services.read("Query")
-            span = range(page * CHUNKS_PER_PAGE, last)
+            yield from self._look(page)
             news = [chunk for chunk in span if chunk in self._latch.final and chunk not in known]
             seconds = services.clock.now - asked_at
             if news or seconds >= MAX_WAIT_SECONDS:
@@ -142,6 +142,14 @@ class Client:
         known.update(news)
         services.tally.longer(seconds, self._profile.function_memory_mib)
         return seconds
+
+    def _look(self, page: int) -> Process:
+        """The API reads the session and the shards of a page, those of the first by one request."""
+        services = self._services
+        if page:
+            yield from services.read("GetItem")
+        shards = min(SHARDS_PER_PAGE, self._plan.shards - page * SHARDS_PER_PAGE)
+        yield from services.read("Query", ceil(shards / SHARDS_PER_READ_UNIT))
 
     def _fetch(self, chunk: int) -> Process:
         tasks, profile = self._plan.sizes[chunk], self._profile
