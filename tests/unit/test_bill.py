@@ -44,6 +44,7 @@ def test_time_is_priced_apart() -> None:
     assert price_requests(time) == {}
     assert price_time(time) == pytest.approx(13.3334 + 16.67)
     assert price_tasks(1e6) == pytest.approx(1769 / 1024 * 13.3334 + 0.0625 * 16.67)
+    assert price_tasks(1e6, express=False) == pytest.approx(1769 / 1024 * 13.3334)
 
 
 def test_what_has_no_price_is_told() -> None:

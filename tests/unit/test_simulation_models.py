@@ -5,6 +5,8 @@ from random import Random
 
 import pytest
 
+from stepgrid.bench.cost.bill import price_tasks
+from stepgrid.bench.cost.prices import EXPRESS_GB_SECOND
 from stepgrid.bench.simulation.bottlenecks import find_bottlenecks
 from stepgrid.bench.simulation.bounds import bounds, ramp_seconds
 from stepgrid.bench.simulation.client import Client
@@ -12,6 +14,7 @@ from stepgrid.bench.simulation.functions import WorkerFunctions
 from stepgrid.bench.simulation.latch import Latch
 from stepgrid.bench.simulation.plans import SessionPlan, plan_session
 from stepgrid.bench.simulation.profiles import AWS, Profile
+from stepgrid.bench.simulation.report import cost
 from stepgrid.bench.simulation.resources import Clock, Machine, Process, Rate, Servers
 from stepgrid.bench.simulation.scenarios import Scenario, chunk_seconds
 from stepgrid.bench.simulation.services import Services
@@ -289,6 +292,25 @@ def test_the_bottleneck_is_what_binds() -> None:
     (found,) = find_bottlenecks(scenario, cloud)
     assert found.limit == "environment ramp"
     assert found.seconds_after == pytest.approx(5.0, abs=LONGEST_POLL_SECONDS)
+
+
+def test_the_cost_is_split_by_what_is_billed() -> None:
+    """Children are billed with their tasks, or by transition; a burst is one execution for all."""
+    costs = {
+        (route, children): cost(
+            run(IDEAL, plan_of(*[1] * 10, route=route, children=children), task_seconds=250.0)
+        )
+        for route, children in [("map", "standard"), ("map", "express"), ("burst", "express")]
+    }
+    others = {kind: parts["other time"] for kind, parts in costs.items()}
+    assert others["map", "standard"] == pytest.approx(others["map", "express"])
+    one_execution = 250 * EXPRESS_GB_SECOND.dollars / 16  # of 64 MB
+    assert others["burst", "express"] - others["map", "express"] == pytest.approx(one_execution)
+    tasks = {kind: parts["time of tasks"] for kind, parts in costs.items()}
+    assert (
+        tasks["map", "standard"] == tasks["burst", "express"] == price_tasks(2_500, express=False)
+    )
+    assert tasks["map", "express"] == price_tasks(2_500)
 
 
 def test_bounds_name_the_scarce_resource() -> None:

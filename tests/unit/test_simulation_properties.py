@@ -1,10 +1,13 @@
 """What holds of every simulated session, whatever is asked for."""
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from stepgrid.bench.cost.bill import price_time
 from stepgrid.bench.simulation.bounds import bounds
 from stepgrid.bench.simulation.profiles import Profile
+from stepgrid.bench.simulation.report import cost
 from stepgrid.bench.simulation.scenarios import LAWS, Scenario
 from stepgrid.bench.simulation.sessions import simulate
 from tests.unit.simulated_clouds import IDEAL, ideal_but
@@ -72,6 +75,17 @@ def test_work_is_conserved(scenario: Scenario, cloud: Profile) -> None:
     assert 1 <= done.peak_workers <= min(chunks, scenario.concurrency)
     assert 0 <= done.submitted_at <= done.first_claim_at <= done.last_commit_at <= done.closed_at
     assert done.last_commit_at <= done.results_at
+
+
+@settings(max_examples=40, deadline=None, phases=PHASES)
+@given(scenarios, clouds())
+def test_the_cost_is_the_sum_of_its_parts(scenario: Scenario, cloud: Profile) -> None:
+    """None is negative, whatever the tasks run in."""
+    done = simulate(scenario, cloud)
+    parts = cost(done)
+    assert min(parts.values()) >= 0
+    time = parts["time of tasks"] + parts["other time"]
+    assert time == pytest.approx(price_time(done.usage), abs=1e-9)
 
 
 @settings(max_examples=30, deadline=None, phases=PHASES)

@@ -98,12 +98,13 @@ def price_time(usage: Usage) -> float:
     )
 
 
-def price_tasks(task_seconds: float) -> float:
-    """Dollars for so much time in tasks: the function that runs them, and the execution around."""
-    return task_seconds * (
-        WORKER_GB * prices.FUNCTION_GB_SECOND.dollars
-        + EXPRESS_GB * prices.EXPRESS_GB_SECOND.dollars
-    )
+def price_tasks(task_seconds: float, express: bool = True) -> float:
+    """Dollars for so much time in tasks: the function that runs them, and the execution around.
+
+    express: it is an EXPRESS one, and of one chunk; others are not billed by the tasks' time.
+    """
+    execution = EXPRESS_GB * prices.EXPRESS_GB_SECOND.dollars if express else 0.0
+    return task_seconds * (WORKER_GB * prices.FUNCTION_GB_SECOND.dollars + execution)
 
 
 def unpriced(usage: Usage) -> list[str]:

@@ -55,12 +55,17 @@ def report_fields(done: Simulation) -> Iterator[tuple[str, str]]:
 
 
 def cost(done: Simulation) -> dict[str, float]:
-    """Dollars by what they are for; the parts add up to the whole."""
-    tasks = price_tasks(done.user_seconds)
+    """Dollars by what they are for; the parts add up to the whole.
+
+    Tasks pay for the EXPRESS execution around them where each chunk has its own: that of a burst is
+    as long as the session, however many run in it, and STANDARD ones are not billed by time.
+    """
+    own_express = done.plan.route == "map" and done.plan.children == "express"
+    tasks = price_tasks(done.user_seconds, own_express)
     return {
         "requests": sum(price_requests(done.usage).values()),
         "time of tasks": tasks,
-        "other time": price_time(done.usage) - tasks,
+        "other time": max(0.0, price_time(done.usage) - tasks),  # where there is none, but rounding
     }
 
 
