@@ -53,11 +53,15 @@ class FakeLogs:
 
 @dataclass
 class FakeStates:
-    """One execution: its states in order, and the children of its Maps."""
+    """One execution: its states in order, and the children of its Maps.
+
+    Of those named Settle, which are tasks, the first is retried so often.
+    """
 
     entered: Sequence[str] = ()
     children: Sequence[int] = ()
     running_looks: int = 0
+    retries: int = 0
 
     def describe_execution(self, executionArn: str) -> dict[str, str]:  # noqa: N803 - AWS's name
         self.running_looks -= 1
@@ -72,8 +76,12 @@ class FakeStates:
             return FakePages([{"mapRuns": [run]} for run in runs])
         events = [{"type": "ExecutionStarted"}]
         for name in self.entered:
-            events.append({"type": "XStateEntered", "stateEnteredEventDetails": {"name": name}})  # type: ignore[dict-item]
-            events.append({"type": "XStateExited"})
+            kind = "Task" if name == "Settle" else "X"
+            entered = {"type": f"{kind}StateEntered", "stateEnteredEventDetails": {"name": name}}
+            events.append(entered)  # type: ignore[arg-type]
+            if kind == "Task":
+                events += [{"type": "TaskScheduled"}] * (1 + self.retries)
+            events.append({"type": f"{kind}StateExited"})
         return FakePages([{"events": events[:3]}, {"events": events[3:]}])
 
 

@@ -60,6 +60,11 @@ class TestExecutions:
         states = FakeStates(["Route", "FanOutExpress", "Settle", "Settled"], [100, 3])
         assert read_execution(states, "arn") == ExecutionUse(4 + 2 + 103, 103)
 
+    def test_a_retry_is_a_transition(self) -> None:
+        """As if its state were entered once more."""
+        states = FakeStates(["Route", "FanOutExpress", "Settle", "Settled"], [1], retries=3)
+        assert read_execution(states, "arn") == ExecutionUse(4 + 3 + 2 + 1, 1)
+
     def test_standard_children_have_transitions_of_their_own(self) -> None:
         """Which AWS bills as it does the parent's; there is no EXPRESS execution then."""
         states = FakeStates(["Route", "FanOutStandard"], [10])

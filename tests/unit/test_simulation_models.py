@@ -152,6 +152,28 @@ def test_no_session_outruns_the_ramp() -> None:
     assert done.environments <= 5 + done.last_commit_at
 
 
+@pytest.mark.parametrize("children", ["express", "standard"])
+@pytest.mark.parametrize("task_seconds", [1.0, 100.0])
+def test_retries_are_transitions_of_standard_children(children: str, task_seconds: float) -> None:
+    """Of chunks that find no environment. After eight the recorder is asked, and all begins anew:
+    four states, but the refusal before them is not followed by a retry."""
+    cloud = ideal_but(environments_at_once=2, environments_per_second=1e-9)
+    plan = plan_of(*[1] * 8, children=children)
+    smooth = run(IDEAL, plan, task_seconds=task_seconds)
+    scarce = run(cloud, plan, task_seconds=task_seconds)
+    refused = next(use.refused for use in scarce.resources if use.name == "environment starts")
+    losses = scarce.usage.invocations - smooth.usage.invocations - polls(scarce) + polls(smooth)
+    assert refused > 0
+    assert (losses > 0) == (task_seconds == 100.0)
+    more = scarce.usage.state_transitions - smooth.usage.state_transitions
+    assert more == (refused + 3 * losses if children == "standard" else 0)
+
+
+def polls(done: Simulation) -> float:
+    """How often the client asked, each time an invocation."""
+    return done.usage.requests["execute-api.GET /v1/sessions/{id}/results"]
+
+
 def test_account_concurrency_is_never_exceeded() -> None:
     """Chunks that find no room come again, and all are run."""
     plan = plan_of(*[1] * 30)

@@ -1,10 +1,13 @@
 """What an execution is billed for, from its history: state transitions, or a request.
 
 Source: Step Functions pricing (its example counts start and end), and the developer guide,
-"Transitions in distributed Map state": each child that a distributed Map starts is one transition.
+"Transitions in distributed Map state": each child that a distributed Map starts is one transition;
+"Handling errors": so is each retry. Those within STANDARD children are not counted, nor are lost
+chunks there: it would take the history of each child.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,19 +39,26 @@ def is_over(states: Any, execution_arn: str) -> bool:
 
 def read_execution(states: Any, execution_arn: str) -> ExecutionUse:
     """Of a STANDARD execution that has ended, with the children of its Maps."""
-    entered = list(_entered(states, execution_arn))
+    history = list(_history(states, execution_arn))
+    entered = list(_entered(history))
     children = sum(_children(states, execution_arn))
-    own = len(entered) + START_AND_END
+    own = len(entered) + _retries(history) + START_AND_END
     if STANDARD_MAP in entered:
         return ExecutionUse(own + children * (1 + CHILD_STATES + START_AND_END), 0)
     return ExecutionUse(own + children, children)
 
 
-def _entered(states: Any, execution_arn: str) -> Iterator[str]:
+def _entered(history: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Names of the states that it went through."""
-    for event in _history(states, execution_arn):
+    for event in history:
         if str(event["type"]).endswith("StateEntered"):
             yield event["stateEnteredEventDetails"]["name"]
+
+
+def _retries(history: Iterable[dict[str, Any]]) -> int:
+    """A task is scheduled once when its state is entered, and again for each retry."""
+    types = Counter(event["type"] for event in history)
+    return max(0, types["TaskScheduled"] - types["TaskStateEntered"])
 
 
 def _history(states: Any, execution_arn: str) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,8 @@ from .services import Services, Throttled
 #: Retry of the state machines' RunChunk.
 RETRIES = 8
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 20.0
+#: What a loss adds to the way of a chunk: RecordLoss, RunAgain, IssueToken, RunChunk.
+LOSS_STATES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Child:
         self._profile = services.profile
         self._work = work
         self._latch = latch
+        self._more_transitions = 0  #: than those of a chunk that ends at once
 
     def run(self) -> Process:
         """From the child's start to its end; the chunk is committed then."""
@@ -71,6 +74,7 @@ class Child:
         for retry in range(RETRIES):
             if environment is not None:
                 break
+            self._more_transitions += 1
             most = min(RETRY_SECONDS * 2.0**retry, MAX_RETRY_SECONDS)
             yield self._services.clock.timeout(self._services.random.random() * most)
             environment = functions.find(copy)
@@ -114,6 +118,7 @@ class Child:
     def _record_loss(self) -> Process:
         """The recorder gives the chunk back; the state machine asks it until it can."""
         services = self._services
+        self._more_transitions += LOSS_STATES
         services.tally.invocation(self._profile.invoke_seconds, self._profile.function_memory_mib)
         yield services.clock.timeout(self._profile.invoke_seconds)
         yield from services.read("GetItem")
@@ -121,6 +126,6 @@ class Child:
     def _bill(self, seconds: float) -> None:
         tally, kind = self._services.tally, self._work.kind
         if kind != "inline":
-            tally.child(standard=kind == "standard")
+            tally.child(self._more_transitions if kind == "standard" else None)
         if kind == "express":
             tally.express(seconds)

@@ -58,9 +58,15 @@ class Tally:
         steps = ceil(seconds / EXPRESS_STEP_SECONDS)
         self._express_gb_seconds += steps * EXPRESS_STEP_SECONDS * EXPRESS_GB
 
-    def child(self, standard: bool) -> None:
-        """A distributed Map has started a child: one transition, besides those of its own."""
-        self._transitions += 1 + (CHILD_STATES + START_AND_END if standard else 0)
+    def child(self, more_transitions: int | None) -> None:
+        """A distributed Map has started a child: one transition, besides those of its own.
+
+        None: it is an EXPRESS execution, which has none. Else how many more it has than a chunk
+        that ends at once; a retry is one.
+        """
+        self._transitions += 1
+        if more_transitions is not None:
+            self._transitions += CHILD_STATES + START_AND_END + more_transitions
 
     def usage(self) -> Usage:
         """All that was counted."""
