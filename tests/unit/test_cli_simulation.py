@@ -1,10 +1,14 @@
 """`stepgrid bench simulate`."""
 
 import json
+from pathlib import Path
 
 from click.testing import CliRunner
 
 from stepgrid.cli import cli
+from stepgrid_core.contract import SessionOptions
+
+PROJECT = Path(__file__).parents[2]
 
 
 def run(*words: str) -> str:
@@ -26,6 +30,17 @@ def test_equal_seeds_print_equal_text() -> None:
     words = ("--tasks", "500", "--task-seconds", "1", "--law", "lognormal", "--bottlenecks", "0")
     assert run(*words, "--seed", "7") == run(*words, "--seed", "7")
     assert run(*words, "--seed", "7") != run(*words, "--seed", "8")
+
+
+def test_help_names_what_a_stack_needs() -> None:
+    """As many chunks at once are more than the template's defaults: its parameters are told."""
+    text = " ".join(run("--help").split())
+    parameters = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    for name in ("WorkerConcurrency", "DefaultConcurrency"):
+        assert name in text
+        assert f"  {name}:\n" in parameters
+    assert "max_concurrency" in SessionOptions.model_fields
+    assert "max_concurrency" in text
 
 
 def test_json_for_scripts() -> None:

@@ -56,7 +56,8 @@ _AT_LEAST_ONE = click.IntRange(min=1)
     type=click.IntRange(1, 10_000),
     default=1_000,
     show_default=True,
-    help="Chunks that run at once.",
+    help="Chunks that run at once. A stack allows as many by its parameter WorkerConcurrency, and "
+    "a session gets them by max_concurrency or the stack's DefaultConcurrency.",
 )
 @click.option(
     "--copies",
