@@ -86,7 +86,8 @@ class Runner:
             answer = client.await_start(START_PATIENCE_SECONDS)
         except ClientFailed as failure:
             answer = {"outcome": Outcome.FAILED, "note": str(failure)}
-        self.versions[contender] = answer.get("figures", {}).pop("versions", {})
+        if "figures" in answer:
+            self.versions[contender] = answer["figures"].pop("versions")
         self._keep_answer(contender, START, number, answer)
         return "figures" in answer
 

@@ -90,8 +90,8 @@ def throughput(figures: Figures) -> Iterator[str]:
     yield (
         "### No-op tasks a second, one plain map call\n\n"
         "1 KB in and out, every result checked; from the call to the last result in hand. Median, "
-        "in brackets the lowest and highest of all calls: of a grid the lowest is one for which "
-        "workers had to be started. `too slow`: a run would exceed the time cap."
+        "in brackets the lowest and highest of all calls; stepgrid's lowest are those that met "
+        "workers which had to be started first. `too slow`: a run would exceed the time cap."
     )
 
     def rate(tasks: int) -> Cell:
@@ -157,7 +157,8 @@ def efficiency(figures: Figures) -> Iterator[str]:
     yield (
         "### Efficiency\n\n"
         f"Tasks that sleep, on {workers} workers: ideal time over measured time, the system "
-        "choosing how it cuts the work. Median, in brackets the lowest and highest run."
+        "choosing how it cuts the work, after a tenth as many such tasks to warm up (from which "
+        "stepgrid's planner learns their time). Median, in brackets the lowest and highest run."
     )
 
     def cell(key: str) -> Cell:

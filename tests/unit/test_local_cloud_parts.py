@@ -160,6 +160,14 @@ class TestParameters:
         parameters = deployment_parameters(tmp_path)
         assert (parameters["Stage"], parameters["LogLevel"]) == ("local", "DEBUG")
 
+    def test_samconfig_says_how_many_chunks_run_at_once(self, tmp_path: Path) -> None:
+        """Few by default: each is a process of this machine."""
+        assert int(deployment_parameters(tmp_path)["DefaultConcurrency"]) >= 4
+        (tmp_path / "samconfig.toml").write_text(
+            '[local.deploy.parameters]\nparameter_overrides = "DefaultConcurrency=3"\n'
+        )
+        assert deployment_parameters(tmp_path)["DefaultConcurrency"] == "3"
+
 
 class TestEnvironment:
     def test_nothing_of_a_real_account_reaches_the_sam_cli(

@@ -38,19 +38,19 @@ class AwsAccess:
 
 
 def deployment_parameters(project_dir: Path) -> dict[str, str]:
-    """The template's parameters: samconfig's for the local cloud, then what this machine decides.
+    """The template's parameters: samconfig's for the local cloud, and what fits this machine.
 
     The functions run in this very interpreter, on this processor: packages must be made for them.
+    Each running chunk is a process of this machine, so there are few unless samconfig wants more.
     A parameter that the template does not have is ignored by the SAM CLI.
     """
     at_once = max(4, os.cpu_count() or 1)
-    return _configured_parameters(project_dir) | {
+    concurrency = {"DefaultConcurrency": str(at_once), "WorkerConcurrency": str(2 * at_once)}
+    machine = {
         "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
         "Architecture": machine_architecture(platform.machine()),
-        # Each running chunk is a process of this machine.
-        "DefaultConcurrency": str(at_once),
-        "WorkerConcurrency": str(2 * at_once),
     }
+    return concurrency | _configured_parameters(project_dir) | machine
 
 
 def machine_architecture(machine: str) -> str:

@@ -32,7 +32,6 @@ class StepgridLocal(Contender):
     def __init__(self) -> None:
         self._grid: Grid | None = None
         self._project: Path | None = None
-        self._workers = 0
         self._emulator: list[int] = []
 
     @property
@@ -41,13 +40,13 @@ class StepgridLocal(Contender):
         return self._grid
 
     def start(self, workers: int, folder: Path) -> None:
-        self._workers = workers
         self._project = folder / "project"
         self._project.mkdir()
         for name in SOURCES:
             source = PROJECT / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, self._project / name)
+        limit_workers(self._project / "samconfig.toml", workers)
         # In a process of its own: whoever uses a grid has not deployed it just before.
         status = json.loads(self._local("up", "--json"))
         self._emulator = [status["pid"]]
@@ -67,7 +66,7 @@ class StepgridLocal(Contender):
         raise NotOffered("the planner cuts the chunks")
 
     def nap(self, naps: Iterable[Task]) -> Iterable[int]:
-        return self.grid.map("mock-compute", mock_tasks(naps), max_concurrency=self._workers)
+        return self.grid.map("mock-compute", mock_tasks(naps))
 
     def queue_naps(self, naps: Iterable[Task]) -> Callable[[], None]:
         session = self.grid.submit("mock-compute", mock_tasks(naps))
@@ -86,6 +85,13 @@ class StepgridLocal(Contender):
         command += ["--project", str(self._project)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout
+
+
+def limit_workers(samconfig: Path, workers: int) -> None:
+    """Let the stack run as many chunks at once as the others have workers."""
+    text, local = samconfig.read_text(), 'parameter_overrides = "Stage=local '
+    assert text.count(local) == 1, f"{samconfig.name} has no line {local!r}"
+    samconfig.write_text(text.replace(local, f"{local}DefaultConcurrency={workers} "))
 
 
 def mock_tasks(naps: Iterable[Task]) -> Iterator[dict[str, list[str]]]:
