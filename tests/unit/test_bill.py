@@ -62,6 +62,13 @@ def test_htc_grid_asks_eleven_requests_of_a_task() -> None:
     assert unpriced(task) == []
 
 
+def test_without_s3_htc_grid_asks_less() -> None:
+    """Payloads in Redis save six requests, which are more than half of the price."""
+    task = htcgrid.one_task(payloads_in_s3=False)
+    assert htcgrid.one_task().total_requests - task.total_requests == pytest.approx(6)
+    assert dollars(task) == pytest.approx(9.36, abs=0.01)
+
+
 def test_every_price_says_where_it_is_from() -> None:
     """A page of AWS, and a month."""
     found = [value for value in vars(prices).values() if isinstance(value, Price)]

@@ -78,6 +78,7 @@ def test_a_table_for_people(meter: FakeMeter) -> None:
     cells = {line.split("  ")[0]: line.split() for line in lines}
     assert cells["100 in a chunk"][4:9] == ["10,000", "100", "210", "0.021", "0.013"]
     assert cells["HTC-Grid"][-4:] == ["11.14", "20.96", "-", "-"]
+    assert cells["HTC-Grid, Redis"][-4:] == ["5.14", "9.37", "-", "-"]
     assert {"Fargate Spot", "EC2 Spot"} <= set(cells)
 
 

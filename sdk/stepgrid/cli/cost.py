@@ -12,7 +12,7 @@ import click
 from stepgrid.bench.cost.break_even import BreakEven, find_break_evens, lambda_dollars_per_hour
 from stepgrid.bench.cost.meter import exhaust
 from stepgrid.bench.cost.prices import CHECKED, SPOT_DISCOUNT
-from stepgrid.bench.cost.rows import CostRow, htcgrid_row, make_row, plan_shapes
+from stepgrid.bench.cost.rows import CostRow, htcgrid_rows, make_row, plan_shapes
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
     App,
@@ -116,7 +116,7 @@ def cost(
             task_seconds=shape.task_seconds,
         )
         rows.append(make_row(shape.name, measured, task_seconds))
-    rows.append(htcgrid_row())
+    rows += htcgrid_rows()
     _print_costs(rows, find_break_evens(spot_discount), task_seconds, as_json)
     return ExitCode.OK
 

@@ -35,13 +35,18 @@ STEPS: tuple[tuple[str, Usage], ...] = (
 )
 
 
-def one_task() -> Usage:
-    """All steps together."""
+def one_task(payloads_in_s3: bool = True) -> Usage:
+    """All steps together; or those without payloads, which it may keep in Redis instead."""
     requests: dict[str, float] = {}
     units: dict[str, float] = {}
-    for _, step in STEPS:
+    steps = [step for _, step in STEPS if payloads_in_s3 or not _is_of_s3(step)]
+    for step in steps:
         for name, count in step.requests.items():
             requests[name] = requests.get(name, 0) + count
         for unit, amount in step.units.items():
             units[unit] = units.get(unit, 0) + amount
     return Usage(requests, units)
+
+
+def _is_of_s3(step: Usage) -> bool:
+    return any(name.startswith("s3.") for name in step.requests)

@@ -80,12 +80,18 @@ def make_row(name: str, cost: SessionCost, task_seconds: float) -> CostRow:
     )
 
 
-def htcgrid_row() -> CostRow:
-    """HTC-Grid's requests for one task; what its machines cost is not in its requests."""
-    task = htcgrid.one_task()
+def htcgrid_rows() -> list[CostRow]:
+    """HTC-Grid's requests for one task; what its machines and its Redis cost is not in them."""
+    return [
+        _htcgrid_row("HTC-Grid", htcgrid.one_task()),
+        _htcgrid_row("HTC-Grid, Redis", htcgrid.one_task(payloads_in_s3=False)),
+    ]
+
+
+def _htcgrid_row(name: str, task: Usage) -> CostRow:
     bill = price_requests(task.times(MILLION))
     return CostRow(
-        name="HTC-Grid",
+        name=name,
         tasks=None,
         chunks=None,
         requests=task.total_requests,
