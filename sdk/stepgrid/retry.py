@@ -16,6 +16,7 @@ from stepgrid_core.errors import StepgridError
 #: clients which failed together don't come back together.
 FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 5.0
+#: A request is given so much more than the grid may hold its answer for.
 LEAST_CALL_SECONDS = 5.0
 
 Answer = TypeVar("Answer")
@@ -59,10 +60,11 @@ class Deadline:
     def call_seconds(self) -> float | None:
         """What one request may take: None, its own default, where there is no end.
 
-        Never so little that a request can't be answered: what has ended is found so even by a
-        caller who gives no time at all.
+        More than is left, because the grid may hold its answer for all of that. And never so little
+        that a request can't be answered: what has ended is found so even by a caller who gives no
+        time at all.
         """
-        return None if self.at == math.inf else max(self.left_seconds, LEAST_CALL_SECONDS)
+        return None if self.at == math.inf else self.left_seconds + LEAST_CALL_SECONDS
 
     @property
     def passed(self) -> bool:

@@ -42,6 +42,7 @@ class Sent:
     path: str
     query: dict[str, Any]
     body: Any
+    timeout_seconds: float | None = None
 
 
 @dataclass
@@ -63,7 +64,8 @@ class RecordingTransport:
         body: bytes | None = None,
         timeout_seconds: float | None = None,
     ) -> dict[str, Any]:
-        sent = Sent(method, path, dict(query or {}), json.loads(body) if body else None)
+        content = json.loads(body) if body else None
+        sent = Sent(method, path, dict(query or {}), content, timeout_seconds)
         with self.memory.lock:
             self.sent.append(sent)
             self.before(sent)

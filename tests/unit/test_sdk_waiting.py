@@ -14,6 +14,7 @@ from stepgrid import (
     TaskState,
     Unavailable,
 )
+from stepgrid.retry import LEAST_CALL_SECONDS
 from stepgrid_core.contract import SessionDescription
 from tests.unit.sdk_fakes import World, run_at_each_look, running_session
 
@@ -39,6 +40,20 @@ def test_wait_gives_up_in_time() -> None:
     assert sum(waits) == pytest.approx(45)
     assert max(waits) == 20
     assert session.status().state is SessionState.PENDING
+
+
+@pytest.mark.parametrize("read", [Session.wait, Session.stream, Session.as_completed])
+@pytest.mark.parametrize("timeout", [0.5, 6, 19, 45])
+def test_no_request_is_given_up_while_its_answer_is_held(timeout: float, read: Any) -> None:
+    """The grid may hold it for all that is left: then the error is that of the deadline."""
+    world, session, _ = running_session(3)
+    with pytest.raises(DeadlineExceeded, match="did not end"):
+        list(read(session, timeout=timeout))
+    held = [sent for sent in world.transport.sent if "wait" in sent.query]
+    assert held
+    for sent in held:
+        assert sent.timeout_seconds is not None
+        assert sent.timeout_seconds > sent.query["wait"] + LEAST_CALL_SECONDS - 0.1
 
 
 def test_wait_without_time_finds_what_has_ended() -> None:
