@@ -102,25 +102,30 @@ class ResultCollector:
         chunk = self._layout.chunk_of(index)
         while not (outcome := self.outcome(index, deadline.call_seconds)).final:
             patience.go_on(news=False, closed=self._pages.closed)
-            page, seconds = self._pages.page_of(chunk), patience.wait_seconds(CHECKPOINT_SECONDS)
-            self._pages.ask(page, seconds, deadline.call_seconds)
+            self._ask(chunk, patience.wait_seconds(CHECKPOINT_SECONDS), deadline)
         return outcome
 
     def _final_in_order(self, deadline: Deadline) -> Iterator[Arrival]:
         patience = Patience(self._connection.clock, self._session_id, deadline)
         for chunk in range(self._chunks):
+            if self._pages.known(chunk) is None and not self._pages.closed:
+                yield None
             while (known := self._pages.known(chunk)) is None:
-                if not self._pages.closed:
-                    yield None
-                self._ask(chunk, patience, deadline)
+                page = self._ask(chunk, patience.wait_seconds(MAX_WAIT_SECONDS), deadline)
+                if self._pages.page_of(chunk) == page:
+                    patience.go_on(self._pages.known(chunk) is not None, self._pages.closed)
             yield known
 
-    def _ask(self, chunk: int, patience: Patience, deadline: Deadline) -> None:
-        """Ask for the page of a chunk, or on the way to it."""
-        page, seconds = self._pages.page_of(chunk), patience.wait_seconds(MAX_WAIT_SECONDS)
-        self._pages.ask(page, seconds, deadline.call_seconds)
-        if self._pages.page_of(chunk) == page:
-            patience.go_on(self._pages.known(chunk) is not None, self._pages.closed)
+    def _ask(self, chunk: int, wait_seconds: float, deadline: Deadline) -> int:
+        """Ask for the page of a chunk, or on the way to it; answers which page that was.
+
+        Nothing is asked where another reader has learned of the chunk: as it is known, the grid
+        would hold its answer for news of others.
+        """
+        page = self._pages.page_of(chunk)
+        if self._pages.known(chunk) is None:
+            self._pages.ask(page, wait_seconds, deadline.call_seconds)
+        return page
 
     def _final_as_they_come(self, deadline: Deadline) -> Iterator[Arrival]:
         patience = Patience(self._connection.clock, self._session_id, deadline)

@@ -1,5 +1,6 @@
 """Waiting for sessions, and reading them while they run, on the real planes in memory."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from stepgrid import (
 )
 from stepgrid.retry import LEAST_CALL_SECONDS
 from stepgrid_core.contract import SessionDescription
+from stepgrid_core.memory import VirtualClock
 from tests.unit.sdk_fakes import World, run_at_each_look, running_session
 
 UNKNOWN = "00000000-0000-5000-8000-000000000000"
@@ -105,6 +107,42 @@ def test_streaming_follows_the_order() -> None:
     assert session.status().state is SessionState.RUNNING
     run_at_each_look(world, (run_chunk(chunk) for chunk in (2,)))
     assert list(results) == [16, 25]
+
+
+def held_requests(world: World) -> int:
+    return sum("wait" in sent.query for sent in world.transport.sent)
+
+
+def test_a_chunk_that_is_known_is_not_waited_for() -> None:
+    """Another reader learned of it, so it is no news: the grid would hold its answer in vain."""
+    world, session, run_chunk = running_session(6, chunk_size=2)
+    run_chunk(0)
+    results = session.stream()
+    assert next(results) == 0
+    run_chunk(1)
+    assert session.task(2).result() == 4
+    held = held_requests(world)
+    assert [next(results) for _ in range(3)] == [1, 4, 9]
+    assert held_requests(world) == held
+
+
+def test_a_chunk_that_became_known_in_a_pause_is_not_waited_for() -> None:
+    """So it is while a reader gathers news before the next request."""
+    world, session, run_chunk = running_session(6, chunk_size=2)
+    steps: list[Callable[[], Any]] = [lambda: run_chunk(1), lambda: shared.task(2)]
+
+    class Pausing(VirtualClock):
+        def sleep(self, seconds: float) -> None:
+            while steps:
+                steps.pop(0)()
+
+    clock = Pausing()
+    grid = Grid(transport=world.transport, objects=world.objects, clock=clock)
+    shared = grid.session(session.id)
+    run_at_each_look(world, (run_chunk(0) or clock.advance(10) for _ in range(1)))
+    results = shared.stream()
+    assert [next(results) for _ in range(4)] == [0, 1, 4, 9]
+    assert held_requests(world) == 1
 
 
 def test_streaming_gives_up_in_time() -> None:
