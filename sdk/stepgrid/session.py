@@ -34,7 +34,7 @@ from .logs import read_lines
 from .outcomes import Outcome, error_of, result_of
 from .progress import Progress, open_report
 from .retry import Deadline
-from .tables import build_table, check_arrow, check_pandas
+from .tables import build_table, check_arrow, check_pandas, to_frame
 
 if TYPE_CHECKING:
     import pandas
@@ -190,9 +190,13 @@ class Session:
         return build_table(self._lines)
 
     def to_pandas(self, timeout: float | None = None) -> "pandas.DataFrame":
-        """A pandas DataFrame with the rows and columns of `to_arrow`."""
+        """A pandas DataFrame with the rows and columns of `to_arrow`.
+
+        Whole numbers stay whole: a column of them is numpy's int64, and where a value is missing
+        pandas' Int64, with pandas.NA. So it is with True and False: bool, or boolean.
+        """
         check_pandas()
-        return self.to_arrow(timeout).to_pandas()
+        return to_frame(self.to_arrow(timeout))
 
     def _lines(self) -> Iterator[list[Line]]:
         return self._collector.lines_in_order(Deadline.after(self._connection.clock, None))

@@ -7,7 +7,7 @@ have one type, is known when all was seen; if the first guess was wrong, the out
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from stepgrid_core.errors import ConfigurationError
 from .lines import Line
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
 #: Tasks that are made into columns at once.
@@ -60,6 +61,33 @@ def build_table(read: Callable[[], Iterator[list[Line]]]) -> "pyarrow.Table":
         if revised == plan:
             return builder.finish()
         plan = revised
+
+
+def to_frame(table: "pyarrow.Table") -> "pandas.DataFrame":
+    """The table for pandas, with every value as it is; see Session.to_pandas."""
+    columns = zip(table.column_names, table.columns, strict=True)
+    return _import_extra("pandas").DataFrame({name: _series(column) for name, column in columns})
+
+
+def _series(column: Any) -> "pandas.Series":
+    """By itself pandas makes whole numbers floats where one is missing, and rounds large ones."""
+    pandas, arrow = _import_extra("pandas"), _import_extra("pyarrow")
+    nullable = {arrow.int64(): pandas.Int64Dtype(), arrow.bool_(): pandas.BooleanDtype()}
+    if not _lacks(column, nullable):
+        return column.to_pandas()
+    if arrow.types.is_nested(column.type):
+        return pandas.Series(column.to_pylist(), dtype=object)
+    return column.to_pandas(types_mapper=nullable.get)
+
+
+def _lacks(column: Any, kinds: Container[Any]) -> bool:
+    """Is a value of these types missing in it, or somewhere in its lists and objects?"""
+    arrow = _import_extra("pyarrow")
+    if arrow.types.is_struct(column.type):
+        return any(_lacks(part, kinds) for part in column.flatten())
+    if arrow.types.is_list(column.type):
+        return _lacks(_import_extra("pyarrow.compute").list_flatten(column), kinds)
+    return column.null_count > 0 and column.type in kinds
 
 
 def check_arrow() -> None:

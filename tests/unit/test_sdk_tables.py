@@ -3,12 +3,13 @@
 import sys
 from typing import Any
 
+import pandas
 import pyarrow as pa
 import pytest
 
 from stepgrid import ConfigurationError
 from stepgrid.lines import Line
-from stepgrid.tables import BATCH_TASKS, TASK_COLUMNS, build_table
+from stepgrid.tables import BATCH_TASKS, TASK_COLUMNS, build_table, to_frame
 from tests.unit.sdk_fakes import World
 
 
@@ -142,6 +143,54 @@ def test_a_pandas_frame() -> None:
     frame = session.to_pandas()
     assert list(frame.columns) == [*list(TASK_COLUMNS), "x"]
     assert frame["x"].sum() == 3
+
+
+BIG = 2**53 + 1  #: no float is this number
+TEXT = pandas.Series(["text"]).dtype  #: as this version of pandas has it
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        pytest.param([BIG, 2], "int64", id="whole numbers"),
+        pytest.param([BIG, None], "Int64", id="whole numbers, one missing"),
+        pytest.param([True, False], "bool", id="truth values"),
+        pytest.param([True, None], "boolean", id="truth values, one missing"),
+        pytest.param([0.5, None], "float64", id="numbers"),
+        pytest.param(["a", None], TEXT, id="text"),
+        pytest.param([None, None], "object", id="nothing"),
+        pytest.param([2**70, None], TEXT, id="JSON text"),
+    ],
+)
+def test_a_pandas_frame_has_the_same_values(values: list[Any], kind: str) -> None:
+    """What is missing changes nothing else; numpy's types are there where nothing is missing."""
+    column = to_frame(table_of(*values))["result"]
+    assert column.dtype == kind
+    present = [value for value in values if value is not None]
+    as_written = [str(value) for value in present] if 2**70 in values else present
+    assert column.dropna().tolist() == as_written
+    assert column.isna().tolist() == [value is None for value in values]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([{"a": BIG}, {"a": None}], id="object"),
+        pytest.param([{"a": BIG}, None], id="missing object"),
+        pytest.param([[BIG, None], [1]], id="list"),
+        pytest.param([{"a": [{"b": [BIG]}, {"b": [None]}]}, None], id="deeper"),
+    ],
+)
+def test_a_pandas_frame_has_the_same_values_within(values: list[Any]) -> None:
+    """Lists and objects as well."""
+    assert to_frame(table_of(*[{"x": value} for value in values]))["x"].tolist() == values
+
+
+def test_the_frame_of_a_session_with_a_failure() -> None:
+    """The numbers of the others are what they were."""
+    frame = World().grid.submit("square", [{"x": BIG}, "fail"], max_attempts=1).to_pandas()
+    assert frame["x"].tolist() == [BIG, pandas.NA]
+    assert frame["attempts"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("missing", ["pyarrow", "pandas"])
