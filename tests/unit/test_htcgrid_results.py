@@ -1,11 +1,14 @@
 """AWSConnector on the real planes in memory: what it answers, in HTC-Grid's formats."""
 
+import gc
 import json
 from typing import Any
 
 import pytest
 
 from stepgrid import InvalidRequest, Unavailable
+from stepgrid.collector import ResultCollector
+from stepgrid.htcgrid.results import CHUNK_BYTES, SESSION_BYTES, TASK_BYTES, SessionResults
 from tests.unit.htcgrid_world import NOTHING, UNKNOWN, ZEROS, ConnectedWorld
 from tests.unit.sdk_fakes import Sent
 
@@ -200,6 +203,41 @@ def test_a_complete_session_is_answered_from_memory() -> None:
     world.transport.sent.clear()
     assert connector.get_results(sent) == first
     assert world.transport.sent == []
+
+
+def count_readers() -> int:
+    gc.collect()
+    return sum(isinstance(found, ResultCollector) for found in gc.get_objects())
+
+
+def test_a_complete_session_keeps_its_texts_alone() -> None:
+    """What read them is let go: of many sessions it would take more memory than the texts."""
+    before = count_readers()
+    world, sent = large_results_world()
+    world.run_chunk(0)
+    world.connector.get_results(sent, timeout_sec=1)
+    assert count_readers() == before + 1
+    world.memory.run()
+    world.connector.get_results(sent)
+    assert count_readers() == before
+
+
+def test_what_is_kept_is_counted() -> None:
+    """All that a session takes: its texts, and while it is open what its pages tell."""
+    world, sent = large_results_world()
+    results = SessionResults(world.grid.connection)
+    sizes = [results.size_bytes]
+    for run in (lambda: world.run_chunk(0), world.memory.run):
+        run()
+        report = world.grid.connection.api.describe(sent["session_id"], results=True)
+        results.update(report, None)
+        sizes.append(results.size_bytes)
+    one_task = TASK_BYTES + len(json.dumps("x" * 20_000))
+    assert sizes == [
+        SESSION_BYTES,
+        SESSION_BYTES + one_task + 3 * CHUNK_BYTES,
+        SESSION_BYTES + 3 * one_task,
+    ]
 
 
 def test_an_output_that_could_not_be_read_is_read_next_time() -> None:

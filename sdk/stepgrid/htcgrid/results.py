@@ -24,8 +24,10 @@ from .responses import READ_FROM_DATA_PLANE, Response, results
 
 #: Outputs kept for one connector, over all its sessions; those not asked for longest make room.
 KEPT_BYTES = 256 * 1024 * 1024
-#: What a task costs in memory beside its output.
-TASK_BYTES = 150
+#: What a session costs in memory beside its tasks, and a task beside its output.
+SESSION_BYTES, TASK_BYTES = 600, 150
+#: Of a session with open tasks, for each chunk: what its pages tell.
+CHUNK_BYTES = 2_000
 
 
 class SessionResults:
@@ -37,7 +39,13 @@ class SessionResults:
         self._ended: dict[int, tuple[TaskState, str]] = {}
         self._tasks: int | None = None
         self._reader: tuple[ResultCollector, Watch] | None = None
-        self.size_bytes = TASK_BYTES
+        self._reader_bytes = 0
+        self._kept_bytes = SESSION_BYTES
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory."""
+        return self._kept_bytes + self._reader_bytes
 
     @property
     def complete(self) -> bool:
@@ -50,6 +58,8 @@ class SessionResults:
             if ended_tasks(report) > len(self._ended):
                 self._fetch(report, timeout_seconds)
             self._tasks = report.tasks
+            if self.complete:
+                self._reader, self._reader_bytes = None, 0
 
     def response(self, session_id: str) -> Response:
         """All that has ended; session_id: as the client calls the session."""
@@ -65,11 +75,12 @@ class SessionResults:
             if outcome.final and outcome.index not in self._ended:
                 text = output_text(outcome, report.session_id)
                 self._ended[outcome.index] = (outcome.state, text)
-                self.size_bytes += TASK_BYTES + len(text)
+                self._kept_bytes += TASK_BYTES + len(text)
         self._reader = collector, watch
 
     def _open_reader(self, description: SessionDescription) -> tuple[ResultCollector, Watch]:
         collector = ResultCollector(self._connection, description)
+        self._reader_bytes = CHUNK_BYTES * description.chunks
         return collector, collector.watch()
 
 
