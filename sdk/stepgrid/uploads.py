@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from stepgrid_core.contract import MAX_PARTS, Upload, UploadRequest
-from stepgrid_core.errors import RequestTooLarge, StepgridError
+from stepgrid_core.errors import RequestTooLarge, StepgridError, Unavailable
 
 from .connection import Connection
 from .objects import LinkRefused
@@ -77,7 +77,9 @@ def upload_parts(connection: Connection, parts: Iterable[bytes]) -> Uploaded:
     """Carry a file in parts, while they are being made; all but the last have at least 5 MiB.
 
     Raises what the iterable, the API and the store raise, after the upload was aborted; a URL that
-    has expired is asked for again once.
+    has expired is asked for again once. Parts under way are not waited for, so an interrupt is
+    answered at once: they end by themselves, as their next try finds no upload, and at the latest
+    when the time for an object is over. Python's own end waits for them, unless interrupted again.
     """
     return _PartUpload(connection).run(parts)
 
@@ -108,23 +110,24 @@ class _PartUpload:
         self._target: Upload | None = None  #: the grid's last answer
         self._urls: dict[int, str] = {}
         self._asked = 0  #: URLs, so far
+        self._given_up = False
 
     def run(self, parts: Iterable[bytes]) -> Uploaded:
         checksum = hashlib.sha256()
+        # Its own threads: those of the connection may be busy with results of other sessions.
+        pool = ThreadPoolExecutor(PARTS_AT_ONCE + 1, thread_name_prefix="stepgrid-upload")
         try:
-            etags = self._send_all(parts, checksum.update)
+            numbered = enumerate(_noted(pool, parts, checksum.update), start=1)
+            etags = list(map_ahead(pool, self._send, numbered, PARTS_AT_ONCE))
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._given_up = True
             self._abort()
             raise
+        pool.shutdown()
         assert self._target is not None
         upload_id, multipart_id = self._target.upload_id, self._target.multipart_id
         return Uploaded(upload_id, checksum.hexdigest(), multipart_id, etags)
-
-    def _send_all(self, parts: Iterable[bytes], note: Callable[[bytes], None]) -> list[str]:
-        # Its own threads: those of the connection may be busy with results of other sessions.
-        with ThreadPoolExecutor(PARTS_AT_ONCE + 1, thread_name_prefix="stepgrid-upload") as pool:
-            numbered = enumerate(_noted(pool, parts, note), start=1)
-            return list(map_ahead(pool, self._send, numbered, PARTS_AT_ONCE))
 
     def _send(self, part: tuple[int, bytes]) -> str:
         number, data = part
@@ -143,6 +146,9 @@ class _PartUpload:
                 self._target = self._ask(self._asked + 1, count)
                 self._urls.update(enumerate(self._target.urls, start=self._asked + 1))
                 self._asked += count
+            if self._given_up:  # what this asking may have begun, nobody else would remove
+                self._abort()
+                raise Unavailable("the upload was given up")
             return self._urls.pop(number)
 
     def _ask(self, first: int, count: int) -> Upload:

@@ -19,7 +19,7 @@ from stepgrid.uploads import (
     upload_parts,
 )
 from stepgrid_core.contract import MAX_PARTS, MIN_PART_BYTES
-from tests.unit.sdk_fakes import World
+from tests.unit.sdk_fakes import Sent, World
 
 #: Long enough that only a mistake can outlast it.
 PATIENCE_SECONDS = 30
@@ -167,6 +167,67 @@ def test_tasks_that_come_to_no_end_leave_nothing(error: BaseException) -> None:
     assert world.transport.asked("POST", "/sessions") == []
     assert world.memory.payloads.list_keys() == []
     assert world.memory.payloads.list_multiparts() == []
+
+
+def join_uploads() -> None:
+    """Return when the threads of all uploads have ended."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("stepgrid-upload"):
+            thread.join(PATIENCE_SECONDS)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "error", [OfTheCaller(), KeyboardInterrupt()], ids=["error", "interrupted"]
+)
+def test_parts_under_way_are_not_waited_for(error: BaseException) -> None:
+    """The line may be slow: who gives up is told at once, and a part that comes late is no harm."""
+    world = World()
+    begun, released = threading.Event(), threading.Event()
+
+    def hold(url: str) -> None:
+        begun.set()
+        released.wait(PATIENCE_SECONDS)
+        told_late.append(not released.is_set())
+
+    def parts() -> Iterator[bytes]:
+        yield b"one"
+        assert begun.wait(PATIENCE_SECONDS)
+        raise error
+
+    told_late: list[bool] = []
+    world.objects.before_put = hold
+    with pytest.raises(type(error)):
+        upload_parts(world.grid.connection, parts())
+    assert world.memory.payloads.list_multiparts() == []
+    released.set()
+    join_uploads()
+    assert told_late == [False]
+    assert world.memory.payloads.list_multiparts() == []
+
+
+def test_an_upload_that_begins_too_late_is_aborted() -> None:
+    """The caller gave up while the first URLs were being asked for."""
+    world = World()
+    asked, released = threading.Event(), threading.Event()
+
+    def hold(sent: Sent) -> None:
+        asked.set()
+        assert released.wait(PATIENCE_SECONDS)
+
+    def parts() -> Iterator[bytes]:
+        yield b"one"
+        assert asked.wait(PATIENCE_SECONDS)
+        raise OfTheCaller
+
+    world.transport.before = hold
+    with pytest.raises(OfTheCaller):
+        upload_parts(world.grid.connection, parts())
+    released.set()
+    join_uploads()
+    assert len(world.transport.asked("POST", "/uploads")) == 1
+    assert world.memory.payloads.list_multiparts() == []
+    assert world.objects.puts == []
 
 
 def test_a_late_task_that_is_not_json_leaves_nothing() -> None:
