@@ -4,6 +4,7 @@ Each thread takes a session, asks it for news, hands them to its futures, and pu
 sessions every one has a thread, and the grid holds its answers; with many the threads go round.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -11,13 +12,14 @@ from concurrent.futures import Future
 from typing import Any
 
 from stepgrid_core.contract import MAX_WAIT_SECONDS, SessionDescription
-from stepgrid_core.errors import TaskError
 
 from .collector import ResultCollector
 from .connection import Connection
 from .lines import Values
 from .patience import Patience
 from .retry import Deadline
+
+logger = logging.getLogger("stepgrid.executor")
 
 THREADS = 8
 #: How long the grid may hold an answer while other sessions want to be asked.
@@ -57,17 +59,29 @@ class AwaitedSession:
 
     def _settle(self, block: Values) -> None:
         for index, value in enumerate(block.values, block.first_task):
-            if block.may_have_errors and isinstance(value, TaskError):
-                self._futures[index].set_exception(value)
-            else:
-                self._futures[index].set_result(value)
+            _tell(self._futures[index], value)
+
+
+def _tell(future: Future[Any], answer: Any) -> None:
+    """Settle a future; answer: its result, or the error in the place of one.
+
+    Its callbacks are the user's. Exceptions in them concurrent.futures logs; sys.exit it lets pass,
+    and this thread has other futures to settle.
+    """
+    try:
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+    except BaseException:
+        logger.exception("exception calling callback for %r", future)
 
 
 def fail(futures: Iterable[Future[Any]], error: Exception) -> None:
     """Give the error to all that are not done."""
     for future in futures:
         if not future.done():
-            future.set_exception(error)
+            _tell(future, error)
 
 
 class AwaitedSessions:
@@ -80,20 +94,29 @@ class AwaitedSessions:
         self._threads: set[threading.Thread] = set()
 
     def add(self, session: AwaitedSession) -> None:
-        """Wait for it until its futures are done."""
+        """Wait for it until its futures are done. Raises RuntimeError if no thread can do so."""
         with self._changed:
+            if len(self._threads) < THREADS:
+                self._start_thread()
             self._open += 1
             self._idle.append(session)
-            if len(self._threads) < THREADS:
-                thread = threading.Thread(target=self._work, name="stepgrid-awaiting")
-                self._threads.add(thread)
-                thread.start()
 
     def join(self) -> None:
         """Return when there is none left; at once in a callback, which one of the threads makes."""
         with self._changed:
             if threading.current_thread() not in self._threads:
                 self._changed.wait_for(lambda: not self._threads)
+
+    def _start_thread(self) -> None:
+        """One more, which begins when `_changed` is free. If it can't be, others do its work."""
+        thread = threading.Thread(target=self._work, name="stepgrid-awaiting")
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+        else:
+            self._threads.add(thread)
 
     def _work(self) -> None:
         while (session := self._next()) is not None:

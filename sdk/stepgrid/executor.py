@@ -104,9 +104,11 @@ class GridExecutor(Executor):
         with self._changed:
             if self._shut_down:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+            self._have_thread()
             self._queue.append(queued)
             self._queued_bytes += len(line)
-            self._wake()
+            if len(self._queue) == 1 or self._is_full():
+                self._changed.notify()
         return queued.future
 
     def map(  # type: ignore[override]
@@ -150,13 +152,12 @@ class GridExecutor(Executor):
         self._queue.clear()
         self._queued_bytes = 0
 
-    def _wake(self) -> None:
-        """Start the thread if there is none; tell it of a new batch, or of one that is full."""
+    def _have_thread(self) -> None:
+        """Raises RuntimeError where none can be started: nothing may be queued then."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="stepgrid-executor")
-            self._thread.start()
-        elif len(self._queue) == 1 or self._is_full():
-            self._changed.notify()
+            thread = threading.Thread(target=self._work, name="stepgrid-executor")
+            thread.start()  # it begins when `_changed` is free
+            self._thread = thread
 
     def _work(self) -> None:
         while batch := self._next_batch():
@@ -196,10 +197,9 @@ class GridExecutor(Executor):
         futures = [queued.future for queued in sent]
         try:
             description = self._submit(sent)
+            self._awaited.add(AwaitedSession(self._connection, description, futures))
         except Exception as error:  # the thread's border: no future may be left hanging
             fail(futures, error)
-            return
-        self._awaited.add(AwaitedSession(self._connection, description, futures))
 
     def _submit(self, sent: Iterable[_Queued]) -> SessionDescription:
         order = make_order(self._worker, None, self._options, self._common)

@@ -245,6 +245,84 @@ def test_callbacks_may_submit_more() -> None:
         assert done.result(PATIENCE_SECONDS) == 81
 
 
+def test_a_callback_that_exits_harms_nobody() -> None:
+    """sys.exit in it ends no thread: the other futures are settled, and shutdown returns."""
+    for task in (5, "fail"):
+        executor = GridExecutor(World().grid, "square", batch_seconds=NEVER_SECONDS, max_attempts=1)
+        first, second = executor.submit(task), executor.submit(6)
+        first.add_done_callback(lambda _: sys.exit(1))
+        shut_down = threading.Thread(target=executor.shutdown, daemon=True)
+        shut_down.start()
+        shut_down.join(PATIENCE_SECONDS)
+        assert not shut_down.is_alive()
+        assert first.done()
+        assert second.result(0) == 36
+
+
+def test_callbacks_that_exit_leave_no_future_hanging() -> None:
+    """Nor do they where the session as a whole could not be sent."""
+    executor = GridExecutor(World().grid, "cube", batch_seconds=NEVER_SECONDS)
+    futures = [executor.submit(n) for n in range(3)]
+    for future in futures:
+        future.add_done_callback(lambda _: sys.exit(1))
+    executor.shutdown(wait=False)
+    assert wait(futures, PATIENCE_SECONDS).not_done == set()
+
+
+def refuse_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As an operating system does that has no more of them."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_without_a_thread_to_wait_the_futures_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told so, and the executor goes on when there are threads again."""
+    with GridExecutor(World().grid, "square") as executor:
+        with monkeypatch.context() as context:
+            refuse_threads(context, "stepgrid-awaiting")
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                executor.submit(3).result(PATIENCE_SECONDS)
+        assert executor.submit(4).result(PATIENCE_SECONDS) == 16
+
+
+def test_without_a_thread_to_send_nothing_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """submit raises, and the next one begins anew."""
+    with GridExecutor(World().grid, "square") as executor:
+        with monkeypatch.context() as context:
+            refuse_threads(context, "stepgrid-executor")
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                executor.submit(3)
+        assert executor.submit(4).result(PATIENCE_SECONDS) == 16
+
+
+def test_fewer_threads_do_the_work_of_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session whose thread was refused is asked by those that there are."""
+    world = World(autorun=False)
+    waiting = threading.Event()
+    asked: set[str] = set()
+
+    def before(request: Sent) -> None:
+        if request.path.endswith("/results"):
+            waiting.set()
+            asked.add(request.path)
+            if len(asked) == 2:
+                world.memory.run()
+
+    world.transport.before = before
+    with GridExecutor(world.grid, "square", batch_tasks=1) as executor:
+        first = executor.submit(3)
+        assert waiting.wait(PATIENCE_SECONDS)
+        refuse_threads(monkeypatch, "stepgrid-awaiting")
+        second = executor.submit(4)
+        assert [first.result(PATIENCE_SECONDS), second.result(PATIENCE_SECONDS)] == [9, 16]
+
+
 def test_no_thread_is_left() -> None:
     """The thread ends when there is nothing to do, and comes back for the next task."""
     executor = GridExecutor(World().grid, "square")
