@@ -24,6 +24,8 @@ CACHE_BYTES = 64 * 1024 * 1024
 AHEAD_BYTES = 32 * 1024 * 1024
 #: Outputs of more than two such parts are fetched part by part.
 PART_BYTES = 16 * 1024 * 1024
+#: Of a URL that is refused: what is known already, then what is asked for.
+MOST_RENEWALS = 2
 
 #: A chunk and its checked output.
 Download = tuple[ChunkOutput, bytes]
@@ -110,16 +112,21 @@ class Downloads:
         return part, self._download(part)
 
     def _download(self, part: _Part) -> bytes:
-        """A URL may have expired since its page was read: the page gives another one."""
-        try:
-            if part.chunk.url is not None:
-                return self._get_object(part.chunk, part)
-        except LinkRefused:
-            pass
-        renewed = self._pages.renew(part.chunk)
-        if renewed.lines is not None:
-            return self._checked(renewed, renewed.lines.encode())
-        return self._get_object(renewed, part)
+        """A URL may have expired since its page was read: the page gives another one.
+
+        So may the one that another reader was given since. After that it is a new one.
+        """
+        chunk = part.chunk
+        for _ in range(MOST_RENEWALS):
+            try:
+                if chunk.url is not None:
+                    return self._get_object(chunk, part)
+            except LinkRefused:
+                pass
+            chunk = self._pages.renew(chunk)
+            if chunk.lines is not None:
+                return self._checked(chunk, chunk.lines.encode())
+        return self._get_object(chunk, part)
 
     def _get_object(self, chunk: ChunkOutput, part: _Part) -> bytes:
         objects, url = self._connection.objects, str(chunk.url)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from stepgrid import PayloadCorrupted
+from stepgrid.api import Api
+from stepgrid.connection import Connection
 from stepgrid.downloads import Downloads
+from stepgrid.objects import LinkRefused
 from stepgrid.pages import ResultPages
 from stepgrid.parallel import map_ahead
 from stepgrid_core.contract import ChunkOutput
@@ -57,6 +60,48 @@ def test_an_expired_url_is_renewed_for_each_part() -> None:
     outputs.world.objects.refusals = 1
     assert outputs.fetch() == outputs.sizes
     assert len(outputs.world.transport.asked("GET", "/results")) <= pages + 12
+
+
+class Signing:
+    """Objects and pages of a world whose URLs are numbered; those before `good_from` expired."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.issued = self.good_from = 0
+
+    def request(self, *args: Any) -> dict[str, Any]:
+        page = self._world.transport.request(*args)
+        for chunk in page["chunks"]:
+            chunk["url"] += f"?{self.issued}"
+            self.issued += 1
+        return page
+
+    def get(self, url: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        path, _, number = url.partition("?")
+        if int(number) < self.good_from:
+            raise LinkRefused(f"{url} has expired")
+        return self._world.objects.get(path, byte_range)
+
+    def expire(self) -> None:
+        self.good_from = self.issued
+
+
+def test_a_url_that_another_reader_renewed_may_expire_as_well() -> None:
+    """A reader that takes longer than two of them are good is given a third."""
+    outputs = Outputs(100_000)
+    session_id = outputs.world.transport.sent[-1].path.split("/")[3]
+    signing = Signing(outputs.world)
+    connection = Connection(Api(signing), signing, outputs.world.memory.clock)  # type: ignore[arg-type]
+    pages = ResultPages(connection.api, session_id, 3)
+    downloads = Downloads(connection, session_id, pages)
+    slow, quick = pages.ask(0), pages.read(0)
+    signing.expire()
+    assert len(list(downloads.fetch(quick, keep=False))) == 3
+    signing.expire()
+    assert [
+        (chunk.chunk, len(data)) for chunk, data in downloads.fetch(slow, False)
+    ] == outputs.sizes
+    connection.close()
 
 
 def test_a_damaged_part_is_found() -> None:

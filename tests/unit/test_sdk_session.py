@@ -132,12 +132,12 @@ def test_results_wait_for_the_end() -> None:
 
 
 def test_expired_urls_are_renewed() -> None:
-    """A URL that expired while the results were read is asked for again, once."""
+    """A URL that expired while the results were read is asked for again, but not for ever."""
     world = World()
     session = world.grid.submit("square", range(300), chunk_size=1)
     world.objects.refusals = 1
     assert session.results() == [n * n for n in range(300)]
-    world.objects.refusals = 3
+    world.objects.refusals = 10
     fresh = world.grid.session(session.id)
     with pytest.raises(LinkRefused):
         fresh.results()
