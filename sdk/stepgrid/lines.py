@@ -75,13 +75,21 @@ def _decode_blocks(chunk: ChunkOutput, data: bytes) -> Iterator[list[Line]]:
     while start < len(data):
         end = data.rfind(b"\n", start, start + BLOCK_BYTES) + 1
         end = end or data.find(b"\n", start) + 1 or len(data)
-        # In JSON text a line break can only be one between two lines.
-        block = data[start:end].rstrip(b"\n").replace(b"\n", b",")
         try:
-            yield decode(b"[%b]" % block)
+            yield _decode_lines(data[start:end].rstrip(b"\n"))
         except ValueError as error:
             raise PayloadCorrupted(f"the output of chunk {chunk.chunk} is not JSON") from error
         start = end
+
+
+def _decode_lines(lines: bytes) -> list[Line]:
+    """All at once; where one is nested too deeply for that, each by the decoder that suits it."""
+    try:
+        # In JSON text a line break can only be one between two lines.
+        decoded: list[Line] = decode(b"[%b]" % lines.replace(b"\n", b","))
+    except RecursionError:
+        decoded = [decode(line) for line in lines.split(b"\n")]
+    return decoded
 
 
 def _check(chunk: ChunkOutput, lines: list[Line], first: int) -> None:

@@ -56,6 +56,18 @@ def test_integers_are_exact(number: int) -> None:
     assert type(values[1]) is int
 
 
+def test_a_deep_result_harms_no_neighbour() -> None:
+    """Beside a long number, whose decoder does not go so deep; each line is decoded by its own."""
+    depth = 1_000
+    deep = finished_line(71, 1, 1.0, b"[" * depth + b"]" * depth)
+    data = finished_line(70, 1, 1.0, b"%d" % 2**64) + deep + finished_line(72, 1, 1.0, b"3")
+    number, nested, neighbour = values_of(make_chunk(3, 3), data)
+    assert (number, neighbour) == (2**64, 3)
+    for _ in range(depth - 1):
+        (nested,) = nested
+    assert nested == []
+
+
 def test_a_chunk_comes_in_blocks() -> None:
     """Each has the number of its first task; together they hold every task once."""
     results = ["x" * 1_000] * (3 * BLOCK_BYTES // 1_000)
