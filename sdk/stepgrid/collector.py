@@ -15,10 +15,11 @@ from stepgrid_core.contract import (
     ResultPage,
     SessionDescription,
 )
+from stepgrid_core.errors import DeadlineExceeded
 from stepgrid_core.layout import Layout
 
 from .connection import Connection
-from .downloads import Downloads
+from .downloads import Download, Downloads
 from .lines import Line, Values, read_lines, read_values
 from .outcomes import Outcome, read_chunk
 from .pages import ResultPages
@@ -66,19 +67,23 @@ class ResultCollector:
 
         keep: the outputs for the next time.
         """
-        return self._values(self._final_in_order(deadline), keep)
+        outputs = self._downloads.fetch(self._final_in_order(deadline), keep)
+        return self._values(self._in_time(outputs, deadline))
 
     def values(self, chunks: Iterable[ChunkOutput]) -> Iterator[Values]:
         """The results of some final chunks."""
-        return self._values(chunks, keep=False)
+        return self._values(self._downloads.fetch(chunks, keep=False))
 
-    def _values(self, chunks: Iterable[Arrival], keep: bool) -> Iterator[Values]:
-        for chunk, data in self._downloads.fetch(chunks, keep):
+    def _values(self, outputs: Iterable[Download]) -> Iterator[Values]:
+        for chunk, data in outputs:
             yield from read_values(chunk, data, self._session_id)
 
-    def outcomes(self, chunks: Iterable[Arrival]) -> Iterator[Outcome]:
+    def outcomes(self, chunks: Iterable[ChunkOutput]) -> Iterator[Outcome]:
         """The outcomes of all tasks of some chunks."""
-        for chunk, data in self._downloads.fetch(chunks, keep=False):
+        return self._outcomes(self._downloads.fetch(chunks, keep=False))
+
+    def _outcomes(self, outputs: Iterable[Download]) -> Iterator[Outcome]:
+        for chunk, data in outputs:
             yield from read_chunk(chunk, data)
 
     def lines_in_order(self, deadline: Deadline) -> Iterator[list[Line]]:
@@ -88,7 +93,23 @@ class ResultCollector:
 
     def as_final(self, deadline: Deadline) -> Iterator[Outcome]:
         """Every outcome once, chunk by chunk as they become final."""
-        return self.outcomes(self._final_as_they_come(deadline))
+        outputs = self._downloads.fetch(self._final_as_they_come(deadline), keep=False)
+        return self._outcomes(self._in_time(outputs, deadline))
+
+    def _in_time(self, outputs: Iterable[Download], deadline: Deadline) -> Iterator[Download]:
+        """Raises DeadlineExceeded where the time ran out while an output was waited for.
+
+        Who took the time himself, between two outputs, gets what there is.
+        """
+        asked_late = False
+        for chunk, data in outputs:
+            if deadline.passed and not asked_late and chunk.lines is None:
+                raise DeadlineExceeded(
+                    f"results of session {self._session_id} did not arrive in the time given; "
+                    "ask again"
+                )
+            yield chunk, data
+            asked_late = deadline.passed
 
     def outcome(self, index: int, timeout_seconds: float | None = None) -> Outcome:
         """What is known of one task now."""

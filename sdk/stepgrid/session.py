@@ -156,7 +156,8 @@ class Session:
         """The results in order, each as soon as all before it are there.
 
         Only a few chunks are in memory at any time, so a session of any size can be read. timeout:
-        seconds for all of it. Otherwise as `results`.
+        seconds for all of it, downloads too; one that is under way is not cut short. Otherwise as
+        `results`, whose timeout is for the end alone.
         """
         deadline = Deadline.after(self._connection.clock, timeout)
         return self._stream(return_exceptions, deadline, keep=False)
@@ -204,8 +205,8 @@ class Session:
     def as_completed(self, timeout: float | None = None) -> Iterator[Task]:
         """Every task once, as the grid settles them: chunk by chunk, in no particular order.
 
-        timeout: seconds for all of it. Raises DeadlineExceeded when they are over, and for a task
-        that failed nothing: its `error` and `result()` tell.
+        timeout: as in `stream`. Raises DeadlineExceeded when it is over, and for a task that failed
+        nothing: its `error` and `result()` tell.
         """
         deadline = Deadline.after(self._connection.clock, timeout)
         return map(self._task, self._collector.as_final(deadline))

@@ -1,5 +1,6 @@
 """Waiting for sessions, and reading them while they run, on the real planes in memory."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,44 @@ def test_as_completed_gives_up_in_time() -> None:
     _, session, _ = running_session(4, chunk_size=2)
     with pytest.raises(TimeoutError):
         list(session.as_completed(timeout=10))
+
+
+def slow_downloads(seconds: float) -> tuple[World, Session]:
+    """A session that has ended, of ten chunks each of whose outputs takes so long to arrive."""
+    world = World()
+    session = world.grid.submit("square", [{"text": "x" * 5_000}] * 40, chunk_size=4)
+    get, lock = world.objects.get, threading.Lock()
+
+    class Slow:
+        def get(self, url: str, byte_range: Any = None) -> bytes:
+            with lock:
+                world.memory.clock.sleep(seconds)
+            return get(url, byte_range)
+
+    grid = Grid(transport=world.transport, objects=Slow(), clock=world.memory.clock)  # type: ignore[arg-type]
+    return world, grid.session(session.id)
+
+
+@pytest.mark.parametrize("read", [Session.stream, Session.as_completed])
+def test_downloads_count_as_well(read: Any) -> None:
+    """Where the time runs out while outputs arrive, that is said, and no more of them are read."""
+    world, session = slow_downloads(10)
+    assert len(list(read(session, timeout=101))) == 40
+    begun = len(world.objects.gets)
+    with pytest.raises(DeadlineExceeded, match="did not arrive in the time given; ask again"):
+        list(read(session, timeout=5))
+    assert len(world.objects.gets) < begun + 10
+
+
+@pytest.mark.parametrize("read", [Session.stream, Session.as_completed])
+def test_who_takes_the_time_himself_gets_what_there_is(read: Any) -> None:
+    """A reader that works on each result for longer than the timeout loses none."""
+    world, session = slow_downloads(0)
+    results = read(session, timeout=5)
+    for _ in range(40):
+        next(results)
+        world.memory.clock.advance(10)
+    assert next(results, None) is None
 
 
 def test_a_closed_session_that_lacks_results_is_an_error() -> None:
