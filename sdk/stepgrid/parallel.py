@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from stepgrid_core.errors import ConfigurationError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -34,12 +36,22 @@ def map_ahead(
             while running and (item is None or len(running) >= window or weight > most):
                 future, its_weight = running.popleft()
                 weight -= its_weight
-                yield future.result()
+                yield _answer(future)
         while running:
-            yield running.popleft()[0].result()
+            yield _answer(running.popleft()[0])
     finally:
         for future, _ in running:
             future.cancel()
+
+
+def _answer(future: Future[Answer]) -> Answer:
+    """Its result. Raises ConfigurationError where the pool was closed before it could begin."""
+    try:
+        return future.result()
+    except CancelledError:
+        if not future.cancelled():
+            raise
+        raise ConfigurationError("the Grid was closed meanwhile; make another one") from None
 
 
 def start(pool: ThreadPoolExecutor, call: Callable[[Item], Answer], item: Item) -> Future[Answer]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from stepgrid import PayloadCorrupted
+from stepgrid import ConfigurationError, PayloadCorrupted
 from stepgrid.api import Api
-from stepgrid.connection import Connection
+from stepgrid.connection import TRANSFERS, Connection
 from stepgrid.downloads import Downloads
 from stepgrid.objects import LinkRefused
 from stepgrid.pages import ResultPages
@@ -144,6 +144,24 @@ def test_what_is_too_heavy_comes_alone() -> None:
             100,
             1,
         ]
+
+
+def test_a_grid_that_is_closed_meanwhile_is_named() -> None:
+    """Who still reads is told so in words of this library."""
+    outputs = Outputs(100_000)
+    connection = outputs.world.grid.connection
+    released = threading.Event()
+    others = [connection.pool.submit(released.wait, PATIENCE_SECONDS) for _ in range(TRANSFERS)]
+
+    def entries() -> Iterator[ChunkOutput | None]:
+        yield next(outputs.entries())
+        outputs.world.grid.close()
+        yield None
+
+    with pytest.raises(ConfigurationError, match="the Grid was closed meanwhile; make another"):
+        list(outputs.downloads.fetch(entries(), keep=False))
+    released.set()
+    assert all(other.result(PATIENCE_SECONDS) for other in others)
 
 
 def _noting(begun: list[int]) -> Any:
