@@ -18,6 +18,7 @@ from stepgrid_core.packing import (
     BLOCK_BYTES,
     BLOCK_LINES,
     MAX_CHUNK_BYTES,
+    MAX_STRIDE_BYTES,
     Offsets,
     Packed,
     Packing,
@@ -84,6 +85,71 @@ def test_a_wish_that_can_not_be_granted_leaves_the_offsets_fine() -> None:
     assert packing.finish("").stride == 2
 
 
+@given(
+    st.lists(lines_of_json, max_size=8),
+    st.integers(1, 6),
+    st.none() | st.integers(1, 40),
+    st.integers(1, 400),
+)
+def test_what_is_packed_can_be_cut_finely_enough(
+    blocks: list[list[bytes]], most_offsets: int, chunk_size: int | None, most_between: int
+) -> None:
+    """Between two offsets there is never more than a worker takes; else it is refused."""
+    limits = {"most_offsets": most_offsets, "most_between": most_between}
+    try:
+        packed, _ = packed_in_blocks(blocks, chunk_size=chunk_size, **limits)
+    except RequestTooLarge:
+        if chunk_size is not None:
+            with pytest.raises(RequestTooLarge):
+                packed_in_blocks(blocks, **limits)
+        return
+    assert widest_gap(packed) <= most_between
+
+
+def widest_gap(packed: Packed) -> int:
+    return max((b - a for a, b in pairwise([*packed.offsets, packed.size])), default=0)
+
+
+def test_large_tasks_among_many_are_refused_as_soon_as_that_is_sure() -> None:
+    """The message names them, and what can be done; the rest of the file is not even packed."""
+    small, large = b"1\n", b"x" * 600_000 + b"\n"
+    taken = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal taken
+        yield from [small] * 700_000
+        while True:
+            taken += 1
+            yield large
+
+    with pytest.raises(RequestTooLarge, match=r"the 128 tasks from task 700032 on .* own$"):
+        for _ in Packing().pack(lines()):
+            pass
+    assert taken <= MAX_STRIDE_BYTES // len(large) + 128
+
+
+def test_large_tasks_that_come_first_are_refused_when_they_can_not_be_parted() -> None:
+    """They can be as long as there are few tasks."""
+    lines = [b"x" * 600_000 + b"\n"] * 256 + [b"1\n"] * 100_000
+    with pytest.raises(RequestTooLarge, match="from task 0 on"):
+        for _ in Packing().pack(lines * 10):
+            pass
+    packed = Packing()
+    assert sum(map(len, packed.pack(lines))) == packed.size
+    assert widest_gap(packed.finish("")) <= MAX_STRIDE_BYTES
+
+
+def test_a_wish_that_can_not_be_granted_refuses_nothing() -> None:
+    """Large tasks that lie together, and more of them in a wished chunk than a worker takes."""
+    lines = [b"1\n"] * 30_000 + [b"x" * 600_000 + b"\n"] * 300
+    packing = Packing(chunk_size=250)
+    for _ in packing.pack(lines):
+        pass
+    packed = packing.finish("")
+    assert packed.stride == 4
+    assert widest_gap(packed) <= MAX_STRIDE_BYTES
+
+
 @pytest.mark.parametrize(
     ("starts", "most", "stride", "left"),
     [
@@ -97,7 +163,7 @@ def test_a_wish_that_can_not_be_granted_leaves_the_offsets_fine() -> None:
 def test_offsets_are_coarsened(starts: list[int], most: int, stride: int, left: list[int]) -> None:
     """Every other offset goes, and the stride doubles, so the first line always keeps its own."""
     offsets = Offsets(1, starts)
-    offsets.coarsen(most)
+    offsets.coarsen(most, len(starts))
     assert (offsets.stride, offsets.starts) == (stride, left)
 
 

@@ -11,8 +11,8 @@ from .contract import SubmitRequest, UploadedInput
 from .data_plane import encode_lines
 from .errors import InvalidRequest, RequestTooLarge
 from .names import input_key
-from .packing import Packed, pack
-from .planning import INLINE_INPUT_BYTES, MAX_STRIDE_BYTES
+from .packing import MAX_STRIDE_BYTES, Packed, pack
+from .planning import INLINE_INPUT_BYTES
 from .ports import StoredObject
 from .records import CommonRef, InputRef
 from .wiring import Grid

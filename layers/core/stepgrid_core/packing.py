@@ -10,13 +10,15 @@ The file is never held here: however long it is, packing takes the memory of one
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from .contract import MAX_OFFSETS
 from .errors import RequestTooLarge
 
 #: A worker holds the input of a chunk in memory, so the grid takes no chunk that is larger.
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
+#: That is of the mean. What lies between two offsets can't be cut, so it may be this much.
+MAX_STRIDE_BYTES = 64 * 1024 * 1024
 #: Lines are joined when they are so many bytes: enough for the work per block to vanish beside that
 #: per line. Or so many lines: short ones take more room as objects than as text.
 BLOCK_BYTES = 256 * 1024
@@ -29,16 +31,32 @@ class Offsets:
 
     stride: int = 1
     starts: list[int] = field(default_factory=list)
+    #: the most bytes between two of them, or after the last, and the number of the first line there
+    widest: int = 0
+    widest_at: int = 0
 
-    def note(self, first: int, starts: Sequence[int]) -> None:
-        """starts: where the lines from number `first` on begin; those before it were noted."""
+    def note(self, first: int, starts: Sequence[int], end: int) -> None:
+        """starts: where the lines from number `first` on begin; those before it were noted.
+
+        end: of the last one.
+        """
+        known = max(len(self.starts) - 1, 0)
         self.starts += starts[-first % self.stride :: self.stride]
+        self._measure(known, end)
 
-    def coarsen(self, most: int) -> None:
-        """Drop every other one until at most `most` are left."""
+    def coarsen(self, most: int, end: int) -> None:
+        """Drop every other one until at most `most` are left. end: of the last line."""
         while len(self.starts) > most:
             self.stride *= 2
             self.starts = self.starts[::2]
+            self._measure(0, end)
+
+    def _measure(self, known: int, end: int) -> None:
+        """Find the widest gap; those before the offset number `known` were measured."""
+        gaps = [b - a for a, b in pairwise([*self.starts[known:], end])]
+        if gaps and max(gaps) > self.widest:
+            self.widest = max(gaps)
+            self.widest_at = (known + gaps.index(self.widest)) * self.stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +78,28 @@ class Packing:
     no later look at the file could find them.
     """
 
-    def __init__(self, chunk_size: int | None = None, most_offsets: int = MAX_OFFSETS) -> None:
-        """chunk_size: the tasks that are wished for each chunk."""
+    def __init__(
+        self,
+        chunk_size: int | None = None,
+        most_offsets: int = MAX_OFFSETS,
+        most_between: int = MAX_STRIDE_BYTES,
+    ) -> None:
+        """chunk_size: the tasks that are wished for each chunk. most_between: bytes between two
+        offsets.
+        """
         self.tasks = 0
         self.size = 0
         self._chunk_size = chunk_size
         self._most_offsets = most_offsets
+        self._most_between = most_between
         self._offsets = Offsets()
         self._wished = Offsets(chunk_size) if chunk_size is not None else None
 
     def pack(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """The blocks of the file, as the lines come; each line ends with its newline.
 
-        Raises RequestTooLarge naming the first task that no chunk can hold.
+        Raises RequestTooLarge naming the first task that no chunk can hold, or those that can't be
+        parted and have more bytes than a worker takes; as soon as that is sure.
         """
         block: list[bytes] = []
         size = 0
@@ -103,18 +130,35 @@ class Packing:
         return b"".join(lines)
 
     def _note(self, starts: Sequence[int]) -> None:
-        self._offsets.note(self.tasks, starts)
-        self._offsets.coarsen(self._most_offsets)
+        self._offsets.note(self.tasks, starts, self.size)
+        self._offsets.coarsen(self._most_offsets, self.size)
         if self._wished is not None:
-            self._wished.note(self.tasks, starts)
+            self._wished.note(self.tasks, starts, self.size)
             if len(self._wished.starts) > self._most_offsets:
                 self._wished = None  # more chunks than there may be
+        if not (self._fits(self._offsets) or self._fits(self._wished)):
+            raise self._too_wide(self._offsets)
+
+    def _fits(self, offsets: Offsets | None) -> bool:
+        """May the file be cut at these? What is too wide now stays so: offsets only get fewer."""
+        return offsets is not None and offsets.widest <= self._most_between
+
+    def _too_wide(self, offsets: Offsets) -> RequestTooLarge:
+        return RequestTooLarge(
+            f"the {offsets.stride} tasks from task {offsets.widest_at} on have "
+            f"{offsets.widest:,} bytes of JSON; in a session of so many they can't be parted, and "
+            f"{self._most_between:,} is the most that a worker takes: make them smaller, or submit "
+            "large tasks as a session of their own"
+        )
 
     def _choose(self) -> Offsets:
-        stride = stride_of(self.tasks, self.size, self._chunk_size, self._most_offsets)
-        if self._wished is None or stride == self._offsets.stride:
+        """Those of `stride_of`, unless only the others part what no worker could hold."""
+        wished = self._wished
+        if wished is None or not self._fits(wished):
             return self._offsets
-        return self._wished
+        stride = stride_of(self.tasks, self.size, self._chunk_size, self._most_offsets)
+        finer = self._fits(self._offsets) and stride == self._offsets.stride
+        return self._offsets if finer else wished
 
 
 def stride_of(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .layout import Layout
+from .packing import MAX_CHUNK_BYTES
 from .task_time import ALIKE_SECONDS, TaskTime
 from .waves import Shape, cut
 
@@ -35,10 +36,6 @@ SURE_PART, UNSURE_PART = 2 / 3, 1 / 2
 LEAST_SHARE, MOST_SHARE = 1 / 64, 1 / 8
 #: A distributed Map runs at most 10,000 children at once; more chunks only add requests.
 MAX_CHUNKS = 10_000
-#: A worker holds a chunk's input in memory.
-MAX_CHUNK_BYTES = 16 * 1024 * 1024
-#: Where a chunk can't be cut, it may be this much.
-MAX_STRIDE_BYTES = 64 * 1024 * 1024
 #: An inline Map runs at most 40 iterations at once.
 BURST_CHUNKS = 40
 #: A distributed Map takes 2 s to start. Up to so much work, 40 slots at once are faster than many
