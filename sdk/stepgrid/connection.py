@@ -7,8 +7,10 @@ from .api import Api
 from .objects import Objects
 from .retry import Clock
 
-#: Payload objects under way at once.
-TRANSFERS = 8
+#: Payload objects under way at once. S3 takes 100 ms for the smallest (user guide, "Performance
+#: design patterns"), and a large session has 10,000: `stepgrid bench simulate` found that eight at
+#: once took longer than its tasks. What they weigh together is bounded by whoever asks for them.
+TRANSFERS = 32
 
 
 def _pool() -> ThreadPoolExecutor:
