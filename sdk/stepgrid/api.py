@@ -81,7 +81,14 @@ class Api:
         """
         query = _waiting(wait_seconds) | _given(results="true" if results else None)
         path = _path(session_id)
-        return self._call(SessionReport, "GET", path, query, timeout_seconds=timeout_seconds)
+        return self._call(
+            SessionReport,
+            "GET",
+            path,
+            query,
+            timeout_seconds=timeout_seconds,
+            held_seconds=wait_seconds,
+        )
 
     def update(self, session_id: str, update: SessionUpdate) -> SessionDescription:
         return self._call(SessionDescription, "PATCH", _path(session_id), body=_encode(update))
@@ -105,7 +112,14 @@ class Api:
         path = _path(session_id, "/results")
         hexadecimal = None if seen is None else f"{seen:x}"
         query = _given(cursor=cursor, seen=hexadecimal) | _waiting(wait_seconds)
-        return self._call(ResultPage, "GET", path, query, timeout_seconds=timeout_seconds)
+        return self._call(
+            ResultPage,
+            "GET",
+            path,
+            query,
+            timeout_seconds=timeout_seconds,
+            held_seconds=wait_seconds,
+        )
 
     def list_tasks(self, session_id: str, state: TaskState | None, cursor: str | None) -> TaskPage:
         query = _given(state=state, cursor=cursor)
@@ -142,8 +156,14 @@ class Api:
         self, subscription_id: str, request: ReceiveRequest, timeout_seconds: float
     ) -> EventBatch:
         path = f"/v1/subscriptions/{quote(subscription_id, safe='')}/events"
-        body = _encode(request)
-        return self._call(EventBatch, "POST", path, body=body, timeout_seconds=timeout_seconds)
+        return self._call(
+            EventBatch,
+            "POST",
+            path,
+            body=_encode(request),
+            timeout_seconds=timeout_seconds,
+            held_seconds=request.wait_seconds,
+        )
 
     def unsubscribe(self, subscription_id: str, timeout_seconds: float) -> UnsubscribeResponse:
         path = f"/v1/subscriptions/{quote(subscription_id, safe='')}"
@@ -158,8 +178,11 @@ class Api:
         *,
         body: bytes | None = None,
         timeout_seconds: float | None = None,
+        held_seconds: float = 0.0,
     ) -> Model:
-        answer = self._transport.request(method, path, query, body, timeout_seconds)
+        answer = self._transport.request(
+            method, path, query, body, timeout_seconds, held_seconds=held_seconds
+        )
         try:
             return model.model_validate(answer)
         except ValidationError as error:

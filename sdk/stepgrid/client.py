@@ -65,8 +65,9 @@ class Grid(Closable):
         to sign. username, password: of a user of the grid, who is logged in when this is needed
         first. login: one that has begun; see stepgrid.login. Where none of these is given,
         stepgrid.credentials says whose credentials sign. timeout_seconds: of one call with all its
-        retries. transport, objects, clock: how requests and payloads travel, and what time it is,
-        in place of HTTPS and this machine's clock; transport and objects are given together.
+        retries, beyond what the grid was asked to hold its answer. transport, objects, clock: how
+        requests and payloads travel, and what time it is, in place of HTTPS and this machine's
+        clock; transport and objects are given together.
 
         Raises ConfigurationError, which says what to do.
         """

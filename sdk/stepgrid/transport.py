@@ -55,12 +55,16 @@ class Transport(Protocol):
         query: Query | None = None,
         body: bytes | None = None,
         timeout_seconds: float | None = None,
+        *,
+        held_seconds: float = 0.0,
     ) -> dict[str, Any]:
         """The JSON object that the grid answers.
 
         method, path: as in the contract, for example "GET" and "/v1/workers"; ids in it are
         percent-encoded. query: parameters to add. body: JSON text in UTF-8. timeout_seconds: of the
         call with all its repetitions, where that is to be less than what the transport allows.
+        held_seconds: how long the grid was asked to hold its answer; the transport allows as much
+        more.
 
         Raises RequestError, Unavailable, DeadlineExceeded or ConfigurationError.
         """
@@ -101,13 +105,15 @@ class HttpTransport:
         query: Query | None = None,
         body: bytes | None = None,
         timeout_seconds: float | None = None,
+        *,
+        held_seconds: float = 0.0,
     ) -> dict[str, Any]:
         """See Transport.request."""
 
         def attempt(left_seconds: float) -> dict[str, Any]:
             return self._attempt(method, path, query, body, left_seconds)
 
-        limit = self._timeout_seconds
+        limit = self._timeout_seconds + held_seconds
         seconds = limit if timeout_seconds is None else min(timeout_seconds, limit)
         return persist(attempt, self._clock, seconds, self._jitter)
 

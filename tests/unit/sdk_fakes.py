@@ -43,6 +43,7 @@ class Sent:
     query: dict[str, Any]
     body: Any
     timeout_seconds: float | None = None
+    held_seconds: float = 0.0
 
 
 @dataclass
@@ -63,9 +64,11 @@ class RecordingTransport:
         query: Mapping[str, str | float] | None = None,
         body: bytes | None = None,
         timeout_seconds: float | None = None,
+        *,
+        held_seconds: float = 0.0,
     ) -> dict[str, Any]:
         content = json.loads(body) if body else None
-        sent = Sent(method, path, dict(query or {}), content, timeout_seconds)
+        sent = Sent(method, path, dict(query or {}), content, timeout_seconds, held_seconds)
         with self.memory.lock:
             self.sent.append(sent)
             self.before(sent)

@@ -69,8 +69,8 @@ class Signing:
         self._world = world
         self.issued = self.good_from = 0
 
-    def request(self, *args: Any) -> dict[str, Any]:
-        page = self._world.transport.request(*args)
+    def request(self, *args: Any, **more: Any) -> dict[str, Any]:
+        page = self._world.transport.request(*args, **more)
         for chunk in page["chunks"]:
             chunk["url"] += f"?{self.issued}"
             self.issued += 1

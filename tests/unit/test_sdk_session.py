@@ -358,7 +358,7 @@ def test_answers_of_another_kind() -> None:
     """JSON that is not the contract's: the error says what may be wrong."""
 
     class Strange:
-        def request(self, *arguments: Any) -> dict[str, Any]:
+        def request(self, *arguments: Any, **more: Any) -> dict[str, Any]:
             return {"hello": "world"}
 
     grid = Grid(transport=Strange(), objects=World().objects)

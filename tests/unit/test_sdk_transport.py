@@ -125,6 +125,16 @@ def test_all_tries_share_one_deadline() -> None:
         assert sum(clock.slept) <= 20.5
 
 
+def test_what_the_grid_was_asked_to_hold_comes_on_top() -> None:
+    """An answer that is held for 20 s does not use up the 10 s that the grid may be silent."""
+    clock = FakeClock()
+    with serving(Reply(503)) as server:
+        transport = transport_to(server.url, clock, timeout_seconds=10.0)
+        with pytest.raises(Unavailable):
+            transport.request("GET", "/v1/workers", held_seconds=20.0)
+    assert 10.0 < sum(clock.slept) <= 30.0
+
+
 def test_a_longer_retry_after_than_the_deadline_ends_at_once() -> None:
     """There is no use in waiting for an answer that would come too late."""
     clock = FakeClock()

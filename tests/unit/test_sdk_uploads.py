@@ -289,8 +289,8 @@ class WithoutAbort:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def request(self, *args: Any) -> dict[str, Any]:
-        answer = self._world.transport.request(*args)
+    def request(self, *args: Any, **more: Any) -> dict[str, Any]:
+        answer = self._world.transport.request(*args, **more)
         return {name: value for name, value in answer.items() if name != "abort_url"}
 
 

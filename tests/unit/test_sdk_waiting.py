@@ -59,6 +59,18 @@ def test_no_request_is_given_up_while_its_answer_is_held(timeout: float, read: A
         assert sent.timeout_seconds > sent.query["wait"] + LEAST_CALL_SECONDS - 0.1
 
 
+def test_the_transport_is_told_what_is_held() -> None:
+    """So that a Grid with a short timeout of its own can wait for a session."""
+    world, session, run_chunk = running_session(2, chunk_size=1)
+    run_at_each_look(world, (run_chunk(chunk) for chunk in range(2)))
+    session.wait()
+    held = [
+        (sent.held_seconds, sent.query["wait"]) for sent in world.transport.asked("GET", session.id)
+    ]
+    assert held
+    assert all(told == wait for told, wait in held)
+
+
 def test_wait_without_time_finds_what_has_ended() -> None:
     """A timeout of zero is a question, not an error, where the session is over."""
     session = World().grid.submit("square", [1])
@@ -239,8 +251,8 @@ def test_a_closed_session_that_lacks_results_is_an_error() -> None:
     world, session, _ = running_session(4, chunk_size=2)
 
     class Lying:
-        def request(self, method: str, path: str, *rest: Any) -> dict[str, Any]:
-            answer = world.transport.request(method, path, *rest)
+        def request(self, method: str, path: str, *rest: Any, **more: Any) -> dict[str, Any]:
+            answer = world.transport.request(method, path, *rest, **more)
             return {**answer, "state": "finished"}
 
     grid = Grid(transport=Lying(), objects=world.objects, clock=world.memory.clock)

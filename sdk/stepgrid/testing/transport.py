@@ -28,6 +28,8 @@ class MemoryTransport:
         query: Mapping[str, str | float] | None = None,
         body: bytes | None = None,
         timeout_seconds: float | None = None,
+        *,
+        held_seconds: float = 0.0,
     ) -> dict[str, Any]:
         """See stepgrid.transport.Transport. Whatever was submitted runs first."""
         values = {name: [str(value)] for name, value in (query or {}).items()}
