@@ -94,12 +94,12 @@ class Runner:
     def _try(self, client: ClientProcess, contender: str, number: int, measure: Measure) -> bool:
         """True if the client can go on."""
         forecast = forecast_seconds(measure, contender, self.records, self.workers)
-        if forecast is not None and forecast > self.profile.cap_seconds:
+        if forecast is not None and forecast > self.profile.cap_of(measure):
             note = f"would take about {forecast:.0f} s"
             self._keep(contender, measure.key, number, Outcome.TOO_SLOW, {}, note)
             return True
         try:
-            answer = client.ask(measure.command, self.profile.patience_seconds)
+            answer = client.ask(measure.command, self.profile.patience_with(measure))
             client.check_doors()
         except ClientFailed as failure:
             self._keep(contender, measure.key, number, Outcome.FAILED, {}, str(failure))

@@ -23,6 +23,8 @@ MIN_SESSIONS = 2
 FEW_TASKS = 500
 #: Short sessions differ: one of them may meet workers that must be started first.
 THROUGHPUT_REPEATS = 5
+#: Of the measure that the contenders are compared by: whoever can do it in minutes is measured.
+LONG_CAP_SECONDS = 300.0
 CREDIT = 4
 #: The start of a contender, which is no command to it.
 START = "start"
@@ -40,6 +42,8 @@ class Measure:
     rounds: int = 3
     #: what the function gets besides `tasks`
     arguments: dict[str, Any] = field(default_factory=dict)
+    #: a run that would take longer is left out; None: as the profile says
+    cap_seconds: float | None = None
 
     @property
     def key(self) -> str:
@@ -64,16 +68,19 @@ class Profile:
 
     name: str
     rounds: int
-    #: a run that would take longer is left out
+    #: a run that would take longer is left out, of a measure that says nothing else
     cap_seconds: float
     #: no more repeats once the runs of a measure took so long together
     repeat_seconds: float
     measures: tuple[Measure, ...]
 
-    @property
-    def patience_seconds(self) -> float:
-        """When a run is given up: its forecast was wrong, or it hangs."""
-        return 3 * self.cap_seconds + 60
+    def cap_of(self, measure: Measure) -> float:
+        """Seconds that a run may take by its forecast."""
+        return measure.cap_seconds or self.cap_seconds
+
+    def patience_with(self, measure: Measure) -> float:
+        """Seconds after which a run is given up: its forecast was wrong, or it hangs."""
+        return 3 * self.cap_of(measure) + 60
 
 
 def plan_latency(tasks: int, repeats: int, limit_seconds: float) -> Measure:
@@ -81,11 +88,10 @@ def plan_latency(tasks: int, repeats: int, limit_seconds: float) -> Measure:
     return Measure("latency", tasks, arguments={"repeats": repeats, "limit_seconds": limit_seconds})
 
 
-def plan_throughput(tasks: int) -> Measure:
+def plan_throughput(tasks: int, cap_seconds: float | None = None) -> Measure:
     """Map calls of `tasks` no-op tasks: several in each round, as long as they are short."""
-    return Measure(
-        "throughput", tasks, arguments={"repeats": THROUGHPUT_REPEATS, "limit_seconds": 5}
-    )
+    arguments = {"repeats": THROUGHPUT_REPEATS, "limit_seconds": 5}
+    return Measure("throughput", tasks, arguments=arguments, cap_seconds=cap_seconds)
 
 
 def plan_efficiency(milliseconds: int, workers: int, ideal_seconds: float) -> Measure:
@@ -115,7 +121,7 @@ def full_profile(workers: int) -> Profile:
             plan_throughput(1_000),
             Measure("memory", 10_000, rounds=1),
             plan_throughput(10_000),
-            plan_throughput(100_000),
+            plan_throughput(100_000, LONG_CAP_SECONDS),
             Measure("memory", 1_000_000, rounds=1),
             plan_throughput(1_000_000),
             Measure("chunked", 100_000, rounds=1, arguments={"chunk": HAND_CUT_CHUNK}),

@@ -83,6 +83,13 @@ def test_nothing_is_forecast_from_one_size() -> None:
     assert forecast_seconds(MILLION, "ray", both, 4) is None
 
 
+def test_a_measure_may_have_a_cap_of_its_own() -> None:
+    """A run is given up well beyond it."""
+    long = Measure("throughput", 100_000, cap_seconds=300)
+    assert (PROFILE.cap_of(MILLION), PROFILE.cap_of(long)) == (60, 300)
+    assert PROFILE.patience_with(long) > 3 * 300
+
+
 def test_other_measures_are_forecast_by_their_calls() -> None:
     """Chunks that are cut by hand are calls; tasks that sleep take at least their sleep."""
     known = [session(1_000, 1.0), session(10_000, 10.0)]

@@ -30,6 +30,8 @@ class ParslExecutor(Contender):
             address="127.0.0.1",
             loopback_address="127.0.0.1",
             max_workers_per_node=workers,
+            # Otherwise it has no more workers than the machine has processors.
+            cores_per_worker=min(1.0, (os.cpu_count() or 1) / workers),
             provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
             encrypted=False,
         )
