@@ -11,7 +11,7 @@ from itertools import accumulate
 
 #: How much one session moves the times of its worker at least, and of how many tasks it must be to
 #: count as much as all before it.
-LEAST_WEIGHT, EQUAL_TASKS = 0.3, 100
+LEAST_WEIGHT, EQUAL_TASKS = 0.4, 100
 #: Seconds that make no difference: nothing is planned by them.
 ALIKE_SECONDS = 0.002
 #: Of a session's tasks, so many are not slow.
