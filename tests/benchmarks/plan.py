@@ -38,7 +38,7 @@ class Measure:
     tasks: int = 1
     #: of each task, where it sleeps
     milliseconds: int = 0
-    #: in how many rounds
+    #: in how many rounds at most
     rounds: int = 3
     #: what the function gets besides `tasks`
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def full_profile(workers: int) -> Profile:
     """What docs/performance.md shows: all that there is."""
     return Profile(
         "full",
-        rounds=3,
+        rounds=2,
         cap_seconds=45,
         repeat_seconds=20,
         measures=(
