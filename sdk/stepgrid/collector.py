@@ -132,7 +132,8 @@ class ResultCollector:
             if self._pages.known(chunk) is None and not self._pages.closed:
                 yield None
             while (known := self._pages.known(chunk)) is None:
-                page = self._ask(chunk, patience.wait_seconds(MAX_WAIT_SECONDS), deadline)
+                seconds = patience.wait_seconds(MAX_WAIT_SECONDS, self._pages.missing)
+                page = self._ask(chunk, seconds, deadline)
                 if self._pages.page_of(chunk) == page:
                     patience.go_on(self._pages.known(chunk) is not None, self._pages.closed)
             yield known
@@ -154,5 +155,6 @@ class ResultCollector:
         while not watch.done:
             yield None
             before = watch.seen
-            yield from watch.look(patience.wait_seconds(MAX_WAIT_SECONDS), deadline.call_seconds)
+            seconds = patience.wait_seconds(MAX_WAIT_SECONDS, self._pages.missing)
+            yield from watch.look(seconds, deadline.call_seconds)
             patience.go_on(watch.seen > before, self._pages.closed)

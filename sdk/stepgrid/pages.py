@@ -50,6 +50,11 @@ class ResultPages:
         return len(self._final) == self._chunks
 
     @property
+    def missing(self) -> int:
+        """Chunks that are not known to be final."""
+        return self._chunks - len(self._final)
+
+    @property
     def count(self) -> int:
         """Pages found so far."""
         return len(self._firsts)

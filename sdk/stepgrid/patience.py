@@ -10,8 +10,17 @@ from .retry import Clock, Deadline
 #: News are gathered for this share of the time that was waited, so that many chunks which end one
 #: after the other cost a few requests; and never for longer than this.
 GATHERING_SHARE, MOST_GATHERING_SECONDS = 0.05, 0.5
+#: The last chunks are not gathered: each may be the one that everybody waits for.
+FEW_CHUNKS = 4
 #: Looks at a session that is closed and still not all there, before that is an error.
 CLOSED_LOOKS, CLOSED_PAUSE_SECONDS = 5, 0.5
+
+
+def gathering_seconds(waited_seconds: float, missing: int | None = None) -> float:
+    """How long to let news gather, after so long a wait and with so many chunks still to come."""
+    if missing is not None and missing <= FEW_CHUNKS:
+        return 0.0
+    return min(GATHERING_SHARE * waited_seconds, MOST_GATHERING_SECONDS)
 
 
 class Patience:
@@ -25,11 +34,13 @@ class Patience:
         self._told_at: float | None = None
         self._closed_looks = 0
 
-    def wait_seconds(self, most: float) -> float:
-        """Pause as it is due after the last answer; then how long the grid may hold the next."""
+    def wait_seconds(self, most: float, missing: int | None = None) -> float:
+        """Pause as it is due after the last answer; then how long the grid may hold the next.
+
+        missing: how many chunks are still to come, if that is known.
+        """
         if self._told_at is not None:
-            waited = self._told_at - self._began_at
-            gathering = min(GATHERING_SHARE * waited, MOST_GATHERING_SECONDS)
+            gathering = gathering_seconds(self._told_at - self._began_at, missing)
             ready_at = self._told_at + min(gathering, self._deadline.left_seconds)
             if (pause := ready_at - self._clock.monotonic()) > 0:
                 self._clock.sleep(pause)

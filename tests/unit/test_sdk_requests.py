@@ -111,6 +111,17 @@ def test_time_spent_on_news_counts() -> None:
     assert clock.slept == []
 
 
+@pytest.mark.parametrize(("missing", "pause"), [(5, 0.5), (4, 0.0), (1, 0.0)])
+def test_the_last_chunks_are_not_gathered(missing: int, pause: float) -> None:
+    """Nobody waits for half a second more than the last task takes."""
+    clock = FakeClock()
+    patience = Patience(clock, "session", Deadline.after(clock, None))
+    clock.now += 3_600
+    patience.go_on(news=True, closed=False)
+    patience.wait_seconds(20, missing)
+    assert sum(clock.slept) == pytest.approx(pause)
+
+
 def test_nothing_is_gathered_once_all_is_there() -> None:
     """The pages of a session that has ended are read one after the other."""
     clock = FakeClock()

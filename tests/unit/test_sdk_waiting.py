@@ -141,7 +141,7 @@ def test_a_chunk_that_is_known_is_not_waited_for() -> None:
 
 def test_a_chunk_that_became_known_in_a_pause_is_not_waited_for() -> None:
     """So it is while a reader gathers news before the next request."""
-    world, session, run_chunk = running_session(6, chunk_size=2)
+    world, session, run_chunk = running_session(14, chunk_size=2)
     steps: list[Callable[[], Any]] = [lambda: run_chunk(1), lambda: shared.task(2)]
 
     class Pausing(VirtualClock):
@@ -209,9 +209,9 @@ def test_as_completed_gives_up_in_time() -> None:
 
 
 def slow_downloads(seconds: float) -> tuple[World, Session]:
-    """A session that has ended, of ten chunks each of whose outputs takes so long to arrive."""
+    """A session that has ended, of 40 chunks each of whose outputs takes so long to arrive."""
     world = World()
-    session = world.grid.submit("square", [{"text": "x" * 5_000}] * 40, chunk_size=4)
+    session = world.grid.submit("square", [{"text": "x" * 5_000}] * 40, chunk_size=1)
     get, lock = world.objects.get, threading.Lock()
 
     class Slow:
@@ -228,11 +228,11 @@ def slow_downloads(seconds: float) -> tuple[World, Session]:
 def test_downloads_count_as_well(read: Any) -> None:
     """Where the time runs out while outputs arrive, that is said, and no more of them are read."""
     world, session = slow_downloads(10)
-    assert len(list(read(session, timeout=101))) == 40
+    assert len(list(read(session, timeout=401))) == 40
     begun = len(world.objects.gets)
     with pytest.raises(DeadlineExceeded, match="did not arrive in the time given; ask again"):
         list(read(session, timeout=5))
-    assert len(world.objects.gets) < begun + 10
+    assert len(world.objects.gets) < begun + 40
 
 
 @pytest.mark.parametrize("read", [Session.stream, Session.as_completed])

@@ -10,8 +10,8 @@ from typing import TypeVar
 from .ports import Clock
 
 #: Between two looks: quickly at first, then with patience. What has just ended is found after a
-#: third of its own time at most, and a wait of 20 s takes some 50 looks.
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAUSE_GROWTH = 0.008, 0.5, 1.3
+#: fifth of its own time at most, and a wait of 20 s takes some 60 looks.
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAUSE_GROWTH = 0.008, 0.5, 1.2
 
 Seen = TypeVar("Seen")
 

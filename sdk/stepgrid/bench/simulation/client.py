@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from stepgrid.patience import GATHERING_SHARE, MOST_GATHERING_SECONDS
+from stepgrid.patience import gathering_seconds
 from stepgrid.uploads import FIRST_URLS, MOST_URLS
 
 from .latch import Latch
@@ -111,11 +111,9 @@ class Client:
         while fetched < chunks:
             if fetched not in known:
                 waited = yield from self._ask(fetched // CHUNKS_PER_PAGE, known)
-                yield self._services.clock.timeout(
-                    0.0
-                    if self._latch.closed.triggered
-                    else min(GATHERING_SHARE * waited, MOST_GATHERING_SECONDS)
-                )
+                closed, missing = self._latch.closed.triggered, chunks - len(known)
+                pause = 0.0 if closed else gathering_seconds(waited, missing)
+                yield self._services.clock.timeout(pause)
                 continue
             first = fetched
             while fetched in known:
