@@ -17,7 +17,7 @@ from .errors import RequestTooLarge
 
 #: A worker holds the input of a chunk in memory, so the grid takes no chunk that is larger.
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
-#: That is of the mean. What lies between two offsets can't be cut, so it may be this much.
+#: What lies between two offsets can't be cut, so it may be this much.
 MAX_STRIDE_BYTES = 64 * 1024 * 1024
 #: Lines are joined when they are so many bytes: enough for the work per block to vanish beside that
 #: per line. Or so many lines: short ones take more room as objects than as text.

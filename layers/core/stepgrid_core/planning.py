@@ -110,8 +110,9 @@ class Workload:
 
     def bytes_of(self, first: int, tasks: int) -> int:
         """Of the input of some tasks, where offsets are known; they begin and end at strides."""
-        ends = [*self.offsets[(first + tasks) // self.stride :][:1], self.size]
-        return ends[0] - self.offsets[first // self.stride]
+        last = first + tasks
+        end = self.size if last >= self.tasks else self.offsets[last // self.stride]
+        return end - self.offsets[first // self.stride]
 
 
 @dataclass(frozen=True, slots=True)
