@@ -1,6 +1,5 @@
 """The contract of the StateTable port: sessions, from their first write to their last."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,11 +8,9 @@ import pytest
 from stepgrid_core.budgets import Limits, Usage
 from stepgrid_core.errors import NotFound
 from stepgrid_core.layout import Layout
-from stepgrid_core.listing import first_due
 from stepgrid_core.ports import Closing, RowSwap, StateTable
 from stepgrid_core.records import Ending, InputRef, Session, Work, closed
 from stepgrid_core.states import SessionState, TaskState
-from stepgrid_core.task_time import Measurement, TaskTime
 
 from .samples import (
     FRACTION,
@@ -329,54 +326,6 @@ def test_writes_to_an_unknown_session_create_nothing(table: StateTable) -> None:
     assert table.due_sessions(FAR, 10) == []
 
 
-# --- postpone, due_sessions -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("session", "due_at"),
-    [
-        pytest.param(make_session(), NOW + FRACTION + 60, id="a minute after the submit"),
-        pytest.param(make_session(deadline_at=NOW + 7), NOW + 7, id="a deadline before that"),
-    ],
-)
-def test_a_new_session_comes_due(table: StateTable, session: Session, due_at: float) -> None:
-    """The sweeper's first look: when a submit should be long over, or at the deadline."""
-    assert first_due(session) == due_at
-    store_session(table, session, b"")
-    assert table.due_sessions(due_at - 0.001, 10) == []
-    assert table.due_sessions(due_at, 10) == [session.session_id]
-
-
-def test_postpone_moves_the_next_look(table: StateTable, session: Session) -> None:
-    """Later or earlier: the last word counts."""
-    table.postpone(session.session_id, NOW + 500 + FRACTION)
-    assert table.due_sessions(NOW + 500, 10) == []
-    assert table.due_sessions(NOW + 501, 10) == [session.session_id]
-    table.postpone(session.session_id, NOW + 5)
-    assert table.due_sessions(NOW + 5, 10) == [session.session_id]
-
-
-def test_postponed_to_never_is_final(table: StateTable, session: Session) -> None:
-    """None: never; and a sweeper that comes late with another time does not bring it back."""
-    table.postpone(session.session_id, None)
-    table.postpone(session.session_id, None)
-    assert table.due_sessions(FAR, 10) == []
-    table.postpone(session.session_id, NOW)
-    assert table.due_sessions(FAR, 10) == []
-    assert read(table, session) == session
-
-
-def test_the_longest_due_come_first(table: StateTable) -> None:
-    """A sweep that can't look at all takes those that have waited longest."""
-    sessions = [store_session(table, make_session(f"token {n}"), b"") for n in range(12)]
-    for n, session in enumerate(sessions):
-        table.postpone(session.session_id, NOW - (n * 7 % 12))
-    longest = sorted(range(12), key=lambda n: n * 7 % 12, reverse=True)
-    expected = [sessions[n].session_id for n in longest]
-    assert table.due_sessions(NOW, 100) == expected
-    assert table.due_sessions(NOW, 5) == expected[:5]
-
-
 # --- delete_session -------------------------------------------------------------------------------
 
 
@@ -421,38 +370,3 @@ def test_a_deleted_session_is_not_created_again(table: StateTable, session: Sess
     table.delete_session(session)
     again = replace(session, created_at=NOW + 5)
     assert store_session(table, again, b"again").deleted
-
-
-# --- task times -----------------------------------------------------------------------------------
-
-
-_numbers = itertools.count()
-
-
-def measure(table: StateTable, time: TaskTime) -> None:
-    """A session that is submitted, and ends after its tasks took so long each."""
-    known = table.read_lane("pricing").task_time
-    token = f"measured {next(_numbers)}"
-    session = store_session(table, make_session(token, slots=1, worker_task_time=known))
-    work = Work(NOW, time.mean * session.tasks, Measurement(time, session.tasks))
-    assert table.close_session(session.session_id, finished(session, NOW, work))
-
-
-def test_an_unmeasured_worker_has_no_time(table: StateTable) -> None:
-    """Nothing is known of a worker that has run nothing."""
-    assert table.read_lane("pricing").task_time is None
-
-
-@pytest.mark.parametrize("time", [TaskTime(0.0125, 0.5), TaskTime(0.0, 0.0)], ids=str)
-def test_the_first_measurement_is_what_is_known(table: StateTable, time: TaskTime) -> None:
-    """Both times come back, and workers don't mix."""
-    measure(table, time)
-    assert table.read_lane("pricing").task_time == time
-    assert table.read_lane("mock-compute").task_time is None
-
-
-def test_what_is_known_moves_with_each_session(table: StateTable) -> None:
-    """From what the session knew when it was submitted, as far as its tasks count."""
-    measure(table, TaskTime(1.0, 2.0))
-    measure(table, TaskTime(3.0, 6.0))
-    assert table.read_lane("pricing").task_time == TaskTime(pytest.approx(3**0.5, 0.01), 6.0)
