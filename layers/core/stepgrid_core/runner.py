@@ -208,10 +208,14 @@ class Runner:
         return self._replies.take_counted(min(self._counted_before(), count - 1))
 
     def _counted_before(self) -> int:
-        """Replies counted so long ago that they are there; without a bell, while a task runs."""
-        counted = self._noted
-        if time.monotonic() >= self._noted_at + _POLL_SECONDS:
-            self._noted, self._noted_at = self._page.settled_count, time.monotonic()
+        """Replies counted so long ago that they are there; without a bell, while a task runs.
+
+        0 where the last look was just now, as when prints arrive.
+        """
+        now = time.monotonic()
+        if now < self._noted_at + _POLL_SECONDS:
+            return 0
+        counted, self._noted, self._noted_at = self._noted, self._page.settled_count, now
         return counted
 
     def _finish_prints(self, child: ChildProcess) -> None:
