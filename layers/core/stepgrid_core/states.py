@@ -46,6 +46,21 @@ class SessionState(StrEnum):
     CANCELLED = "cancelled"  #: its owner ended it
 
 
+class JobState(StrEnum):
+    """What a client sees of a job; the words are Cloud Kotta's.
+
+    pending -> staging_inputs -> processing -> staging_outputs -> completed   (or failed, cancelled)
+    """
+
+    PENDING = "pending"  #: waits for room in its queue, for its dependencies, or for a container
+    STAGING_INPUTS = "staging_inputs"  #: its inputs are fetched
+    PROCESSING = "processing"  #: its process runs
+    STAGING_OUTPUTS = "staging_outputs"  #: what it left is stored, also after a failure
+    COMPLETED = "completed"  #: its process ended with 0, and all outputs are there
+    FAILED = "failed"  #: an input could not be had, it ended otherwise, or an output is missing
+    CANCELLED = "cancelled"  #: was ended by its owner
+
+
 class EventKind(StrEnum):
     """What the grid tells about a session; the last three are its terminal states."""
 
@@ -59,6 +74,7 @@ class EventKind(StrEnum):
 
 TERMINAL_TASKS = frozenset({TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELLED})
 TERMINAL_SESSIONS = frozenset({SessionState.FINISHED, SessionState.FAILED, SessionState.CANCELLED})
+TERMINAL_JOBS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 TERMINAL_EVENTS = frozenset(EventKind(state) for state in TERMINAL_SESSIONS)
 TERMINAL_SEQUENCE = 100
 

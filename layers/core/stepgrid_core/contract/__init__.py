@@ -5,8 +5,25 @@ tolerate them, so that an older SDK can read a newer grid. Schemas only grow. do
 made from this module. It knows neither HTTP libraries nor AWS.
 """
 
+from .container import ContainerOptions
 from .error import ErrorBody, ErrorResponse
 from .health import Health
+from .job import (
+    MAX_ARRAY,
+    MAX_DEPENDENCIES,
+    MAX_JOB_FILES,
+    MAX_WALLTIME_SECONDS,
+    JobDescription,
+    JobInput,
+    JobList,
+    JobOutput,
+    JobOutputs,
+    JobRequest,
+    JobSpec,
+    JobsQuery,
+    JobStages,
+    JobSummary,
+)
 from .login import LoginDescription
 from .logs import LogLine, LogPage, LogsQuery
 from .model import CONTRACT_VERSION, Count, CursorQuery, NoQuery, Query, Request, Response
@@ -65,15 +82,19 @@ from .worker import WorkerDescription, WorkerList
 
 __all__ = [
     "CONTRACT_VERSION",
+    "MAX_ARRAY",
     "MAX_ATTEMPTS",
     "MAX_BATCH",
     "MAX_COMMON_BYTES",
+    "MAX_DEPENDENCIES",
+    "MAX_JOB_FILES",
     "MAX_OFFSETS",
     "MAX_PARTS",
     "MAX_SESSION_TIMEOUT_SECONDS",
     "MAX_SUBSCRIBED_SESSIONS",
     "MAX_TASK_TIMEOUT_SECONDS",
     "MAX_WAIT_SECONDS",
+    "MAX_WALLTIME_SECONDS",
     "MIN_PART_BYTES",
     "BusEvent",
     "CancelCounts",
@@ -81,6 +102,7 @@ __all__ = [
     "CancelResponse",
     "ChunkOutput",
     "CommonFile",
+    "ContainerOptions",
     "Count",
     "CursorQuery",
     "DeleteResponse",
@@ -88,6 +110,16 @@ __all__ = [
     "ErrorResponse",
     "EventBatch",
     "Health",
+    "JobDescription",
+    "JobInput",
+    "JobList",
+    "JobOutput",
+    "JobOutputs",
+    "JobRequest",
+    "JobSpec",
+    "JobStages",
+    "JobSummary",
+    "JobsQuery",
     "LogLine",
     "LogPage",
     "LoginDescription",

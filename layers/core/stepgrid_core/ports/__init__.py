@@ -8,6 +8,7 @@ from .clock import Clock
 from .dispatcher import Dispatch, Dispatcher, ExecutionState, Worker, registered_worker
 from .event_bus import EventBus
 from .function_caller import FunctionCall, FunctionCaller, FunctionReply
+from .job_desk import JobDesk
 from .logs import LogEvent, LogReader, LogSearch
 from .metrics import MetricSink
 from .page import Page
@@ -40,6 +41,7 @@ __all__ = [
     "FunctionCall",
     "FunctionCaller",
     "FunctionReply",
+    "JobDesk",
     "LogEvent",
     "LogReader",
     "LogSearch",

@@ -28,17 +28,24 @@ from .chunk import (
     unhold,
     verdict,
 )
+from .container import ContainerSize
+from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFile, JobRecord
 from .session import CommonRef, Ending, InputRef, Session, closed, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
 
 __all__ = [
+    "KILLED_BY_REQUEST",
     "MAX_IDLE_LOSSES",
     "NO_WORK",
     "TOKEN_LENGTH",
+    "WALLTIME_EXCEEDED",
     "Chunk",
     "CommonRef",
+    "ContainerSize",
     "Ending",
     "InputRef",
+    "JobFile",
+    "JobRecord",
     "Output",
     "Session",
     "Settled",

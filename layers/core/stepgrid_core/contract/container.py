@@ -1,0 +1,35 @@
+"""The size of the containers that run a session on Fargate, as a caller may wish it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from .model import Request
+
+#: what Fargate has (ECS developer guide, "Fargate task size")
+VCPUS = (0.25, 0.5, 1, 2, 4, 8, 16)
+
+
+def _check_vcpu(vcpu: float) -> float:
+    if vcpu not in VCPUS:
+        raise ValueError(f"Fargate has {', '.join(f'{one:g}' for one in VCPUS)}")
+    return vcpu
+
+
+Vcpu = Annotated[float, AfterValidator(_check_vcpu)]
+
+
+class ContainerOptions(Request):
+    """What is left out is what the worker says, or the least that Fargate has for the rest."""
+
+    vcpu: Vcpu | None = Field(None, description="each whole one runs chunks of its own")
+    memory_mib: int | None = Field(
+        None, ge=512, le=122_880, description="of the whole container; Fargate has steps"
+    )
+    storage_gib: int | None = Field(None, ge=21, le=200, description="of its own disk")
+    spot: bool | None = Field(
+        None, description="spare capacity: a third of the price, and may be taken away"
+    )
+    architecture: Literal["arm64", "x86_64"] | None = Field(
+        None, description="the one that the worker's package is built for"
+    )
