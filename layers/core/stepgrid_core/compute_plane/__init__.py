@@ -13,6 +13,8 @@ each in the row before it starts, so that the task which kills its environment i
 This package knows user code only as a TaskRunner, and AWS not at all.
 """
 
-from .run import run_chunk
+from .bench import Bench
+from .claim import Claim
+from .run import run_chunk, run_claim
 
-__all__ = ["run_chunk"]
+__all__ = ["Bench", "Claim", "run_chunk", "run_claim"]

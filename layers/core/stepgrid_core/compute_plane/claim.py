@@ -3,12 +3,11 @@
 from secrets import token_hex
 
 from .. import records
-from ..closing import commit_and_close, shard_changed
 from ..invocation import Invocation, SessionFacts
 from ..names import CHUNKS_PER_SHARD, shard_of
 from ..ports import RowSwap
 from ..records import Chunk, Session, Shard
-from ..wiring import Grid
+from .bench import Bench
 
 #: A claim outlives its environment by this much, in case nobody reports the death.
 LEASE_GRACE_SECONDS = 30.0
@@ -21,8 +20,8 @@ class ClaimLost(Exception):
 class Claim:
     """A row that is ours to write; other slots of its shard may change meanwhile."""
 
-    def __init__(self, grid: Grid, shard: Shard, slot: int, seen_at: float) -> None:
-        self._grid = grid
+    def __init__(self, bench: Bench, shard: Shard, slot: int, seen_at: float) -> None:
+        self._bench = bench
         self.shard = shard
         self.slot = slot
         self.seen_at = seen_at  #: monotonic, from before it was last found to stand
@@ -34,8 +33,8 @@ class Claim:
 
     def write(self, new: Chunk, inline: bytes | None = None) -> None:
         """Swap our row, which changes only by being lost. Raises ClaimLost then."""
-        seen_at = self._grid.clock.monotonic()
-        swap = self._grid.table.swap_chunk(self.shard, self.slot, new, inline)
+        seen_at = self._bench.clock.monotonic()
+        swap = self._bench.rows.swap(self.shard, self.slot, new, inline)
         self.shard = swap.shard
         if not swap.won:
             raise ClaimLost
@@ -48,21 +47,21 @@ class Claim:
         all the same, the first of them finds its own row.
         """
         commit = RowSwap(self.shard, self.slot, new, inline)
-        if session is None or commit_and_close(self._grid, session, commit) is None:
+        if session is None or not self._bench.rows.commit_and_close(session, commit):
             return False
         self.shard, self.published = commit.after, new
         return True
 
     def look(self) -> None:
         """Read our row. Raises ClaimLost if it is ours no longer, and Unavailable."""
-        looked_at = self._grid.clock.monotonic()
-        shard = self._grid.table.read_shard(self.shard.session_id, self.shard.number)
+        looked_at = self._bench.clock.monotonic()
+        shard = self._bench.rows.read(self.shard.session_id, self.shard.number)
         if shard is None or not shard.chunks[self.slot].held_by(self.chunk):
             raise ClaimLost
         self.shard, self.seen_at = shard, looked_at
 
 
-def take_claim(grid: Grid, invocation: Invocation, seconds: float) -> Claim | None:
+def take_claim(bench: Bench, invocation: Invocation, seconds: float) -> Claim | None:
     """Our claim for so many seconds, or None if the chunk is over or somebody else's.
 
     The first try takes for granted that nobody was here before: mostly true, and one read less.
@@ -70,18 +69,18 @@ def take_claim(grid: Grid, invocation: Invocation, seconds: float) -> Claim | No
     number, slot = shard_of(invocation.chunk)
     shard, nonce = _untouched(invocation.facts, number), token_hex(3)
     while True:
-        seen_at, now = grid.clock.monotonic(), grid.clock.now()
+        seen_at, now = bench.clock.monotonic(), bench.clock.now()
         chunk = records.claim(
             shard.chunks[slot], invocation.token, nonce, now, now + seconds + LEASE_GRACE_SECONDS
         )
         if chunk is None:
             return None
-        swap = grid.table.swap_chunk(shard, slot, chunk, claimed_at=now)
+        swap = bench.rows.swap(shard, slot, chunk, claimed_at=now)
         shard = swap.shard
         if swap.won:
             break
-    shard_changed(grid, shard, invocation.facts.shards)
-    return None if chunk.terminal else Claim(grid, shard, slot, seen_at)
+    bench.rows.changed(invocation.facts, shard)
+    return None if chunk.terminal else Claim(bench, shard, slot, seen_at)
 
 
 def _untouched(facts: SessionFacts, number: int) -> Shard:

@@ -7,8 +7,8 @@ from ..invocation import Invocation
 from ..names import output_key
 from ..records import Output
 from ..task_lines import ArrivingLines, ReadAhead
-from ..wiring import Grid
 from .behind import Behind
+from .bench import Bench
 from .claim import Claim
 
 #: Small outputs of a burst stay in the shard's item: one request less on either side. Each write
@@ -19,8 +19,8 @@ INLINE_SHARD_BYTES = 8 * 1024
 class ChunkFiles:
     """What one attempt at a chunk reads and writes."""
 
-    def __init__(self, grid: Grid, invocation: Invocation, claim: Claim) -> None:
-        self._grid = grid
+    def __init__(self, bench: Bench, invocation: Invocation, claim: Claim) -> None:
+        self._bench = bench
         self._invocation = invocation
         self._facts = invocation.facts
         self._claim = claim
@@ -35,12 +35,12 @@ class ChunkFiles:
         if self._invocation.lines is not None:
             return iter([self._invocation.lines.encode()])
         start, length = self._claim.shard.byte_range(self._claim.slot)
-        facts, grid = self._facts, self._grid
+        facts, bench = self._facts, self._bench
         if facts.input_key is None:
-            blob = grid.table.read_blob(facts.session_id, facts.blob_id)
+            blob = bench.rows.read_blob(facts.session_id, facts.blob_id)
             return iter([blob[start : start + length]])
-        blocks = grid.payloads.open_range(facts.input_key, start, length, facts.input_etag)
-        return ReadAhead(blocks) if grid.threads > 1 else blocks
+        blocks = bench.payloads.open_range(facts.input_key, start, length, facts.input_etag)
+        return ReadAhead(blocks) if bench.threads > 1 else blocks
 
     def read_output(self) -> bytes:
         """What the row says was published before; empty if nothing was."""
@@ -48,7 +48,7 @@ class ChunkFiles:
         if output is None:
             return b""
         key = self._key(output.attempt, output.part)
-        return check(self._grid.payloads.get(key), output.size, output.digest, key)
+        return check(self._bench.payloads.get(key), output.size, output.digest, key)
 
     def publish(self, data: bytes) -> Output:
         """Write an object of its own; only the row that comes after makes it count."""
@@ -57,7 +57,7 @@ class ChunkFiles:
     def publish_behind(self, data: bytes) -> Behind[Output]:
         """The same, while the caller goes on; who needs it no more need not wait for it."""
         part = self._next_part()
-        return Behind(lambda: self._store(part, data), in_thread=self._grid.threads > 1)
+        return Behind(lambda: self._store(part, data), in_thread=self._bench.threads > 1)
 
     def _next_part(self) -> int:
         self._parts += 1
@@ -65,7 +65,7 @@ class ChunkFiles:
 
     def _store(self, part: int, data: bytes) -> Output:
         output = self._describe(part, data)
-        self._grid.payloads.put(self._key(output.attempt, part), data)
+        self._bench.payloads.put(self._key(output.attempt, part), data)
         return output
 
     def describe(self, data: bytes) -> Output:

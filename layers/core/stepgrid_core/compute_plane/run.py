@@ -7,18 +7,17 @@ from typing import Any
 
 from .. import records
 from ..cancellation import permit_seconds
-from ..closing import shard_changed
 from ..errors import NotFound, PayloadCorrupted, Unavailable
 from ..invocation import Invocation
 from ..ledger import TaskLedger
 from ..metrics import ChunkMeter
 from ..ports import CommonInput, FailedTask, TaskLines, TaskOutcome, TaskRunner
-from ..progress import Commit, report_progress
 from ..records import Chunk, Output, Settled
 from ..states import ChunkState
 from ..telemetry import logger
 from ..wiring import Grid
 from .behind import Behind
+from .bench import Bench, bench_of
 from .claim import Claim, ClaimLost, take_claim
 from .files import ChunkFiles
 from .lifetime import Lifetime
@@ -32,10 +31,21 @@ def run_chunk(
 
     Answers "ended" (nothing more to do for this caller) or "again" (the rest was handed back).
     """
-    claim = take_claim(grid, invocation, time_left())
-    if claim is None:
-        return "ended"
-    run = _Run(grid, invocation, runner, Lifetime(grid.clock, invocation.facts, time_left), claim)
+    bench = bench_of(grid)
+    claim = take_claim(bench, invocation, time_left())
+    return "ended" if claim is None else run_claim(bench, invocation, claim, runner, time_left)
+
+
+def run_claim(
+    bench: Bench,
+    invocation: Invocation,
+    claim: Claim,
+    runner: TaskRunner,
+    time_left: Callable[[], float],
+) -> str:
+    """Run a chunk whose claim was taken already; otherwise as `run_chunk`."""
+    life = Lifetime(bench.clock, invocation.facts, time_left)
+    run = _Run(bench, invocation, runner, life, claim)
     try:
         return run.execute()
     except ClaimLost:
@@ -57,19 +67,19 @@ class Checkpoint:
 class _Run:
     def __init__(
         self,
-        grid: Grid,
+        bench: Bench,
         invocation: Invocation,
         runner: TaskRunner,
         life: Lifetime,
         claim: Claim,
     ) -> None:
-        self._grid = grid
+        self._bench = bench
         self._invocation = invocation
         self._facts = invocation.facts
         self._runner = runner
         self._life = life
         self._claim = claim
-        self._files = ChunkFiles(grid, invocation, claim)
+        self._files = ChunkFiles(bench, invocation, claim)
         self._common: CommonInput | None = None
         self._pace = Pace(self._facts.watch_seconds)
         self._meter = ChunkMeter(claim.chunk)
@@ -79,7 +89,7 @@ class _Run:
     def execute(self) -> str:
         try:
             lines = self._files.open_lines()
-            self._common = self._grid.commons.read(self._grid.payloads, self._facts)
+            self._common = self._bench.commons.read(self._bench.payloads, self._facts)
         except (NotFound, PayloadCorrupted) as error:
             return self._refuse_input(error)
         ledger = self._open_ledger(lines)
@@ -93,7 +103,7 @@ class _Run:
         """Tasks that ran meanwhile count as not run, but for those that a row has published."""
         logger.warning("input could not be read", reason=str(error), **self._who())
         self._write(records.release(self._claim.chunk, ChunkState.UNREADABLE))
-        shard_changed(self._grid, self._claim.shard, self._facts.shards)
+        self._bench.rows.changed(self._facts, self._claim.shard)
         return "ended"
 
     def _run_tasks(self, ledger: TaskLedger) -> None:
@@ -111,7 +121,7 @@ class _Run:
         """Call once, whatever became of the run."""
         who = {"session_id": self._facts.session_id, "chunk": self._invocation.chunk}
         values = self._meter.values(self._claim.published, self._life.passed_seconds)
-        self._grid.metrics.emit(self._facts.worker, values, **who)
+        self._bench.metrics.emit(self._facts.worker, values, **who)
 
     def _who(self) -> dict[str, Any]:
         return {
@@ -145,7 +155,7 @@ class _Run:
         ledger.begin([offset])
         self._write(records.mark(self._claim.chunk, offset, span.attempt))
         self._run(ledger, [offset])
-        if self._pace.is_checkpoint_due(self._grid.clock.monotonic()):
+        if self._pace.is_checkpoint_due(self._bench.clock.monotonic()):
             self._checkpoint(ledger)
 
     def _run(self, ledger: TaskLedger, offsets: list[int]) -> None:
@@ -184,7 +194,7 @@ class _Run:
         A failure is published on this occasion: a write finds out as well as a read does. Its
         object is written while the tasks run on, and the row on the first occasion after that.
         """
-        now = self._grid.clock.monotonic()
+        now = self._bench.clock.monotonic()
         if now < self._pace.watch_at:
             return
         self._pace.watch_at = now + self._pace.watch_seconds
@@ -210,7 +220,7 @@ class _Run:
         """Tasks may start for two watches from when the claim was seen to stand, if at all."""
         seen_at, watch_seconds = self._claim.seen_at, self._pace.watch_seconds
         self._pace.watch_at = seen_at + watch_seconds
-        passed = self._grid.clock.monotonic() - seen_at
+        passed = self._bench.clock.monotonic() - seen_at
         seconds = min(permit_seconds(watch_seconds) - passed, self._life.start_seconds())
         self._runner.permit(max(0.0, seconds))
 
@@ -221,7 +231,7 @@ class _Run:
     def _begin_checkpoint(self, ledger: TaskLedger) -> Checkpoint:
         self._pace.failure_unpublished = False
         return Checkpoint(
-            started_at=self._grid.clock.monotonic(),
+            started_at=self._bench.clock.monotonic(),
             settled=ledger.settled(None),
             stored=self._files.publish_behind(ledger.output()),
         )
@@ -232,7 +242,7 @@ class _Run:
         settled = replace(checkpoint.settled, output=checkpoint.stored.result())
         self._write(records.checkpoint(self._claim.chunk, settled))
         self._pace.in_doubt, self._pace.failure_unpublished = False, failed_since
-        self._pace.checkpointed(checkpoint.started_at, self._grid.clock.monotonic())
+        self._pace.checkpointed(checkpoint.started_at, self._bench.clock.monotonic())
 
     def _drop_checkpoint(self) -> None:
         """What comes next publishes more than the checkpoint that is under way."""
@@ -261,8 +271,7 @@ class _Run:
     def _tell_commit(self, before: Chunk) -> None:
         logger.debug("chunk committed", **self._who())
         claim = self._claim
-        ended = shard_changed(self._grid, claim.shard, self._facts.shards)
-        report_progress(self._grid, Commit(self._facts, before, claim.shard, claim.slot, ended))
+        self._bench.rows.committed(self._facts, before, claim.shard, claim.slot)
 
     def _settles_later(self) -> bool:
         """The rest of a chunk goes to another child: this one's five minutes are used up."""

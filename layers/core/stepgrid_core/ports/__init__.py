@@ -13,6 +13,7 @@ from .logs import LogEvent, LogReader, LogSearch
 from .metrics import MetricSink
 from .page import Page
 from .payload_store import URL_SECONDS, PayloadStore, StoredObject
+from .rows import Rows
 from .state_table import Closing, Refusal, RowSwap, StateTable, Swap, Waiting
 from .subscriptions import Delivery, Subscription, Subscriptions
 from .task_runner import (
@@ -50,6 +51,7 @@ __all__ = [
     "PayloadStore",
     "Refusal",
     "RowSwap",
+    "Rows",
     "StateTable",
     "StoredObject",
     "Subscription",
