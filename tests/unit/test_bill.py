@@ -5,7 +5,7 @@ import pytest
 from stepgrid.bench.cost import htcgrid, prices
 from stepgrid.bench.cost.bill import Usage, price_requests, price_tasks, price_time, unpriced
 from stepgrid.bench.cost.break_even import find_break_evens, lambda_dollars_per_hour
-from stepgrid.bench.cost.prices import Price
+from stepgrid_core.prices import Price
 
 MILLION = 1_000_000
 

@@ -6,7 +6,6 @@ from random import Random
 import pytest
 
 from stepgrid.bench.cost.bill import price_tasks
-from stepgrid.bench.cost.prices import EXPRESS_GB_SECOND
 from stepgrid.bench.simulation.bottlenecks import find_bottlenecks
 from stepgrid.bench.simulation.bounds import bounds, ramp_seconds
 from stepgrid.bench.simulation.client import Client
@@ -20,6 +19,7 @@ from stepgrid.bench.simulation.scenarios import Scenario, chunk_seconds
 from stepgrid.bench.simulation.services import Services
 from stepgrid.bench.simulation.sessions import Simulation, simulate
 from stepgrid_core.planning import Workload, plan
+from stepgrid_core.prices import EXPRESS_GB_SECOND
 from stepgrid_core.task_time import TaskTime
 from tests.unit.simulated_clouds import IDEAL, ideal_but, plan_of
 

@@ -85,7 +85,7 @@ def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
     if slots == wanted_slots(session, Limits()):
         stored = _store(grid, new, limits, slots=slots)
     if stored is Refusal.NO_ROOM:
-        lane = grid.table.read_lane(session.worker)
+        lane = grid.table.read_lane(session.lane)
         limits = limits_of(grid, session.owner, lane)
         slots = _slots_now(grid, session, lane, limits)
         stored = _store(grid, new, limits, slots=slots) if slots else Refusal.NO_ROOM
@@ -116,7 +116,7 @@ def _usage(grid: Grid, session: Session, limits: Limits) -> Usage:
     """Read only where an owner's part of a worker is limited."""
     if limits.owner_slots is None:
         return Usage()
-    return grid.table.read_usage(session.owner, session.worker)
+    return grid.table.read_usage(session.owner, session.lane)
 
 
 def admit_waiting(grid: Grid, worker: str) -> int:

@@ -76,7 +76,7 @@ def _follow_up(grid: Grid, closing: Closing, shards: Sequence[Shard]) -> Session
     grid.metrics.emit(session.worker, values, session_id=session.session_id)
     announce_if_possible(grid, session)
     if closing.others_wait:
-        wake(grid, session.worker)
+        wake(grid, session.lane)
     return session
 
 

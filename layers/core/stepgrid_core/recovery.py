@@ -74,7 +74,7 @@ def _look_after(grid: Grid, session_id: str, queues: set[str]) -> None:
     elif session.cancelling:
         end_all(grid, session, ChunkState.CANCELLED)
     elif session.waiting and now < session.deadline_at:
-        queues.add(session.worker)
+        queues.add(session.lane)
     else:
         revive(grid, session)
 
@@ -100,7 +100,7 @@ def revive(grid: Grid, session: Session) -> None:
     if session.paused:
         hold_chunks(grid, shards)
     elif session.waiting:
-        admit_waiting(grid, session.worker)
+        admit_waiting(grid, session.lane)
     else:
         _go_on(grid, session, shards, now)
 

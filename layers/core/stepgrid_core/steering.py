@@ -43,7 +43,7 @@ def _set_priority(grid: Grid, owner: str, session: Session, priority: int) -> No
     while session.priority != priority and not grid.table.set_priority(session, priority):
         session = _open_session(grid, owner, session.session_id)
     if session.waiting:
-        admit_waiting(grid, session.worker)
+        admit_waiting(grid, session.lane)
 
 
 def _pause(grid: Grid, owner: str, session_id: str) -> None:
@@ -55,8 +55,8 @@ def _pause(grid: Grid, owner: str, session_id: str) -> None:
     hold_chunks(grid, complete_shards(grid, session))
     if session.dispatches:
         grid.dispatcher.stop(session)
-    if grid.table.read_lane(session.worker).waiting:
-        wake(grid, session.worker)
+    if grid.table.read_lane(session.lane).waiting:
+        wake(grid, session.lane)
     logger.info("session paused", session_id=session_id)
 
 
@@ -70,4 +70,4 @@ def _resume(grid: Grid, owner: str, session_id: str) -> None:
             break
         session = _open_session(grid, owner, session_id)
     logger.info("session resumed", session_id=session_id)
-    admit_waiting(grid, session.worker)
+    admit_waiting(grid, session.lane)

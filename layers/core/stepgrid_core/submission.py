@@ -126,7 +126,7 @@ def submit(grid: Grid, owner: str, request: SubmitRequest) -> Submitted:
         grid.table.create_shards(stored, shards)
     if stored.waiting:
         tell(grid, accepted(stored))
-        admit_waiting(grid, stored.worker)
+        admit_waiting(grid, stored.lane)
         return Submitted(stored, just_started=False)
     lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
     grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))

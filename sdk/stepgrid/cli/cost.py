@@ -11,7 +11,6 @@ import click
 
 from stepgrid.bench.cost.break_even import BreakEven, find_break_evens, lambda_dollars_per_hour
 from stepgrid.bench.cost.meter import exhaust
-from stepgrid.bench.cost.prices import CHECKED, SPOT_DISCOUNT
 from stepgrid.bench.cost.rows import CostRow, htcgrid_rows, make_row, plan_shapes
 from stepgrid.cli import rendering
 from stepgrid.cli.context import (
@@ -27,6 +26,7 @@ from stepgrid.cli.context import (
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid.cli.operating import operator_options
 from stepgrid.session import Session
+from stepgrid_core.prices import CHECKED, SPOT_DISCOUNT
 
 CHUNK_SIZES = (1, 10, 100, 1_000)
 COST_COLUMNS = (

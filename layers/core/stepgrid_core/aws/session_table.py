@@ -103,11 +103,11 @@ class SessionTable:
         change: Item | None = None,
     ) -> dict[str, Write]:
         room = _room("used_slots", slots, limits.worker_slots)
-        whose = owner_lane_key(session.owner, session.worker)
+        whose = owner_lane_key(session.owner, session.lane)
         return {
             "lane": update(
                 self._name,
-                worker_key(session.worker),
+                worker_key(session.lane),
                 change=change,
                 add={"used_slots": slots},
                 condition=_both(room, more),
@@ -122,7 +122,7 @@ class SessionTable:
 
     def _join_queue(self, session: Session) -> dict[str, Write]:
         entry = {
-            **waiting_key(session.worker, queue_place(session)),
+            **waiting_key(session.lane, queue_place(session)),
             "session_id": session.session_id,
             "owner": session.owner,
             "stamp": token_hex(8),
@@ -131,13 +131,13 @@ class SessionTable:
         stamp = {"waiting_stamp": entry["stamp"]}
         return {
             "entry": put(self._name, entry),
-            "lane": update(self._name, worker_key(session.worker), change=stamp),
+            "lane": update(self._name, worker_key(session.lane), change=stamp),
         }
 
     def _leave_queue(self, session: Session) -> dict[str, Write]:
         if not session.waiting:
             return {}
-        return {"left": delete(self._name, waiting_key(session.worker, queue_place(session)))}
+        return {"left": delete(self._name, waiting_key(session.lane, queue_place(session)))}
 
     def _transact(self, writes: dict[str, Write], session_id: str) -> frozenset[str]:
         return transact(self._table.meta.client, writes, f"session {session_id}")

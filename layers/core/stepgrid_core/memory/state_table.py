@@ -40,7 +40,7 @@ class MemoryStateTable:
             stored = self._sessions.get(session.session_id)
             if stored is not None:
                 return stored
-            usage = self.read_usage(session.owner, session.worker)
+            usage = self.read_usage(session.owner, session.lane)
             if exceeded(session.tasks, limits, usage):
                 return Refusal.QUOTA
             if session.slots and not self._has_room(session, session.slots, limits, queued=False):
@@ -54,8 +54,8 @@ class MemoryStateTable:
             return session
 
     def _has_room(self, session: Session, slots: int, limits: Limits, queued: bool) -> bool:
-        lane = self.read_lane(session.worker)
-        usage = self.read_usage(session.owner, session.worker)
+        lane = self.read_lane(session.lane)
+        usage = self.read_usage(session.owner, session.lane)
         return (
             (queued or not lane.waiting)
             and (limits.worker_slots is None or lane.used + slots <= limits.worker_slots)
@@ -68,7 +68,7 @@ class MemoryStateTable:
     def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
         with self._lock:
             return Lane(
-                used=sum(s.slots for s in self._open_sessions() if s.worker == worker),
+                used=sum(s.slots for s in self._open_sessions() if s.lane == worker),
                 waiting=self._queues.stamp(worker),
                 concurrency=self.concurrency.get(worker),
                 task_time=self._task_times.get(worker),
@@ -80,7 +80,7 @@ class MemoryStateTable:
             return Usage(
                 sessions=len(own),
                 tasks=sum(session.tasks for session in own),
-                slots=sum(session.slots for session in own if session.worker == worker),
+                slots=sum(session.slots for session in own if session.lane == worker),
             )
 
     def read_quota(self, owner: str) -> Quota:
@@ -262,7 +262,7 @@ class MemoryStateTable:
             session = self._sessions.get(session_id)
             if session is None or session.verdict is not None:
                 return None
-            freed = session.slots and self._queues.stamp(session.worker)
+            freed = session.slots and self._queues.stamp(session.lane)
             others_wait = session.waiting or bool(freed)
             self._queues.leave(session)
             session = closed(session, ending)
@@ -270,12 +270,12 @@ class MemoryStateTable:
             self._due[session_id] = ending.at
             learned = learn(session.worker_task_time, ending.work.measurement)
             if learned and session.slots:
-                self._task_times[session.worker] = learned
+                self._task_times[session.lane] = learned
             return Closing(session, others_wait)
 
     def commit_and_close(self, session: Session, commit: RowSwap, ending: Ending) -> Closing | None:
         with self._lock:
-            if not self._is_as_read(session) or self._queues.stamp(session.worker):
+            if not self._is_as_read(session) or self._queues.stamp(session.lane):
                 return None
             stored, slot = self._stored(commit.shard), commit.slot
             if stored.chunks[slot] != commit.shard.chunks[slot]:

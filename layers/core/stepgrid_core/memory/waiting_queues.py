@@ -17,11 +17,11 @@ class WaitingQueues:
     def join(self, session: Session) -> None:
         place, stamp = queue_place(session), token_hex(8)
         entry = Waiting(place, session.session_id, session.owner, stamp)
-        self._places.setdefault(session.worker, {})[place] = entry
-        self._stamps[session.worker] = stamp
+        self._places.setdefault(session.lane, {})[place] = entry
+        self._stamps[session.lane] = stamp
 
     def leave(self, session: Session) -> None:
-        self._places.get(session.worker, {}).pop(queue_place(session), None)
+        self._places.get(session.lane, {}).pop(queue_place(session), None)
 
     def drop(self, worker: str, entry: Waiting) -> None:
         queue = self._places.get(worker, {})

@@ -74,6 +74,11 @@ class Session:
     task_seconds: float | None = None
 
     @property
+    def lane(self) -> str:
+        """Whose slots it takes, and in whose queue it waits for them."""
+        return self.worker
+
+    @property
     def chunks(self) -> int:
         return self.layout.chunks
 

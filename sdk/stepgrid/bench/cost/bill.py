@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from . import prices
-from .prices import Price
+from stepgrid_core import prices
+from stepgrid_core.prices import Price
 
 API = "execute-api"
 #: An EXPRESS execution is billed in steps of 64 MB and 100 ms; a chunk's data needs the least.

@@ -6,7 +6,8 @@ decides is how much of its time a vCPU is at work. Pure arithmetic on the price 
 
 from dataclasses import dataclass
 
-from . import prices
+from stepgrid_core import prices
+
 from .bill import WORKER_GB
 
 HOUR_SECONDS = 3600.0

@@ -1,7 +1,7 @@
 """What AWS asks, in dollars: on demand, us-east-1 (N. Virginia), no free tiers, no discounts.
 
 One constant for a price, with the page that says it and the month in which it was looked up.
-Nothing here knows what was used: see bill.py.
+Nothing here knows what was used: `stepgrid.bench.cost` counts that, and `routing` guesses it.
 """
 
 from dataclasses import dataclass
