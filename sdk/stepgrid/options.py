@@ -5,6 +5,8 @@ Rules, limits and defaults are in stepgrid_core.contract.SessionOptions; a test 
 
 from typing import Literal, TypedDict
 
+from stepgrid_core.contract import ContainerOptions
+
 
 class Options(TypedDict, total=False):
     """Keyword arguments of Grid.submit, Grid.map and GridExecutor. Times are in seconds."""
@@ -17,5 +19,6 @@ class Options(TypedDict, total=False):
     priority: int
     max_concurrency: int | None
     chunk_size: int | None
-    backend: Literal["auto", "lambda"]
+    backend: Literal["auto", "lambda", "fargate"]
+    container: ContainerOptions | None
     task_seconds: float | None

@@ -2,9 +2,10 @@
 
 import pytest
 
-from stepgrid.bench.cost import htcgrid, prices
+from stepgrid.bench.cost import htcgrid
 from stepgrid.bench.cost.bill import Usage, price_requests, price_tasks, price_time, unpriced
 from stepgrid.bench.cost.break_even import find_break_evens, lambda_dollars_per_hour
+from stepgrid_core import prices
 from stepgrid_core.prices import Price
 
 MILLION = 1_000_000

@@ -32,8 +32,8 @@ QUEUE_PAGE = 50
 ADMIT_TRIES = 3
 
 
-def limits_of(grid: Grid, owner: str, lane: Lane) -> Limits:
-    """What an administrator set for this owner and worker, otherwise what the grid's settings say.
+def limits_of(grid: Grid, owner: str, lane_name: str, lane: Lane) -> Limits:
+    """What an administrator set for this owner and lane, otherwise what the grid's settings say.
 
     0 in the settings means no limit.
     """
@@ -46,7 +46,7 @@ def limits_of(grid: Grid, owner: str, lane: Lane) -> Limits:
         sessions=choose(quota.sessions, settings.owner_sessions),
         tasks=choose(quota.tasks, settings.owner_tasks),
         owner_slots=choose(quota.slots, settings.owner_concurrency),
-        worker_slots=choose(lane.concurrency, settings.worker_concurrency),
+        worker_slots=choose(lane.concurrency, settings.lane_concurrency(lane_name)),
     )
 
 
@@ -86,7 +86,7 @@ def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
         stored = _store(grid, new, limits, slots=slots)
     if stored is Refusal.NO_ROOM:
         lane = grid.table.read_lane(session.lane)
-        limits = limits_of(grid, session.owner, lane)
+        limits = limits_of(grid, session.owner, session.lane, lane)
         slots = _slots_now(grid, session, lane, limits)
         stored = _store(grid, new, limits, slots=slots) if slots else Refusal.NO_ROOM
     if stored is Refusal.NO_ROOM:
@@ -152,7 +152,7 @@ def _admit(grid: Grid, worker: str, entry: Waiting) -> Refusal | None:
             grid.table.drop_waiting(worker, entry)
             return Refusal.CHANGED
         lane = grid.table.read_lane(worker)
-        limits = limits_of(grid, session.owner, lane)
+        limits = limits_of(grid, session.owner, session.lane, lane)
         slots = slots_for(session, limits, lane, _usage(grid, session, limits))
         if not slots:
             alone = replace(limits, owner_slots=None)
@@ -183,7 +183,7 @@ def start(grid: Grid, session: Session) -> None:
 
 
 def show_quota(grid: Grid, owner: str) -> QuotaDescription:
-    usage, limits = grid.table.read_usage(owner, ""), limits_of(grid, owner, Lane())
+    usage, limits = grid.table.read_usage(owner, ""), limits_of(grid, owner, "", Lane())
     return QuotaDescription(
         owner=owner,
         sessions=usage.sessions,

@@ -14,10 +14,10 @@ from .ending import end_all
 from .errors import NotFound
 from .long_poll import poll
 from .names import SESSION_ID
+from .placement import max_task_timeout
 from .ports import Worker
 from .records import Session, Work, count, untouched, work
 from .states import ChunkState, SessionState, TaskState
-from .submission import max_task_timeout
 from .wiring import Grid
 
 LIST_PAGE = 100
@@ -135,6 +135,9 @@ def show(
         chunks=session.chunks,
         layout=str(session.layout),
         route=session.route,
+        backend=session.backend,
+        reason=None,
+        blocked=False,
         priority=session.priority,
         waiting=session.waiting,
         paused=session.paused,
@@ -194,7 +197,7 @@ def _describe_worker(grid: Grid, worker: Worker) -> WorkerDescription:
     lane = grid.table.read_lane(worker.name)
     return WorkerDescription(
         name=worker.name,
-        backends=["lambda"],
+        backends=worker.backends,
         timeout_seconds=worker.timeout_seconds,
         memory_mib=worker.memory_mib,
         max_task_timeout_seconds=max_task_timeout(worker),

@@ -7,6 +7,9 @@ import uuid
 #: tasks and chunks are numbered from 0; a shard item carries this many chunks
 CHUNKS_PER_SHARD = 16
 
+#: the worker whose tasks are jobs; its sessions are made by POST /v1/jobs alone
+JOB_WORKER = "job"
+
 SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SUBSCRIPTION_ID = re.compile(r"[0-9a-f]{24}")
 WORKER_NAME = r"^[a-z][a-z0-9-]{0,47}$"

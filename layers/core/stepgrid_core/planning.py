@@ -127,7 +127,7 @@ class Plan:
 def plan(work: Workload) -> Plan:
     """Cut the session into chunks and choose its route."""
     burst = _fits_burst(work)
-    layout = _wished(work) if work.chunk_size else _chosen(work, burst)
+    layout = cut_wished(work) if work.chunk_size else _chosen(work, burst)
     if work.offsets:
         layout = _cut_heavy(layout, work)
     return Plan(
@@ -145,7 +145,7 @@ def watch_seconds(running_chunks: int) -> float:
     return max(MIN_WATCH_SECONDS, running_chunks / WATCH_READS_PER_SECOND)
 
 
-def _wished(work: Workload) -> Layout:
+def cut_wished(work: Workload) -> Layout:
     """Chunks of the size that the caller asked for, within the limits that even it must keep."""
     at_least = -(-work.tasks // MAX_CHUNKS)
     size = max(min(work.chunk_size or 1, _most_by_bytes(work), work.tasks), at_least)

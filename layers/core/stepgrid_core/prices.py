@@ -59,6 +59,16 @@ EXPRESS_GB_SECOND = Price(0.00001667, "GB-s of an EXPRESS execution", _STATES)
 #: Linux on arm64, on demand
 FARGATE_VCPU_HOUR = Price(0.03238, "vCPU-hour of Fargate", _FARGATE)
 FARGATE_GB_HOUR = Price(0.00356, "GB-hour of Fargate", _FARGATE)
+#: Linux on either processor: a vCPU for an hour, a GB of memory for an hour
+FARGATE = {
+    "arm64": (FARGATE_VCPU_HOUR, FARGATE_GB_HOUR),
+    "x86_64": (
+        Price(0.04048, "vCPU-hour of Fargate", _FARGATE),
+        Price(0.004445, "GB-hour of Fargate", _FARGATE),
+    ),
+}
+#: of the disk beyond 20 GB
+FARGATE_STORAGE_GB_HOUR = Price(0.000111, "GB-hour of Fargate's disk", _FARGATE)
 #: c7g.large: 2 vCPU, 4 GiB, on demand
 EC2_INSTANCE_HOUR = Price(0.0725, "hour of a c7g.large", _EC2)
 EC2_INSTANCE_VCPUS = 2

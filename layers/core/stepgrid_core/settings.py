@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from .queues import read_queues
 
 
 class Settings(BaseModel):
@@ -59,8 +61,31 @@ class Settings(BaseModel):
     owner_concurrency: int = Field(0, ge=0)
     #: the function that admits waiting sessions
     recorder_function: str = ""
+    #: can sessions run on Fargate here?
+    fargate: bool = False
+    #: chunks that run at once on Fargate, over all sessions of a worker; 0: no budget
+    fargate_concurrency: int = Field(64, ge=0)
+    #: the queues of jobs, see queues.read_queues
+    queues: str = ""
+    #: what containers may do is lent to them from this role
+    container_role_arn: str = ""
     #: quota: bytes of one session's input
     max_input_mib: int = Field(5_120, ge=1)
+
+    @field_validator("queues")
+    @classmethod
+    def _is_a_table(cls, text: str) -> str:
+        read_queues(text)
+        return text
+
+    def lane_concurrency(self, lane: str) -> int:
+        """Chunks that run at once in a lane (see records.lane_name), over all sessions; 0: any."""
+        _, of_functions, name = lane.partition("/")
+        if not of_functions:
+            return self.worker_concurrency
+        if name == "fargate":
+            return self.fargate_concurrency
+        return next((q.concurrency for q in read_queues(self.queues) if q.name == name), 1)
 
     @classmethod
     def read(cls, environment: dict[str, str]) -> "Settings":

@@ -12,37 +12,35 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass, replace
+from secrets import token_urlsafe
 
-from .admission import NewSession, accept, admit_waiting, check_quota, limits_of
+from .admission import NewSession, accept, admit_waiting, check_quota
 from .announcement import tell
-from .budgets import Limits
 from .common_input import create_common_upload, keep_common
+from .container_planning import plan_containers
 from .contract import (
-    MAX_TASK_TIMEOUT_SECONDS,
     MIN_PART_BYTES,
     SessionOptions,
     SubmitRequest,
     Upload,
     UploadRequest,
 )
-from .errors import Conflict, InvalidRequest, NotFound, RequestTooLarge
+from .errors import Conflict, InvalidRequest, RequestTooLarge
 from .material import Material, gather
 from .metrics import Metric
 from .names import input_key, session_id
 from .packing import Packed
-from .planning import Workload, plan
+from .placement import Placement, place
+from .planning import Plan, plan
 from .ports import URL_SECONDS, Dispatch, Worker
+from .queues import Queue
 from .records import CommonRef, Session
 from .recovery import revive
 from .session_events import accepted, started
 from .sharding import cut_lines, make_blob, make_shards
-from .task_time import TaskTime
 from .telemetry import logger
 from .wiring import Grid
 
-DEFAULT_TASK_TIMEOUT_SECONDS = 300.0
-#: How old what is known of a worker may be when a session is planned and finds room on it.
-LANE_SECONDS = 5.0
 #: A session of so few shards is stored by one request. In a transaction a write costs twice as
 #: much (DynamoDB, "Managing capacity for transactions"), so those of larger ones are put alone.
 SHARDS_STORED_TOGETHER = 4
@@ -89,26 +87,31 @@ class Submitted:
     just_started: bool  #: by this very submit: nothing more is known of it
 
 
-def submit(grid: Grid, owner: str, request: SubmitRequest) -> Submitted:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a session is given beside what its request says."""
+
+    queue: Queue | None = None
+
+
+NO_TERMS = Terms()
+
+
+def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TERMS) -> Submitted:
     """Accept a session, or answer the one that the same token and tasks made before.
 
     Raises NotFound for an unknown worker, Conflict for a token used with other tasks,
     RequestTooLarge for more than one session may hold, QuotaExceeded over the owner's quota,
     InvalidRequest for options or input that can't be.
     """
-    worker = grid.dispatcher.find_worker(request.worker)
-    if worker is None:
-        raise NotFound(
-            f"there is no worker {request.worker!r} in this grid; `stepgrid workers` lists them"
-        )
-    lane = grid.table.read_lane(worker.name, LANE_SECONDS)
-    limits = limits_of(grid, owner, lane)
     tasks = request.input.tasks if request.input else len(request.tasks or ())
+    placement = place(grid, owner, request.worker, tasks, request.options, queue=terms.queue)
+    lane, limits = placement.lane, placement.limits
     check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
-    _refuse_common(request, worker)
+    _refuse_common(request, placement.worker)
     material = replace(gather(grid, owner, request), common=keep_common(grid, owner, request))
     session = _new_session(
-        grid, owner, request, worker, material, measured=lane.task_time, limits=limits
+        grid, owner, request, placement=placement, material=material, terms=terms
     )
     boundaries = _boundaries(session, material.packed)
     blob = make_blob(boundaries, material.lines)
@@ -158,30 +161,14 @@ def _new_session(
     grid: Grid,
     owner: str,
     request: SubmitRequest,
-    worker: Worker,
-    material: Material,
     *,
-    measured: TaskTime | None,
-    limits: Limits,
+    placement: Placement,
+    material: Material,
+    terms: Terms,
 ) -> Session:
-    options = request.options
-    packed = material.packed
-    timeout_seconds = _task_timeout(options, worker)
+    options, worker, packed = request.options, placement.worker, material.packed
     retention_seconds = _check_retention(grid, options)
-    chosen = plan(
-        Workload(
-            tasks=packed.tasks,
-            size=packed.size,
-            task_time=_task_time(options, measured),
-            task_timeout_seconds=timeout_seconds,
-            chunk_size=options.chunk_size,
-            max_concurrency=options.max_concurrency or grid.settings.default_concurrency,
-            limit=limits.slots,
-            stride=packed.stride,
-            offsets=packed.offsets,
-            relayed=worker.is_registered,
-        )
-    )
+    chosen = plan_placed(placement, packed)
     now = grid.clock.now()
     return Session(
         session_id=session_id(owner, request.client_token),
@@ -190,6 +177,11 @@ def _new_session(
         function=worker.function,
         replicas=worker.replicas,
         target=worker.target,
+        backend=placement.backend,
+        backend_reason=placement.reason,
+        container=placement.container,
+        ticket=token_urlsafe(24) if placement.container else "",
+        queue=terms.queue.name if terms.queue else "",
         tasks=packed.tasks,
         digest=_digest(request, packed, material.common),
         input=material.input,
@@ -198,7 +190,7 @@ def _new_session(
         children=chosen.children,
         max_concurrency=chosen.max_concurrency,
         watch_seconds=chosen.watch_seconds,
-        task_timeout_seconds=timeout_seconds,
+        task_timeout_seconds=placement.workload.task_timeout_seconds,
         max_attempts=options.max_attempts,
         priority=options.priority,
         created_at=now,
@@ -207,14 +199,22 @@ def _new_session(
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
-        worker_task_time=measured,
+        worker_task_time=placement.measured,
     )
 
 
-def _task_time(options: SessionOptions, measured: TaskTime | None) -> TaskTime | None:
-    """The caller knows these very tasks; what was measured are others."""
-    said = options.task_seconds
-    return measured if said is None else TaskTime(said, said)
+def plan_placed(placement: Placement, packed: Packed) -> Plan:
+    """The plan of a session whose input is known."""
+    work = replace(
+        placement.workload,
+        size=packed.size,
+        stride=packed.stride,
+        offsets=packed.offsets,
+        limit=placement.limits.slots,
+    )
+    if placement.backend == "fargate":
+        return plan_containers(work, placement.sizes.pullers, placement.wish.containers)
+    return plan(work)
 
 
 def _refuse_common(request: SubmitRequest, worker: Worker) -> None:
@@ -240,33 +240,16 @@ def _check_retention(grid: Grid, options: SessionOptions) -> int:
     return retention_seconds
 
 
-def max_task_timeout(worker: Worker) -> float:
-    """A worker needs up to 60 s of its own time beside a task: to start, hand back and commit.
-
-    For a registered function the relay takes that time, and lives as long as Lambda allows.
-    """
-    if worker.is_registered:
-        return min(worker.timeout_seconds, MAX_TASK_TIMEOUT_SECONDS)
-    return worker.timeout_seconds - min(60.0, worker.timeout_seconds / 2)
-
-
-def _task_timeout(options: SessionOptions, worker: Worker) -> float:
-    limit = max_task_timeout(worker)
-    if options.task_timeout_seconds is None:
-        return min(DEFAULT_TASK_TIMEOUT_SECONDS, limit)
-    if options.task_timeout_seconds > limit:
-        raise InvalidRequest(
-            f"options.task_timeout_seconds is {options.task_timeout_seconds:g}; "
-            f"worker {worker.name!r} allows {limit:g} at most"
-        )
-    return options.task_timeout_seconds
-
-
 def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None) -> str:
     """Of what the caller said, not of where the file lies: a new upload of it is the same."""
-    said = [request.worker, packed.sha256, packed.tasks, request.options.model_dump(mode="json")]
+    options = request.options.model_dump(mode="json")
+    if options["container"] is None:
+        del options["container"]  # what an earlier version said of the same submit
+    said = [request.worker, packed.sha256, packed.tasks, options]
     if common is not None:
         said.append(common.sha256)
+    if request.depends_on:
+        said.append(sorted(request.depends_on))
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

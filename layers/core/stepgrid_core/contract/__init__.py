@@ -10,7 +10,6 @@ from .error import ErrorBody, ErrorResponse
 from .health import Health
 from .job import (
     MAX_ARRAY,
-    MAX_DEPENDENCIES,
     MAX_JOB_FILES,
     MAX_WALLTIME_SECONDS,
     JobDescription,
@@ -27,6 +26,7 @@ from .job import (
 from .login import LoginDescription
 from .logs import LogLine, LogPage, LogsQuery
 from .model import CONTRACT_VERSION, Count, CursorQuery, NoQuery, Query, Request, Response
+from .plan import ContainerPlan, Estimate, PlanDescription, PlanRequest
 from .results import (
     ChunkOutput,
     ResultPage,
@@ -55,6 +55,8 @@ from .session import (
 from .submission import (
     MAX_ATTEMPTS,
     MAX_COMMON_BYTES,
+    MAX_DEPENDENCIES,
+    MAX_LAMBDA_TASK_SECONDS,
     MAX_OFFSETS,
     MAX_SESSION_TIMEOUT_SECONDS,
     MAX_TASK_TIMEOUT_SECONDS,
@@ -88,6 +90,7 @@ __all__ = [
     "MAX_COMMON_BYTES",
     "MAX_DEPENDENCIES",
     "MAX_JOB_FILES",
+    "MAX_LAMBDA_TASK_SECONDS",
     "MAX_OFFSETS",
     "MAX_PARTS",
     "MAX_SESSION_TIMEOUT_SECONDS",
@@ -103,11 +106,13 @@ __all__ = [
     "ChunkOutput",
     "CommonFile",
     "ContainerOptions",
+    "ContainerPlan",
     "Count",
     "CursorQuery",
     "DeleteResponse",
     "ErrorBody",
     "ErrorResponse",
+    "Estimate",
     "EventBatch",
     "Health",
     "JobDescription",
@@ -125,6 +130,8 @@ __all__ = [
     "LoginDescription",
     "LogsQuery",
     "NoQuery",
+    "PlanDescription",
+    "PlanRequest",
     "Query",
     "QuotaDescription",
     "ReceiveRequest",

@@ -22,6 +22,9 @@ Vcpu = Annotated[float, AfterValidator(_check_vcpu)]
 class ContainerOptions(Request):
     """What is left out is what the worker says, or the least that Fargate has for the rest."""
 
+    count: int | None = Field(
+        None, ge=1, le=1000, description="so many share the session; left out: as the work asks for"
+    )
     vcpu: Vcpu | None = Field(None, description="each whole one runs chunks of its own")
     memory_mib: int | None = Field(
         None, ge=512, le=122_880, description="of the whole container; Fargate has steps"

@@ -11,12 +11,11 @@ from ..names import CLIENT_TOKEN
 from ..states import JobState
 from .container import ContainerOptions
 from .model import Count, CursorQuery, Request, Response
-from .submission import Tag, TagName
+from .submission import MAX_DEPENDENCIES, Tag, TagName
 
 MAX_SCRIPT_BYTES = 256 * 1024
 MAX_JOB_FILES = 100
 MAX_ARRAY = 10_000
-MAX_DEPENDENCIES = 20
 MAX_WALLTIME_SECONDS = 7 * 86_400
 
 Text = Annotated[str, StringConstraints(max_length=8192)]

@@ -73,6 +73,10 @@ class SessionDescription(Response):
         description="tasks in each chunk, in order: 3x10,5 is three chunks of 10 and one of 5"
     )
     route: str
+    backend: str = "lambda"
+    reason: str | None = Field(None, description="why it failed, if that is not its tasks' fault")
+    depends_on: list[str] = Field(default_factory=list)
+    blocked: bool = Field(False, description="waits for the sessions that it depends on")
     priority: int
     waiting: bool = Field(False, description="for room on its worker, in order of priority and age")
     paused: bool = False

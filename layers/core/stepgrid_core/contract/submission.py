@@ -5,14 +5,19 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from ..names import CLIENT_TOKEN, UPLOAD_ID, WORKER_NAME
+from .container import ContainerOptions
 from .model import Count, Request
 
 #: Lambda's hard limit is 900 s; 60 s stay for starting, handing back and committing
-MAX_TASK_TIMEOUT_SECONDS = 840
+MAX_LAMBDA_TASK_SECONDS = 840
+#: of one attempt on Fargate, which knows no limit of its own
+MAX_TASK_TIMEOUT_SECONDS = 7 * 86_400
 MAX_SESSION_TIMEOUT_SECONDS = 30 * 86_400
 MAX_ATTEMPTS = 10
 #: entries of `offsets`; as many chunks as a distributed Map may have at once
 MAX_OFFSETS = 10_000
+#: sessions and jobs that one may wait for
+MAX_DEPENDENCIES = 20
 #: of a session's common input, as JSON text: a worker holds it beside its tasks
 MAX_COMMON_BYTES = 64 * 1024 * 1024
 
@@ -35,7 +40,8 @@ class SessionOptions(Request):
         None,
         ge=0.05,
         le=MAX_TASK_TIMEOUT_SECONDS,
-        description="of one attempt of one task; left out: 300, or what the worker allows",
+        description="of one attempt of one task; left out: 300, or what the worker allows. "
+        "Over 840 it runs on Fargate",
     )
     max_attempts: int = Field(
         3, ge=1, le=MAX_ATTEMPTS, description="how often a task is started before it fails"
@@ -45,7 +51,12 @@ class SessionOptions(Request):
     chunk_size: int | None = Field(
         None, ge=1, le=1_000_000, description="tasks a worker takes at once; chosen when left out"
     )
-    backend: Literal["auto", "lambda"] = "auto"
+    backend: Literal["auto", "lambda", "fargate"] = Field(
+        "auto", description="what runs it; auto: see docs/planning.md, and POST /v1/plans"
+    )
+    container: ContainerOptions | None = Field(
+        None, description="size of its containers, where it runs on Fargate"
+    )
     task_seconds: float | None = Field(
         None, gt=0, le=MAX_TASK_TIMEOUT_SECONDS, description="hint: how long one task takes"
     )
@@ -120,6 +131,11 @@ class SubmitRequest(Request):
         None, description="shared by all tasks, as context.common; null: there is none"
     )
     common_upload: UploadedCommon | None = None
+    depends_on: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_DEPENDENCIES,
+        description="own sessions and jobs that must have finished before this one starts",
+    )
     options: SessionOptions = SessionOptions.model_validate({})
 
     @model_validator(mode="after")

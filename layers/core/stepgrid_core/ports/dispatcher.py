@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from ..records import Session
+from ..records import ContainerSize, Session
 from ..registration import Registration
 
 
@@ -20,6 +20,15 @@ class Worker:
     runtime: str = ""  #: as Lambda calls it
     target: str = ""  #: ARN of the registered function; empty for a package worker
     replicas: int = 1  #: identical functions of a package worker, itself included
+    architecture: str = "arm64"  #: that its package is built for
+    #: of its containers, unless a session wants others; None: it can't run on Fargate
+    container: ContainerSize | None = None
+    on_lambda: bool = True  #: may its chunks run as invocations of its function?
+
+    @property
+    def backends(self) -> list[str]:
+        on_fargate = self.container is not None
+        return ["lambda"] * self.on_lambda + ["fargate"] * on_fargate
 
     @property
     def is_registered(self) -> bool:

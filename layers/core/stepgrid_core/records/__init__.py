@@ -30,7 +30,7 @@ from .chunk import (
 )
 from .container import ContainerSize
 from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFile, JobRecord
-from .session import CommonRef, Ending, InputRef, Session, closed, untouched
+from .session import CommonRef, Ending, InputRef, Session, closed, lane_name, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "expire_lease",
     "hold",
     "idle",
+    "lane_name",
     "lose",
     "mark",
     "open_state",

@@ -8,6 +8,7 @@ from ..layout import Layout
 from ..names import CHUNKS_PER_SHARD
 from ..states import SessionState, TaskState
 from ..task_time import TaskTime
+from .container import ContainerSize
 from .shard import NO_WORK, Work
 
 
@@ -53,6 +54,12 @@ class Session:
     created_at: float
     deadline_at: float
     expires_at: int
+    backend: str = "lambda"  #: what runs its chunks: "lambda" or "fargate"
+    backend_reason: str = ""  #: why that one, in words
+    container: ContainerSize | None = None  #: on Fargate
+    #: what its containers show to the broker; whoever has it may run its chunks, and nothing else
+    ticket: str = field(default="", repr=False)
+    queue: str = ""  #: of jobs, whose slots it takes; empty: it takes those of its worker
     target: str = ""  #: ARN of the registered function that `function`, the relay, calls
     replicas: int = 1  #: identical functions over which its chunks are spread
     name: str | None = None
@@ -76,7 +83,18 @@ class Session:
     @property
     def lane(self) -> str:
         """Whose slots it takes, and in whose queue it waits for them."""
-        return self.worker
+        return lane_name(self.worker, self.backend, self.queue)
+
+    @property
+    def pullers(self) -> int:
+        """Chunks that one of its containers runs at once. A job has a container to itself."""
+        if self.container is None:
+            return 0
+        return 1 if self.queue else self.container.pullers
+
+    def containers_for(self, chunks: int) -> int:
+        """How many containers are to share so many chunks, with the slots that it holds."""
+        return -(-min(chunks, self.concurrency) // self.pullers) if self.pullers else 0
 
     @property
     def chunks(self) -> int:
@@ -104,14 +122,23 @@ class Session:
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Session":
         common, time = values.get("common"), values.get("worker_task_time")
+        container = values.get("container")
         nested = {
             "input": InputRef(**values["input"]),
             "layout": Layout.read(values["layout"]),
             "common": CommonRef(**common) if common else None,
             "worker_task_time": TaskTime(**time) if time else None,
+            "container": ContainerSize(**container) if container else None,
         }
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**known, **nested})
+
+
+def lane_name(worker: str, backend: str, queue: str = "") -> str:
+    """Chunks on Fargate take no slot of the functions, and jobs take those of their queue."""
+    if queue:
+        return f"{worker}/{queue}"
+    return worker if backend == "lambda" else f"{worker}/{backend}"
 
 
 def untouched(session: Session) -> dict[TaskState, int]:

@@ -12,10 +12,11 @@ from stepgrid_core.long_poll import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAU
 from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.outputs import SHARDS_PER_PAGE
 from stepgrid_core.packing import stride_of
+from stepgrid_core.placement import DEFAULT_TASK_TIMEOUT_SECONDS
 from stepgrid_core.planning import INLINE_INPUT_BYTES, Workload, plan
 from stepgrid_core.progress import QUIET_SECONDS
 from stepgrid_core.session_events import PROGRESS_STEP
-from stepgrid_core.submission import DEFAULT_TASK_TIMEOUT_SECONDS, SHARDS_STORED_TOGETHER
+from stepgrid_core.submission import SHARDS_STORED_TOGETHER
 from stepgrid_core.task_time import TaskTime
 
 __all__ = [

@@ -1,0 +1,59 @@
+"""The queues that jobs are submitted to: how many run at once, how large, how long, and for whom.
+
+A table in the grid's configuration (parameter `Queues` of the template, JSON); where none is given
+there are Cloud Kotta's two.
+"""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from .contract import MAX_WALLTIME_SECONDS
+from .contract.container import Vcpu
+from .errors import InvalidRequest
+
+
+class Queue(BaseModel):
+    """One queue. Sizes are what a job gets that asks for none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")
+    concurrency: int = Field(ge=1, description="jobs that run at once, of all owners")
+    vcpu: Vcpu = 1
+    memory_mib: int = 2048
+    storage_gib: int = Field(21, ge=21, le=200)
+    spot: bool = False
+    #: where Spot has no room, or took a container away, the next one is on demand
+    fallback: bool = True
+    walltime_seconds: int = Field(300, ge=1, le=MAX_WALLTIME_SECONDS)
+    max_walltime_seconds: int = Field(MAX_WALLTIME_SECONDS, ge=1, le=MAX_WALLTIME_SECONDS)
+    #: patterns of owners who may use it, as GET /v1/quota names them
+    owners: tuple[str, ...] = ("*",)
+
+    def admits(self, owner: str) -> bool:
+        return any(fnmatchcase(owner, pattern) for pattern in self.owners)
+
+
+#: For trying things out: small, at once. And for work: large, cheap.
+_KOTTA = """[
+  {"name": "Test", "concurrency": 10, "vcpu": 1, "memory_mib": 2048, "max_walltime_seconds": 1800},
+  {"name": "Prod", "concurrency": 100, "vcpu": 4, "memory_mib": 16384, "storage_gib": 100,
+   "spot": true, "fallback": true}
+]"""
+_TABLE = TypeAdapter(tuple[Queue, ...])
+
+
+def read_queues(text: str) -> tuple[Queue, ...]:
+    """The table of the configuration. Raises ValueError if it is none."""
+    return _TABLE.validate_json(text if text.strip() else _KOTTA)
+
+
+def find_queue(queues: Sequence[Queue], name: str, owner: str) -> Queue:
+    """Raises InvalidRequest, in the same words for one that is not there and one of others."""
+    for queue in queues:
+        if queue.name == name and queue.admits(owner):
+            return queue
+    known = ", ".join(queue.name for queue in queues if queue.admits(owner))
+    raise InvalidRequest(f"Queue : [{name}] is not valid; you have {known or 'none'}")
