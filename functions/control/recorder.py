@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from stepgrid_core.admission import admit_waiting
-from stepgrid_core.invocation import Invocation
+from stepgrid_core.container_loss import ContainerEnd, container_ended
+from stepgrid_core.invocation import Invocation, capacity_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.metrics import Metric
 from stepgrid_core.telemetry import logger
@@ -17,8 +18,8 @@ from stepgrid_core.wiring import Grid, aws_grid
 
 
 def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
-    """{"action": "lost", session, chunk, token, error}, {"action": "settle", session} or
-    {"action": "admit", worker}.
+    """{"action": "lost", session, chunk, token, error}, {"action": "settle", session},
+    {"action": "container", session, token, error} or {"action": "admit", worker}.
     """
     if event["action"] == "admit":
         started = admit_waiting(grid, event["worker"])
@@ -40,11 +41,27 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         session_id = invocation.facts.session_id
         grid.metrics.emit(invocation.facts.worker, lost, session_id=session_id)
         return {"outcome": outcome}
+    if event["action"] == "container":
+        return _container_ended(event, grid)
     facts = Invocation.read_facts(event["session"])
     grid.tally.session_id = facts.session_id
     chunks = settle(grid, facts)
     logger.info("map settled", session_id=facts.session_id, chunks_left=len(chunks))
     return {"chunks": chunks}
+
+
+def _container_ended(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
+    facts = Invocation.read_facts(event["session"])
+    grid.tally.session_id = facts.session_id
+    error = event["error"]
+    end = ContainerEnd(event["token"], str(error.get("Error", "")), str(error.get("Cause", "")))
+    replacement = container_ended(grid, facts, end)
+    outcome = "again" if replacement.wanted else "ended"
+    logger.info("container ended", session_id=facts.session_id, error=end.error, outcome=outcome)
+    if end.error:
+        lost = {Metric.WORKERS_LOST: [1]}
+        grid.metrics.emit(facts.worker, lost, session_id=facts.session_id)
+    return {"outcome": outcome, "capacity": list(capacity_of(replacement.spot))}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

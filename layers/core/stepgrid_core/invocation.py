@@ -8,7 +8,35 @@ from typing import Any
 
 from .layout import Layout
 from .names import CHUNKS_PER_SHARD, replica_names
-from .records import Session
+from .records import ContainerSize, Session
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerCall:
+    """What the state machine says to ECS when it starts a container; the strings are ECS's."""
+
+    cpu: str  #: 1024 for a vCPU
+    memory: str  #: MiB
+    storage_gib: int
+    pullers: str  #: chunks that it runs at once
+    capacity: tuple[dict[str, Any], ...]  #: the capacity provider strategy
+    ticket: str  #: what the container shows to the broker
+
+
+def capacity_of(spot: bool) -> tuple[dict[str, Any], ...]:
+    provider = "FARGATE_SPOT" if spot else "FARGATE"
+    return ({"CapacityProvider": provider, "Weight": 1},)
+
+
+def _call_of(session: Session, size: ContainerSize) -> ContainerCall:
+    return ContainerCall(
+        cpu=str(int(size.vcpu * 1024)),
+        memory=str(size.memory_mib),
+        storage_gib=size.storage_gib,
+        pullers=str(session.pullers),
+        capacity=capacity_of(size.spot),
+        ticket=session.ticket,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +62,8 @@ class SessionFacts:
     common_key: str | None = None
     common_sha256: str = ""
     target: str = ""  #: ARN of the registered function that the relay calls for each task
+    backend: str = "lambda"
+    container: ContainerCall | None = None  #: for the state machine alone
     #: of a session of one chunk, as it was dispatched: who commits the chunk closes it
     session: Session | None = None
 
@@ -72,7 +102,9 @@ def facts_of(session: Session) -> SessionFacts:
         common_key=session.common.key if session.common else None,
         common_sha256=session.common.sha256 if session.common else "",
         target=session.target,
-        session=session if session.chunks == 1 else None,
+        backend=session.backend,
+        container=_call_of(session, session.container) if session.container else None,
+        session=session if session.chunks == 1 and session.container is None else None,
     )
 
 
@@ -103,10 +135,11 @@ class Invocation:
         """Facts that this version does not know are ignored: a newer API may have sent them."""
         known = SessionFacts.__dataclass_fields__
         facts = {name: value for name, value in session.items() if name in known}
-        whole = facts.get("session")
+        whole, call = facts.get("session"), facts.get("container")
         typed = {
             "layout": Layout.read(session["layout"]),
             "functions": tuple(session["functions"]),
             "session": Session.read(whole) if whole else None,
+            "container": ContainerCall(**call) if call else None,
         }
         return SessionFacts(**{**facts, **typed})

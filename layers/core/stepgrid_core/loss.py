@@ -39,7 +39,7 @@ def _answer(chunk: Chunk) -> str:
 
 
 def settle(grid: Grid, facts: SessionFacts) -> list[int]:
-    """Chunks that are still pending after a Map, for another round."""
+    """Chunks that are still pending after a Map, for another round; or containers for them."""
     session = grid.table.read_session(facts.session_id)
     if session is None or session.verdict is not None:
         return []
@@ -51,4 +51,7 @@ def settle(grid: Grid, facts: SessionFacts) -> list[int]:
         release_expired(grid, shard, now) for shard in grid.table.read_shards(session.session_id)
     ]
     close(grid, shards)
-    return pending_chunks(shards)
+    pending = pending_chunks(shards)
+    if session.container is None:
+        return pending
+    return list(range(session.containers_for(len(pending))))

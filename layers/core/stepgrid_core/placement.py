@@ -115,7 +115,12 @@ def _of_queue(size: ContainerSize, queue: Queue | None) -> ContainerSize:
     if queue is None:
         return size
     return ContainerSize(
-        queue.vcpu, queue.memory_mib, queue.storage_gib, queue.spot, size.architecture
+        queue.vcpu,
+        queue.memory_mib,
+        queue.storage_gib,
+        queue.spot,
+        size.architecture,
+        queue.fallback,
     )
 
 

@@ -1,13 +1,15 @@
 """Builds the world once: settings and adapters, as the one value that the planes are given."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .common_cache import CommonCache
 from .ports import (
+    Broker,
     Clock,
+    CredentialLender,
     Dispatcher,
     EventBus,
     FunctionCaller,
@@ -101,6 +103,46 @@ def aws_caller() -> FunctionCaller:
     from .aws.function_caller import AwsFunctionCaller  # noqa: PLC0415
 
     return AwsFunctionCaller()
+
+
+def system_clock() -> Clock:
+    """The clock of this machine."""
+    from .aws.clock import SystemClock  # noqa: PLC0415
+
+    return SystemClock()
+
+
+def aws_broker(function: str) -> Broker:
+    """The broker as a function that this container's role may call."""
+    from .aws.broker_caller import AwsBroker  # noqa: PLC0415
+
+    return AwsBroker(function)
+
+
+def aws_lender(settings: Settings) -> CredentialLender:
+    """Lends from the role of the containers, as this function's role may."""
+    from .aws.credential_lender import AwsCredentialLender  # noqa: PLC0415
+
+    return AwsCredentialLender(settings)
+
+
+def lent_payloads(bucket: str, borrow: Callable[[], Mapping[str, Any]]) -> PayloadStore:
+    """S3 with credentials that are borrowed again before they end."""
+    from .aws.lent_client import lent_client  # noqa: PLC0415
+    from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
+
+    return AwsPayloadStore(bucket, lent_client(borrow))
+
+
+def container_tally(enabled: bool, memory_mib: int) -> RequestTally:
+    """Counts what a puller sends to AWS, if that is asked for; to be made before the clients."""
+    if not enabled:
+        return RequestTally()
+    from .aws.request_hooks import hang_in  # noqa: PLC0415
+
+    tally = RequestTally("container", memory_mib, enabled=True)
+    hang_in(tally)
+    return tally
 
 
 def _payloads(settings: Settings, clock: Clock) -> PayloadStore:

@@ -8,21 +8,17 @@ short summary, never results (Step Functions state data has 256 KiB).
 """
 
 import os
-import sys
 from functools import cache
 from typing import Any, Protocol
 
 from .compute_plane import run_chunk
 from .errors import NotFound
 from .invocation import Invocation
+from .package_runner import package_runner
 from .ports import TaskRunner
-from .runner import Runner, RunnerSettings
-from .settings import WorkerSettings
-from .telemetry import log_print, logger
+from .runner import Runner
+from .telemetry import logger
 from .wiring import Grid, aws_grid
-
-#: Left of the environment's memory for this process, its buffers and the interpreter.
-SUPERVISOR_MIB = 160
 
 
 class LambdaContext(Protocol):
@@ -62,17 +58,4 @@ def _grid() -> Grid:
 
 @cache
 def _runner() -> Runner:
-    settings = WorkerSettings.model_validate(dict(os.environ))
-    memory_mib = settings.AWS_LAMBDA_FUNCTION_MEMORY_SIZE
-    return Runner(
-        RunnerSettings(
-            handler=settings.STEPGRID_HANDLER,
-            search_path=tuple(entry for entry in sys.path if entry),
-            environment=dict(os.environ),
-            memory_limit_bytes=max(memory_mib - SUPERVISOR_MIB, memory_mib // 2) * 1024 * 1024,
-            result_limit_bytes=settings.STEPGRID_RESULT_LIMIT_BYTES,
-            function_name=settings.AWS_LAMBDA_FUNCTION_NAME,
-            memory_mib=memory_mib,
-        ),
-        on_print=log_print,
-    )
+    return package_runner(dict(os.environ))

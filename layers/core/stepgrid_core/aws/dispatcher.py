@@ -12,11 +12,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ..container_sizes import choose_size, default_size
+from ..contract import ContainerOptions
 from ..errors import Unavailable
 from ..invocation import facts_of
 from ..names import execution_name
 from ..ports import Dispatch, ExecutionState, Worker, WorkerRegistry, registered_worker
-from ..records import Session
+from ..records import ContainerSize, Session
 from ..settings import Settings
 from .translate import code_of, make_client, translated
 
@@ -156,12 +158,32 @@ class AwsDispatcher:
             memory_mib=function["MemorySize"],
             runtime=function.get("Runtime", ""),
             replicas=_replicas(function),
+            architecture=_architecture(function),
+            container=_container(function) if self._settings.fargate else None,
+            on_lambda=_said(function, "STEPGRID_BACKENDS") != "fargate",
         )
 
 
+def _said(function: dict[str, Any], name: str, default: str = "") -> str:
+    """What its environment says: whoever deploys it sets that."""
+    return str(function.get("Environment", {}).get("Variables", {}).get(name, default))
+
+
+def _architecture(function: dict[str, Any]) -> str:
+    return str(next(iter(function.get("Architectures") or ["x86_64"])))
+
+
+def _container(function: dict[str, Any]) -> ContainerSize | None:
+    """A package in Python can run in a container; how large one is, it may say itself."""
+    if not str(function.get("Runtime", "")).startswith("python"):
+        return None
+    size = default_size(_architecture(function))
+    said = _said(function, "STEPGRID_CONTAINER")
+    return choose_size(size, ContainerOptions.model_validate_json(said)) if said else size
+
+
 def _replicas(function: dict[str, Any]) -> int:
-    """As its environment says: whoever deploys the others sets it."""
-    said = function.get("Environment", {}).get("Variables", {}).get("STEPGRID_REPLICAS", "1")
+    said = _said(function, "STEPGRID_REPLICAS", "1")
     return max(1, int(said)) if said.isascii() and said.isdigit() else 1
 
 
@@ -172,8 +194,12 @@ def _execution_input(dispatch: Dispatch) -> dict[str, Any]:
         chunks = [
             {"chunk": chunk, "lines": text} for chunk, text in zip(chunks, lines, strict=True)
         ]
+    session = dispatch.session
+    if session.container is not None:
+        # Containers are started, and take chunks as they ask for them: their numbers mean nothing.
+        chunks = list(range(session.containers_for(len(chunks))))
     return {
-        "session": facts_of(dispatch.session).as_dict(),
+        "session": facts_of(session).as_dict(),
         "chunks": chunks,
-        "max_concurrency": dispatch.session.concurrency,
+        "max_concurrency": len(chunks) if session.container else session.concurrency,
     }

@@ -22,15 +22,22 @@ BLOCK_BYTES = 256 * 1024
 MOST_BREAKS = 2
 
 
+def make_s3_client(session: Any = None) -> Any:
+    """session: a boto3 session whose credentials sign; this process's own when left out."""
+    return make_client(
+        "s3",
+        session,
+        signature_version="s3v4",
+        s3=REGIONAL | UNSUMMED,
+        request_checksum_calculation="when_required",
+    )
+
+
 class AwsPayloadStore:
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, client: Any = None) -> None:
+        """client: see make_s3_client; with this process's own credentials when left out."""
         self._bucket = bucket
-        self._s3 = make_client(
-            "s3",
-            signature_version="s3v4",
-            s3=REGIONAL | UNSUMMED,
-            request_checksum_calculation="when_required",
-        )
+        self._s3 = client or make_s3_client()
 
     def put(self, key: str, body: bytes) -> StoredObject:
         with translated(key):

@@ -3,6 +3,7 @@
 S#<session> / SESSION      the session; what never changes is one JSON text, the rest attributes
 S#<session> / BLOB#<id>    its tasks or chunk boundaries
 S#<session> / SHARD#<k>    chunk rows c0 .. c15; under 1 KB, so that a swap is one write unit
+S#<session> / CONTAINER#<t> a container that has run chunks of it, and for how long
 S#<session> / LATCH        the set of terminal shards (apart: no index copies it)
 W#<worker>  / WORKER       measured task time, slots in use, whether anybody waits, limit;
                            of a registered function also what worker_registry keeps
@@ -20,7 +21,15 @@ from typing import Any
 from ..budgets import Lane, Quota
 from ..layout import Layout
 from ..listing import sort_key
-from ..records import Chunk, Ending, Output, Session, Shard
+from ..records import (
+    Chunk,
+    ContainerSize,
+    ContainerUse,
+    Ending,
+    Output,
+    Session,
+    Shard,
+)
 from ..states import ChunkState, SessionState, TaskState
 from ..task_time import TaskTime
 
@@ -206,6 +215,29 @@ def read_shard(item: Item) -> Shard:
         lengths=tuple(lengths),
         inline={slot: bytes(item[f"r{slot}"]) for slot in slots if f"r{slot}" in item},
         first_claim_at=_number(item, FIRST_CLAIM),
+    )
+
+
+def container_key(session_id: str, token: str) -> Item:
+    return session_key(session_id, f"CONTAINER#{token}")
+
+
+def write_container(session: Session, use: ContainerUse) -> Item:
+    return {
+        **container_key(session.session_id, use.token),
+        "size": json.dumps(asdict(use.size), separators=(",", ":")),
+        "started_at": decimal(use.started_at),
+        "seen_at": decimal(use.seen_at),
+        "expires_at": session.expires_at,
+    }
+
+
+def read_container(item: Item) -> ContainerUse:
+    return ContainerUse(
+        token=str(item["sk"]).removeprefix("CONTAINER#"),
+        size=ContainerSize(**json.loads(item["size"])),
+        started_at=float(item["started_at"]),
+        seen_at=float(item["seen_at"]),
     )
 
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from ..errors import NotFound
 from ..listing import check_cursor, sort_key
 from ..ports import Page, Swap
-from ..records import Chunk, Session, Shard
+from ..records import Chunk, ContainerUse, Session, Shard
 from ..states import SessionState
 from . import rows
 from .rows import SESSION, Item, decimal, session_key, shard_key
@@ -254,6 +254,18 @@ class AwsStateTable(SessionTable):
                 return Page(tuple(found), None)
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         return Page(tuple(found), str(request["ExclusiveStartKey"]["owner_sort"]))
+
+    def note_container(self, session: Session, use: ContainerUse) -> None:
+        with translated(f"table {self._name}"):
+            self._table.put_item(Item=rows.write_container(session, use))
+
+    def read_containers(self, session_id: str) -> list[ContainerUse]:
+        pk, first = rows.container_key(session_id, "").values()
+        items = self._query(
+            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").begins_with(first),
+            ConsistentRead=True,
+        )
+        return [rows.read_container(item) for item in items]
 
     def delete_session(self, session: Session) -> None:
         items = self._query(

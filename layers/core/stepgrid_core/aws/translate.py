@@ -75,6 +75,9 @@ def translated(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: no answer from the service") from error
 
 
-def make_client(service: Any, **changes: Any) -> Any:
-    """A client of `service` with our time budget; region and credentials as boto3 finds them."""
-    return boto3.client(service, config=CLIENT_CONFIG.merge(Config(**changes)))
+def make_client(service: Any, session: Any = None, **changes: Any) -> Any:
+    """A client of `service` with our time budget.
+
+    session: of boto3, when region and credentials are not to be found as boto3 does it.
+    """
+    return (session or boto3).client(service, config=CLIENT_CONFIG.merge(Config(**changes)))

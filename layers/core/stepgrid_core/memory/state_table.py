@@ -10,7 +10,7 @@ from ..budgets import Lane, Limits, Quota, Usage, exceeded
 from ..errors import NotFound
 from ..listing import check_cursor, first_due, is_in, sort_key, steered
 from ..ports import Closing, Page, Refusal, RowSwap, Swap, Waiting
-from ..records import Chunk, Ending, Session, Shard, closed
+from ..records import Chunk, ContainerUse, Ending, Session, Shard, closed
 from ..states import SessionState
 from ..task_time import TaskTime, learn
 from .waiting_queues import WaitingQueues
@@ -25,6 +25,7 @@ class MemoryStateTable:
         self._due: dict[str, float] = {}
         self._blobs: dict[tuple[str, str], bytes] = {}
         self._shards: dict[str, dict[int, Shard]] = {}
+        self._containers: dict[str, dict[str, ContainerUse]] = {}
         self._latched: dict[str, set[int]] = {}
         self._task_times: dict[str, TaskTime] = {}
         self._progress: dict[str, int] = {}
@@ -307,9 +308,17 @@ class MemoryStateTable:
         page = tuple(found[:limit])
         return Page(page, sort_key(page[-1]) if len(found) > limit else None)
 
+    def note_container(self, session: Session, use: ContainerUse) -> None:
+        with self._lock:
+            self._containers.setdefault(session.session_id, {})[use.token] = use
+
+    def read_containers(self, session_id: str) -> list[ContainerUse]:
+        with self._lock:
+            return [use for _, use in sorted(self._containers.get(session_id, {}).items())]
+
     def delete_session(self, session: Session) -> None:
         with self._lock:
-            for stored in (self._shards, self._latched, self._due):
+            for stored in (self._shards, self._latched, self._due, self._containers):
                 stored.pop(session.session_id, None)
             for name in [name for name in self._blobs if name[0] == session.session_id]:
                 del self._blobs[name]

@@ -4,7 +4,9 @@ Each has a real adapter (stepgrid_core.aws) and one in memory (stepgrid_core.mem
 contract suite that both pass. A port knows no rule: it stores, swaps, starts and tells.
 """
 
+from .broker import Broker
 from .clock import Clock
+from .credential_lender import CredentialLender, LentCredentials
 from .dispatcher import Dispatch, Dispatcher, ExecutionState, Worker, registered_worker
 from .event_bus import EventBus
 from .function_caller import FunctionCall, FunctionCaller, FunctionReply
@@ -29,9 +31,11 @@ from .worker_registry import WorkerRegistry
 
 __all__ = [
     "URL_SECONDS",
+    "Broker",
     "Clock",
     "Closing",
     "CommonInput",
+    "CredentialLender",
     "Delivery",
     "Dispatch",
     "Dispatcher",
@@ -43,6 +47,7 @@ __all__ = [
     "FunctionCaller",
     "FunctionReply",
     "JobDesk",
+    "LentCredentials",
     "LogEvent",
     "LogReader",
     "LogSearch",

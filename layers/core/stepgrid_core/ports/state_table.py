@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from ..budgets import Lane, Limits, Quota, Usage
-from ..records import Chunk, Ending, Session, Shard
+from ..records import Chunk, ContainerUse, Ending, Session, Shard
 from ..states import SessionState
 from .page import Page
 
@@ -189,6 +189,12 @@ class StateTable(Protocol):
         self, owner: str, state: SessionState | None, cursor: str | None, limit: int
     ) -> Page[Session]:
         """Newest first (eventually consistent). Raises InvalidRequest for a bad cursor."""
+
+    def note_container(self, session: Session, use: ContainerUse) -> None:
+        """Keep it with its session, in place of what was said of the same token."""
+
+    def read_containers(self, session_id: str) -> list[ContainerUse]:
+        """All that were noted, in order of their tokens."""
 
     def delete_session(self, session: Session) -> None:
         """Remove shards, blob and latch; what is left of the session says only that it is deleted.

@@ -25,10 +25,11 @@ from .chunk import (
     mark,
     open_state,
     release,
+    renew,
     unhold,
     verdict,
 )
-from .container import ContainerSize
+from .container import ContainerSize, ContainerUse, is_claimed_by, puller_token
 from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFile, JobRecord
 from .session import CommonRef, Ending, InputRef, Session, closed, lane_name, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
@@ -42,6 +43,7 @@ __all__ = [
     "Chunk",
     "CommonRef",
     "ContainerSize",
+    "ContainerUse",
     "Ending",
     "InputRef",
     "JobFile",
@@ -60,12 +62,15 @@ __all__ = [
     "expire_lease",
     "hold",
     "idle",
+    "is_claimed_by",
     "lane_name",
     "lose",
     "mark",
     "open_state",
     "pending_chunks",
+    "puller_token",
     "release",
+    "renew",
     "unhold",
     "untouched",
     "verdict",

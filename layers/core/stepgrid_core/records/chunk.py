@@ -11,7 +11,8 @@ A move answers the row to write, or None where it is not allowed.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from ..states import ENDINGS, TERMINAL_CHUNKS, ChunkState, SessionState, TaskState
 
@@ -49,6 +50,19 @@ class Chunk:
     suspect: int | None = None  #: offset of the task written ahead of its start, see `mark`
     suspect_starts: int = 0
     milliseconds: int = 0  #: time in user code, of the settled tasks
+
+    def as_dict(self) -> dict[str, Any]:
+        """In values that JSON knows; `read` makes it again."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> "Chunk":
+        output = values["output"]
+        typed = {
+            "state": ChunkState(values["state"]),
+            "output": Output(**output) if output else None,
+        }
+        return cls(**{**values, **typed})
 
     @property
     def terminal(self) -> bool:
@@ -164,6 +178,11 @@ def lose(chunk: Chunk, token: str, blame: bool = True) -> Chunk | None:
         return None
     given_back = idle(chunk) if blame else release(chunk, ChunkState.PENDING)
     return replace(given_back, losses=chunk.losses + mine, token=token[:TOKEN_LENGTH])
+
+
+def renew(chunk: Chunk, lease_until: float) -> Chunk:
+    """Its worker lives: the claim holds for longer."""
+    return replace(chunk, lease_until=int(lease_until))
 
 
 def expire_lease(chunk: Chunk, now: float) -> Chunk | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..names import CHUNKS_PER_SHARD
 from ..states import ChunkState
@@ -22,6 +23,22 @@ class Shard:
     #: small outputs kept in the item itself, by slot
     inline: dict[int, bytes] = field(default_factory=dict)
     first_claim_at: float | None = None  #: epoch seconds; the first claim of any of its rows
+
+    def as_dict(self) -> dict[str, Any]:
+        """In values that JSON knows, without the outputs kept in it; `read` makes it again."""
+        return {
+            "session_id": self.session_id,
+            "number": self.number,
+            "chunks": [chunk.as_dict() for chunk in self.chunks],
+            "start": self.start,
+            "lengths": list(self.lengths),
+            "first_claim_at": self.first_claim_at,
+        }
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> "Shard":
+        chunks = tuple(Chunk.read(chunk) for chunk in values["chunks"])
+        return cls(**{**values, "chunks": chunks, "lengths": tuple(values["lengths"])})
 
     @property
     def terminal(self) -> bool:

@@ -1,0 +1,233 @@
+"""The broker: all that the containers of a session may ask of the grid.
+
+    container --question, with the session's ticket--> broker --> rows of that session
+                                                          `-----> credentials for its payloads
+
+A container runs code of users, so it has no right to the table, where all sessions are. It shows
+the ticket that its session was given when it was submitted, and is answered for that session
+alone. It changes rows that it holds, and only as a worker may; whatever a change means for the
+session is done here. Times and counts of its own tasks are taken at its word.
+"""
+
+import base64
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from . import records
+from .closing import shard_changed
+from .errors import InvalidRequest, NotFound, RequestError, Unavailable
+from .invocation import SessionFacts, facts_of
+from .ports import CredentialLender
+from .progress import Commit, report_progress
+from .records import Chunk, ContainerUse, Session, Shard, is_claimed_by, puller_token
+from .states import ChunkState
+from .wiring import Grid
+
+#: A claim of a container holds so long after it was last heard of.
+LEASE_SECONDS = 60.0
+#: A look renews a lease of which so much is gone: most looks write nothing.
+RENEW_AFTER_SECONDS = 20.0
+#: So long after the end of a session its containers may be storing what they have.
+LEND_AFTER_END_SECONDS = 900.0
+#: Shards read at once when a chunk is looked for.
+SHARD_PAGE = 16
+#: What a worker may make of a row that it holds.
+OF_WORKERS = frozenset(
+    {
+        ChunkState.RUNNING,
+        ChunkState.PENDING,
+        ChunkState.ENDED,
+        ChunkState.EXPIRED,
+        ChunkState.UNREADABLE,
+        ChunkState.LOST,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, by which container, about the session whose ticket it showed."""
+
+    grid: Grid
+    lender: CredentialLender
+    session: Session
+    container: str
+    given: Mapping[str, Any]
+
+    @property
+    def facts(self) -> SessionFacts:
+        return facts_of(self.session)
+
+
+def answer(grid: Grid, lender: CredentialLender, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to a container's question; {"error": {code, message}} if there is none."""
+    try:
+        question = _admit(grid, lender, given)
+        return ACTIONS[str(given["action"])](question)
+    except RequestError as error:
+        return {"error": {"code": error.code, "message": error.message}}
+    except Unavailable as error:
+        return {"error": {"code": "unavailable", "message": str(error)}}
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"this is no question of a container: {type(error).__name__}"
+        return {"error": {"code": InvalidRequest.code, "message": message}}
+
+
+def _admit(grid: Grid, lender: CredentialLender, given: Mapping[str, Any]) -> Question:
+    """Raises NotFound, in the same words for an unknown session and a wrong ticket."""
+    session = grid.table.read_session(str(given["session_id"]))
+    ticket = str(given["ticket"]).encode()
+    known = session is not None and bool(session.ticket)
+    if not known or session is None or not hmac.compare_digest(session.ticket.encode(), ticket):
+        raise NotFound("there is no such session, or this is not its ticket")
+    return Question(grid, lender, session, str(given["container"]), given)
+
+
+def _open(question: Question) -> dict[str, Any]:
+    """What a container must know to begin; `over` if there is nothing left to do."""
+    _note(question)
+    facts = {**question.facts.as_dict(), "container": None}
+    over = question.session.verdict is not None
+    return {"facts": facts, "bucket": question.grid.settings.bucket, "over": over}
+
+
+def _lend(question: Question) -> dict[str, Any]:
+    """Also a while after the end: what was cancelled still stores what it has."""
+    session, now = question.session, question.grid.clock.now()
+    if session.closed_at is not None and now > session.closed_at + LEND_AFTER_END_SECONDS:
+        raise InvalidRequest(f"session {session.session_id} is over; there is nothing left to do")
+    return question.lender.lend(question.session).as_dict()
+
+
+def _claim(question: Question) -> dict[str, Any]:
+    """A chunk that is pending, or whose claimant is gone: claimed. `chunk` is None if none is."""
+    session, grid = question.session, question.grid
+    if session.verdict is not None or session.paused or session.cancelling:
+        return {"chunk": None}
+    first = min(max(int(question.given.get("after", 0)), 0), session.shards - 1)
+    _note(question)
+    for number in _pages(first, session.shards):
+        for shard in grid.table.read_shards(session.session_id, number, SHARD_PAGE):
+            claimed = _claim_in(question, shard)
+            if claimed is not None:
+                return claimed
+    return {"chunk": None}
+
+
+def _pages(first: int, shards: int) -> list[int]:
+    """From the page of `first` on, and around."""
+    pages = list(range(0, shards, SHARD_PAGE))
+    turn = first // SHARD_PAGE
+    return [*pages[turn:], *pages[:turn]]
+
+
+def _claim_in(question: Question, shard: Shard) -> dict[str, Any] | None:
+    grid, puller = question.grid, int(question.given["puller"])
+    token = puller_token(question.container, puller)
+    slot = 0
+    while slot < len(shard.chunks):
+        now = grid.clock.now()
+        row = shard.chunks[slot]
+        new = _claimed(row, token, now)
+        if new is None:
+            slot += 1
+            continue
+        swap = grid.table.swap_chunk(shard, slot, new, claimed_at=now)
+        shard = swap.shard
+        if swap.won and not new.terminal:
+            return {"chunk": shard.number_of(slot), "slot": slot, "shard": shard.as_dict()}
+        if swap.won:  # lost once too often
+            shard_changed(grid, shard, question.session.shards)
+    return None
+
+
+def _claimed(row: Chunk, token: str, now: float) -> Chunk | None:
+    """A puller has one chunk at a time: its own token on a running row is a claim that it lost."""
+    if row.state is ChunkState.RUNNING and row.lease_until > now and row.token[:12] != token:
+        return None
+    return records.claim(row, token, token_hex(3), now, now + LEASE_SECONDS)
+
+
+def _look(question: Question) -> dict[str, Any]:
+    """The shard of a claim as it is now; whoever looks lives, so its lease is renewed."""
+    grid, slot = question.grid, int(question.given["slot"])
+    number = int(question.given["shard"])
+    shard = grid.table.read_shard(question.session.session_id, number)
+    if shard is None:
+        return {"shard": None}
+    row, now = shard.chunks[slot], grid.clock.now()
+    due = row.lease_until - now < LEASE_SECONDS - RENEW_AFTER_SECONDS
+    if due and _is_held(question, row):
+        shard = grid.table.swap_chunk(shard, slot, records.renew(row, now + LEASE_SECONDS)).shard
+        _note(question)
+    return {"shard": shard.as_dict()}
+
+
+def _is_held(question: Question, row: Chunk) -> bool:
+    return row.state is ChunkState.RUNNING and is_claimed_by(row.token, question.container)
+
+
+def _swap(question: Question) -> dict[str, Any]:
+    """Write a row that the container holds, and do what follows from it.
+
+    The row of the last chunk closes the session. Raises InvalidRequest for what no worker writes.
+    """
+    grid, session = question.grid, question.session
+    number, slot = int(question.given["shard"]), int(question.given["slot"])
+    old, new = Chunk.read(question.given["old"]), Chunk.read(question.given["new"])
+    if not _may_write(question, old, new):
+        raise InvalidRequest(f"chunk {slot} of shard {number} is not yours to change like this")
+    stub = Shard(session.session_id, number, (*[Chunk(1)] * slot, old))
+    swap = grid.table.swap_chunk(stub, slot, new)
+    if swap.won and new.state is not ChunkState.RUNNING:
+        ended = shard_changed(grid, swap.shard, session.shards)
+        report_progress(grid, Commit(question.facts, old, swap.shard, slot, ended))
+        _note(question)
+    return {"won": swap.won, "shard": swap.shard.as_dict()}
+
+
+def _may_write(question: Question, old: Chunk, new: Chunk) -> bool:
+    counts = new.finished >= 0 and new.failed >= 0 and new.finished + new.failed <= new.tasks
+    return (
+        _is_held(question, old)
+        and new.state in OF_WORKERS
+        and (new.tasks, new.attempt) == (old.tasks, old.attempt)
+        and new.token in ("", old.token)
+        and new.lease_until in (0, old.lease_until)
+        and counts
+    )
+
+
+def _read_blob(question: Question) -> dict[str, Any]:
+    """The tasks of a small session, which are in the table."""
+    session = question.session
+    blob = question.grid.table.read_blob(session.session_id, session.blob_id)
+    return {"blob": base64.b64encode(blob).decode()}
+
+
+def _leave(question: Question) -> dict[str, Any]:
+    _note(question)
+    return {}
+
+
+def _note(question: Question) -> None:
+    """When the container was first and last heard of: what it costs."""
+    session, now = question.session, question.grid.clock.now()
+    assert session.container is not None
+    started_at = float(question.given.get("started_at", now))
+    use = ContainerUse(question.container, session.container, min(started_at, now), now)
+    question.grid.table.note_container(session, use)
+
+
+ACTIONS: dict[str, Callable[[Question], dict[str, Any]]] = {
+    "open": _open,
+    "lend": _lend,
+    "claim": _claim,
+    "look": _look,
+    "swap": _swap,
+    "blob": _read_blob,
+    "leave": _leave,
+}

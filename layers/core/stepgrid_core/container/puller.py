@@ -1,0 +1,75 @@
+"""One puller: claims a chunk, runs it, and asks for the next, until there is none.
+
+It is to a container what `worker` is to a function: it puts the parts together and runs chunks. It
+knows the grid by the broker, and user code as a TaskRunner.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..compute_plane import Bench, Claim, run_claim
+from ..errors import Unavailable
+from ..invocation import Invocation, SessionFacts
+from ..ports import TaskRunner
+from ..records import Shard, puller_token
+from ..telemetry import logger
+from .broker_rows import BrokerRows, Desk
+from .stopping import Stopping
+
+#: A broker that does not answer is asked again after so long, so often; then the puller gives up.
+PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Puller:
+    """What one process of a container works with."""
+
+    number: int
+    container: str
+    facts: SessionFacts
+    desk: Desk
+    rows: BrokerRows
+    bench: Bench  #: its rows are those above
+    stopping: Stopping
+
+    def pull(self, make_runner: Callable[[], TaskRunner]) -> int:
+        """Run chunks until there are none, or it is to stop; answers how many.
+
+        The runner is made for the first one. Raises Unavailable if the broker stays silent.
+        """
+        chunks, after = 0, 0
+        runner: TaskRunner | None = None
+        while not self.stopping.asked:
+            claimed = self._claim(after)
+            if claimed is None:
+                break
+            invocation, claim = claimed
+            runner = runner or make_runner()
+            logger.append_keys(session_id=self.facts.session_id, chunk=invocation.chunk)
+            outcome = run_claim(self.bench, invocation, claim, runner, self.stopping.time_left)
+            logger.info("chunk run", outcome=outcome)
+            chunks, after = chunks + 1, claim.shard.number
+        return chunks
+
+    def _claim(self, after: int) -> tuple[Invocation, Claim] | None:
+        seen_at = self.bench.clock.monotonic()
+        answer = self._ask_for_chunk(after)
+        if answer["chunk"] is None:
+            return None
+        shard, slot = Shard.read(answer["shard"]), answer["slot"]
+        self.rows.hold(shard, slot)
+        token = puller_token(self.container, self.number)
+        invocation = Invocation(self.facts, answer["chunk"], token)
+        return invocation, Claim(self.bench, shard, slot, seen_at)
+
+    def _ask_for_chunk(self, after: int) -> dict[str, Any]:
+        for pause_seconds in PAUSES_SECONDS:
+            try:
+                return self.desk.ask("claim", puller=self.number, after=after)
+            except Unavailable as error:
+                logger.warning("broker did not answer", reason=str(error))
+            self.stopping.pause(pause_seconds)
+            if self.stopping.asked:
+                return {"chunk": None}
+        return self.desk.ask("claim", puller=self.number, after=after)

@@ -1,0 +1,90 @@
+"""What becomes of the chunks of a container that has ended, and whether another one follows.
+
+ended by itself        what is left is for the round after it: see loss.settle
+failed, or was taken   its claims are given back --> again, if chunks are pending
+never asked for work   all pending chunks are held to it: a broken one must not start for ever
+"""
+
+from dataclasses import dataclass, replace
+
+from .closing import shard_changed
+from .invocation import SessionFacts
+from .records import Chunk, Session, Shard, idle, is_claimed_by, lose, pending_chunks
+from .states import ChunkState
+from .wiring import Grid
+
+#: Words in what ECS says when it has no room: waiting helps, and nobody is to blame.
+NO_ROOM = ("capacity is unavailable", "throttl", "rate exceeded", "limit on the number of")
+#: And when Spot takes a container away (ECS developer guide, "Amazon ECS stopped tasks").
+TAKEN = ("spotinterruption", "spot capacity")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container ended, as the state machine heard it."""
+
+    token: str
+    error: str  #: empty: its pullers found nothing more to do
+    cause: str
+
+    @property
+    def blames(self) -> bool:
+        """Is it held against the chunks that it had, or did not come to have?"""
+        return not self._tells(*NO_ROOM, *TAKEN)
+
+    @property
+    def is_of_spot(self) -> bool:
+        """Did Spot have no room for it, or take it away?"""
+        return self._tells(*NO_ROOM[:1], *TAKEN)
+
+    def _tells(self, *words: str) -> bool:
+        cause = self.cause.lower()
+        return any(word in cause for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The container that is to follow, if one is."""
+
+    wanted: bool
+    spot: bool = False
+
+
+def container_ended(grid: Grid, facts: SessionFacts, end: ContainerEnd) -> Replacement:
+    """Give back what it held, and say whether another one is to be started in its place."""
+    session = grid.table.read_session(facts.session_id)
+    if session is None or session.container is None or session.verdict is not None:
+        return Replacement(wanted=False)
+    opened = any(use.token == end.token for use in grid.table.read_containers(session.session_id))
+    shards = [
+        _give_back(grid, session, shard, end=end, opened=opened)
+        for shard in grid.table.read_shards(session.session_id)
+    ]
+    size = session.container
+    return Replacement(
+        wanted=bool(end.error and pending_chunks(shards)) and not session.paused,
+        spot=size.spot and not (size.fallback and end.is_of_spot),
+    )
+
+
+def _give_back(
+    grid: Grid, session: Session, shard: Shard, *, end: ContainerEnd, opened: bool
+) -> Shard:
+    """A lost race is a write of somebody else's, of which there are finitely many."""
+    while True:
+        rows = tuple(_after(chunk, end, opened) for chunk in shard.chunks)
+        if rows == shard.chunks:
+            return shard
+        swap = grid.table.swap_shard(shard, replace(shard, chunks=rows))
+        shard = swap.shard
+        if swap.won:
+            shard_changed(grid, shard, session.shards)
+            return shard
+
+
+def _after(chunk: Chunk, end: ContainerEnd, opened: bool) -> Chunk:
+    if chunk.state is ChunkState.RUNNING and is_claimed_by(chunk.token, end.token):
+        return lose(chunk, chunk.token, blame=end.blames) or chunk
+    if chunk.state is ChunkState.PENDING and end.error and not opened and end.blames:
+        return idle(chunk)
+    return chunk
