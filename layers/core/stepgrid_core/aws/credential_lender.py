@@ -24,10 +24,11 @@ class AwsCredentialLender:
         self._sts = client or make_client("sts")
 
     def lend(self, session: Session) -> LentCredentials:
-        policy = session_policy(self._settings.bucket, session)
+        role = self._settings.container_role_arn
+        policy = session_policy(f"arn:{role.split(':')[1]}:s3:::{self._settings.bucket}", session)
         with translated(f"credentials of session {session.session_id}"):
             lent = self._sts.assume_role(
-                RoleArn=self._settings.container_role_arn,
+                RoleArn=role,
                 RoleSessionName=session.session_id,
                 DurationSeconds=LENT_SECONDS,
                 Policy=json.dumps(policy, separators=(",", ":")),
@@ -40,7 +41,7 @@ class AwsCredentialLender:
         )
 
 
-def session_policy(bucket: str, session: Session) -> dict[str, Any]:
+def session_policy(bucket_arn: str, session: Session) -> dict[str, Any]:
     """What the containers of a session may do with payloads. At most 2,048 characters (STS)."""
     inputs = [session.input.key, session.common.key if session.common else None]
     results = f"{results_prefix(session.session_id)}*"
@@ -48,16 +49,12 @@ def session_policy(bucket: str, session: Session) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            _allow("s3:GetObject", bucket, read),
-            _allow("s3:PutObject", bucket, [results]),
+            _allow("s3:GetObject", bucket_arn, read),
+            _allow("s3:PutObject", bucket_arn, [results]),
         ],
     }
 
 
-def _allow(action: str, bucket: str, keys: list[str]) -> dict[str, Any]:
-    # The partition is left open: what counts is the bucket, whose name is one in all of them.
-    return {
-        "Effect": "Allow",
-        "Action": action,
-        "Resource": [f"arn:*:s3:::{bucket}/{key}" for key in keys],
-    }
+def _allow(action: str, bucket_arn: str, keys: list[str]) -> dict[str, Any]:
+    resources = [f"{bucket_arn}/{key}" for key in keys]
+    return {"Effect": "Allow", "Action": action, "Resource": resources}
