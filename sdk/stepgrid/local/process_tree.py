@@ -48,8 +48,13 @@ def find_process(identity: ProcessIdentity) -> psutil.Process | None:
     return process if same else None
 
 
-def find_tree(mark: str, root: ProcessIdentity | None) -> list[psutil.Process]:
-    """All living processes of the tree, the root (if known and alive) first."""
+def find_tree(
+    mark: str, root: ProcessIdentity | None, variable: str = MARK_VARIABLE
+) -> list[psutil.Process]:
+    """All living processes of the tree, the root (if known and alive) first.
+
+    variable: the name of the environment variable that holds the mark.
+    """
     process = None if root is None else find_process(root)
     found: dict[int, psutil.Process] = {}
     if process is not None:
@@ -58,7 +63,7 @@ def find_tree(mark: str, root: ProcessIdentity | None) -> list[psutil.Process]:
             found.update({child.pid: child for child in process.children(recursive=True)})
     session = _session_of(root, process)
     for other in psutil.process_iter():
-        if other.pid not in found and _belongs(other, mark, session):
+        if other.pid not in found and _belongs(other, mark, session, variable):
             found[other.pid] = other
     return list(found.values())
 
@@ -70,13 +75,13 @@ def _session_of(root: ProcessIdentity | None, process: psutil.Process | None) ->
     return root.pid
 
 
-def _belongs(process: psutil.Process, mark: str, session: int | None) -> bool:
+def _belongs(process: psutil.Process, mark: str, session: int | None, variable: str) -> bool:
     try:
         if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
             return False
         if session is not None and os.getsid(process.pid) == session:
             return True
-        return process.environ().get(MARK_VARIABLE) == mark
+        return process.environ().get(variable) == mark
     except (psutil.Error, OSError):
         # Gone meanwhile, or another user's: not ours in either case.
         return False
@@ -90,12 +95,17 @@ def stop_tree(mark: str, root: ProcessIdentity | None, grace_seconds: float = 3.
             process.terminate()
         wait_gone([process], grace_seconds)
     kill_processes(before)
+    kill_tree(mark, root)
+    return bool(before)
+
+
+def kill_tree(mark: str, root: ProcessIdentity | None, variable: str = MARK_VARIABLE) -> None:
+    """SIGKILL the whole tree, with what it starts meanwhile."""
     # A process may have started another between our look and its end.
     for _ in range(MAX_SWEEPS):
-        if not (late := find_tree(mark, root)):
+        if not (found := find_tree(mark, root, variable)):
             break
-        kill_processes(late)
-    return bool(before)
+        kill_processes(found)
 
 
 def kill_processes(processes: Iterable[psutil.Process]) -> None:
