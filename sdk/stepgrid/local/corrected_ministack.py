@@ -1,21 +1,31 @@
 """ministack with its named faults corrected: `python -m stepgrid.local.corrected_ministack`.
 
 The corrections that must be made inside the emulator's process; those of what it is given are in
-`corrections`. One function per fault, with what AWS does; nothing else of its inside is touched.
+`corrections`, and those of ECS in `ecs_corrections`. One function per fault, with what AWS does;
+nothing else of its inside is touched. It also keeps the container agent, which runs ECS tasks.
 tests/integration/test_local_corrections.py tells when a fault has been mended upstream.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
+import threading
 import time
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
 from ministack.services import cloudwatch_logs, cognito, lambda_svc, stepfunctions
+
+from stepgrid.local.agent_keeper import start_keeper
+from stepgrid.local.ecs_corrections import (
+    end_tasks_as_the_agent_says,
+    tell_of_clusters,
+    wait_for_tasks_of_states,
+)
 
 #: Seconds that every execution waits before its first state.
 START_SLEEP = 0.15
@@ -275,6 +285,11 @@ def main() -> None:
     check_tokens_at_their_user_pool()
     take_targets_for_their_rule()
     take_batches_for_their_action()
+    end_tasks_as_the_agent_says()
+    wait_for_tasks_of_states()
+    cluster_made = threading.Event()
+    tell_of_clusters(cluster_made.set)
+    start_keeper(cluster_made, os.environ)
     app.main()
 
 
