@@ -212,7 +212,8 @@ class Agent:
         arn, cluster = task["taskArn"], task["clusterArn"]
         try:
             spec = read_task(task, self._define(task["taskDefinitionArn"]))
-        except CannotStartError as error:
+        except (CannotStartError, KeyError, ValueError) as error:
+            # A definition that nobody can read must not end the agent, and all other tasks with it.
             names = [container["name"] for container in task["containers"]]
             self._submit(cluster, arn, str(error), dict.fromkeys(names))
             return

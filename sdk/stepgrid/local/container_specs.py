@@ -82,7 +82,7 @@ def task_id_of(arn: str) -> str:
 def read_task(task: Mapping[str, Any], definition: Mapping[str, Any]) -> TaskSpec:
     """The task as its definition and its overrides have it. Raises CannotStartError."""
     overrides = task.get("overrides") or {}
-    by_name = {found["name"]: found for found in overrides.get("containerOverrides") or []}
+    by_name = {found.get("name"): found for found in overrides.get("containerOverrides") or []}
     containers = tuple(
         _read_container(container, by_name.get(container["name"], {}), task_id_of(task["taskArn"]))
         for container in definition["containerDefinitions"]
@@ -117,7 +117,7 @@ def _read_container(
         name=container["name"],
         image=container["image"],
         command=(*(container.get("entryPoint") or []), *command),
-        environment={entry["name"]: entry["value"] for entry in environment},
+        environment={entry["name"]: entry.get("value", "") for entry in environment},
         essential=container.get("essential", True),
         stop_timeout_seconds=min(timeout, MAX_STOP_TIMEOUT_SECONDS),
         log=_read_log(container, task_id),
