@@ -54,6 +54,7 @@ class Container:
         """Start it. output: the file descriptor for both its streams. Raises CannotStartError."""
         self.spec = spec
         self._mark = environment[CONTAINER_MARK_VARIABLE]
+        self._is_gone = False
         command = launch_command(spec, environment)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - running it is what this is for
@@ -97,10 +98,13 @@ class Container:
 
     def kill(self) -> None:
         """SIGKILL to its main process, and to all that it left."""
+        if self._is_gone:
+            return
         kill_tree(self._mark, self.identity, CONTAINER_MARK_VARIABLE)
         self._process.wait()
         # Only now the session tells, also of those that have hidden their mark.
         kill_tree(self._mark, self.identity, CONTAINER_MARK_VARIABLE)
+        self._is_gone = True
 
 
 def launch_command(spec: ContainerSpec, environment: Mapping[str, str]) -> list[str]:
