@@ -83,7 +83,7 @@ class LocalPaths:
 
     @property
     def scratch(self) -> Path:
-        """The emulator's TMPDIR: unpacked functions and layers; removed by `down`."""
+        """The emulator's TMPDIR: unpacked functions and layers, containers; removed by `down`."""
         return self.local / "tmp"
 
     @property
