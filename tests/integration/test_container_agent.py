@@ -304,6 +304,26 @@ print("no end", end="")
         expected = [str(n) for n in range(300)] + ["x" * 200_000, "no end"]
         assert fargate.lines(arn) == expected
 
+    def test_a_log_that_fails_does_not_end_a_container(
+        self, fargate: Fargate, signs: Signs
+    ) -> None:
+        """It goes on without; the lines are lost."""
+        fargate.logs.create_log_group(logGroupName="/lost")
+        options = {"awslogs-group": "/lost", "awslogs-region": "us-east-1"}
+        program = """
+sign("started")
+while not pathlib.Path(os.environ["SIGNS"], "deleted").exists(): time.sleep(0.01)
+for n in range(20_000): print("lost", flush=True)
+sys.exit(7)
+"""
+        configuration = {"logDriver": "awslogs", "options": options}
+        definition = fargate.define(program, {"logConfiguration": configuration})
+        arn = fargate.run(definition, signs.folder)
+        signs.read("started")
+        fargate.logs.delete_log_group(logGroupName="/lost")
+        (signs.folder / "deleted").touch()
+        assert exit_code(fargate.await_end(arn)) == 7
+
     def test_a_container_has_a_folder_of_its_own_until_its_end(
         self, fargate: Fargate, signs: Signs
     ) -> None:
@@ -483,6 +503,16 @@ sleep()
 
 
 class TestAgent:
+    def test_it_listens_on_loopback_alone(self, fargate: Fargate) -> None:
+        """Nobody outside this machine can ask it for credentials."""
+        agent = eventually(fargate.agent, "there is an agent")
+
+        def listening() -> set[str] | None:
+            connections = agent.net_connections("inet")
+            return {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN} or None
+
+        assert eventually(listening, "the agent listens") == {"127.0.0.1"}
+
     def test_tasks_of_an_agent_that_died_are_lost_with_it(
         self, fargate: Fargate, signs: Signs
     ) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from stepgrid.local.agent_keeper import agent_command, agent_environment
 from stepgrid.local.container_agent import container_environment
+from stepgrid.local.container_endpoint import ContainerEndpoint, RoleCredentials, TaskAddresses
 from stepgrid.local.container_limits import MarkedProcesses, folder_bytes, memory_bytes
 from stepgrid.local.container_logs import (
     MAX_BATCH_BYTES,
@@ -143,6 +145,58 @@ class TestLogs:
     def test_empty_lines_are_no_events(self) -> None:
         """PutLogEvents refuses them."""
         assert list(read_lines(io.BytesIO(b"one\r\n\n\ntwo"))) == ["one", "two"]
+
+
+class RecordingSts:
+    """Gives credentials that live this long, and counts."""
+
+    def __init__(self, life: timedelta) -> None:
+        self.asked: list[dict[str, str]] = []
+        self._life = life
+
+    def assume_role(self, **asked: str) -> dict[str, Any]:
+        self.asked.append(asked)
+        return {
+            "Credentials": {
+                "AccessKeyId": f"key-{len(self.asked)}",
+                "SecretAccessKey": "secret",
+                "SessionToken": "token",
+                "Expiration": datetime.now(UTC) + self._life,
+            }
+        }
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(("minutes", "last_key"), [(60, "key-1"), (15, "key-2")])
+    def test_they_are_made_anew_before_they_end(self, minutes: int, last_key: str) -> None:
+        """Early enough for clients, which ask again a quarter of an hour before the end."""
+        sts = RecordingSts(timedelta(minutes=minutes))
+        credentials = RoleCredentials(sts, "arn:aws:iam::000000000000:role/r", "id")
+        assert credentials.answer()["AccessKeyId"] == "key-1"
+        assert credentials.answer()["AccessKeyId"] == last_key
+        assert sts.asked[0] == {
+            "RoleArn": "arn:aws:iam::000000000000:role/r",
+            "RoleSessionName": "id",
+        }
+
+    def test_nobody_gets_them_without_address_and_token(self) -> None:
+        """Another task's token does not fit, and addresses end with their task."""
+        task = read_task(TASK, definition())
+        endpoint = ContainerEndpoint()
+        try:
+            credentials = RoleCredentials(RecordingSts(timedelta(hours=1)), "arn:x/r", "id")
+            mine, other = TaskAddresses(task, credentials), TaskAddresses(task, credentials)
+            endpoint.add(mine)
+            endpoint.add(other)
+            path = f"/credentials/{mine.path}"
+            assert endpoint.answer(path, mine.token)[0] == 200
+            assert endpoint.answer(path, other.token)[0] == 401
+            assert endpoint.answer(path, None)[0] == 401
+            assert endpoint.answer("/credentials/guess", mine.token)[0] == 404
+            endpoint.remove(mine)
+            assert endpoint.answer(path, mine.token)[0] == 404
+        finally:
+            endpoint.close()
 
 
 class TestEnvironment:
