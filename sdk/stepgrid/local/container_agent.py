@@ -24,8 +24,7 @@ import signal
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,9 @@ from stepgrid.local.container_specs import (
     ContainerSpec,
     TaskSpec,
     read_task,
-    task_id_of,
 )
 from stepgrid.local.containers import CONTAINER_MARK_VARIABLE, Cores, write_python
+from stepgrid.local.ecs_tasks import EcsTasks
 from stepgrid.local.emulator import (
     PASSED_VARIABLES,
     REGION,
@@ -60,13 +59,8 @@ LOOK_SECONDS = 0.25
 #: Between two looks when nothing has run for a while.
 IDLE_LOOK_SECONDS = 0.5
 IDLE_AFTER_SECONDS = 30.0
-#: How long a cluster that was just made may stay unseen.
-CLUSTERS_SECONDS = 1.0
 MEMORY_LOOK_SECONDS = 0.5
 STORAGE_LOOK_SECONDS = 5.0
-REPORT_RETRY_SECONDS = 0.5
-#: DescribeTasks takes no more at once.
-MAX_DESCRIBED = 100
 KILLED_EXIT_CODE = 137
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -95,15 +89,11 @@ class Agent:
 
     def __init__(self, clients: Clients, endpoint_url: str, folder: Path) -> None:
         self._clients = clients
-        self._definitions: dict[str, Mapping[str, Any]] = {}
+        self._ecs = EcsTasks(clients.ecs)
         self._runs: dict[str, TaskRun] = {}
-        self._clusters: list[str] = []
-        self._clusters_until = 0.0
         self._addresses: dict[str, container_endpoint.TaskAddresses] = {}
         self._endpoint = container_endpoint.ContainerEndpoint()
         self._marked = MarkedProcesses()
-        #: Set when nobody is there who could be told.
-        self._alone = threading.Event()
         write_python(folder / "bin")
         self._host = Host(
             folder=folder / "tasks",
@@ -123,7 +113,7 @@ class Agent:
                 kill_tree(container.mark, container.identity, CONTAINER_MARK_VARIABLE)
             codes = {container.name: KILLED_EXIT_CODE for container in record.containers}
             logger.warning("task %s was left by an agent that died", record.task_id)
-            self._submit(record.cluster_arn, record.arn, HOST_LOST, codes)
+            self._ecs.report_end(record.cluster_arn, record.arn, HOST_LOST, codes)
             self._host.records.remove(record)
         shutil.rmtree(self._host.folder, ignore_errors=True)
 
@@ -132,15 +122,11 @@ class Agent:
         # Before ECS is asked: a task whose end was reported after the answer would be new again.
         for arn in [arn for arn, run in self._runs.items() if run.is_over]:
             del self._runs[arn]
-        listed = {arn: cluster for cluster in self._find_clusters() for arn in self._list(cluster)}
-        new: dict[str, list[str]] = defaultdict(list)
-        for arn, cluster in listed.items():
-            if arn not in self._runs:
-                new[cluster].append(arn)
-        for cluster, arns in new.items():
-            for task in self._describe(cluster, arns):
+        listed = self._ecs.list_running()
+        for cluster, arns in listed.items():
+            for task in self._ecs.describe(cluster, [arn for arn in arns if arn not in self._runs]):
                 self._start(task)
-        for arn in self._runs.keys() - listed.keys():
+        for arn in self._runs.keys() - {arn for arns in listed.values() for arn in arns}:
             self._end(self._runs[arn])
 
     @property
@@ -171,51 +157,22 @@ class Agent:
 
     def kill_all(self) -> None:
         """Kill all tasks: the emulator is gone, and nobody can be told."""
-        self._alone.set()
+        self._ecs.give_up()
         for run in self._runs.values():
             run.kill(TASK_VANISHED)
         for run in self._runs.values():
             run.wait(container_logs.FLUSH_TIMEOUT_SECONDS)
-
-    # What ECS says.
-
-    def _find_clusters(self) -> list[str]:
-        if time.monotonic() >= self._clusters_until:
-            pages = self._clients.ecs.get_paginator("list_clusters").paginate()
-            self._clusters = [arn for page in pages for arn in page["clusterArns"]]
-            self._clusters_until = time.monotonic() + CLUSTERS_SECONDS
-        return self._clusters
-
-    def _list(self, cluster: str) -> Iterable[str]:
-        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
-            cluster=cluster, desiredStatus="RUNNING"
-        )
-        return [arn for page in pages for arn in page["taskArns"]]
-
-    def _describe(self, cluster: str, arns: list[str]) -> Iterable[Mapping[str, Any]]:
-        for start in range(0, len(arns), MAX_DESCRIBED):
-            part = arns[start : start + MAX_DESCRIBED]
-            yield from self._clients.ecs.describe_tasks(cluster=cluster, tasks=part)["tasks"]
-
-    def _define(self, arn: str) -> Mapping[str, Any]:
-        """A revision never changes, so each is asked for once."""
-        if arn not in self._definitions:
-            answer = self._clients.ecs.describe_task_definition(taskDefinition=arn)
-            self._definitions[arn] = answer["taskDefinition"]
-        return self._definitions[arn]
-
-    # What is done about it.
 
     def _start(self, task: Mapping[str, Any]) -> None:
         if task["lastStatus"] != "RUNNING":
             return
         arn, cluster = task["taskArn"], task["clusterArn"]
         try:
-            spec = read_task(task, self._define(task["taskDefinitionArn"]))
+            spec = read_task(task, self._ecs.define(task["taskDefinitionArn"]))
         except (CannotStartError, KeyError, ValueError) as error:
             # A definition that nobody can read must not end the agent, and all other tasks with it.
             names = [container["name"] for container in task["containers"]]
-            self._submit(cluster, arn, str(error), dict.fromkeys(names))
+            self._ecs.report_end(cluster, arn, str(error), dict.fromkeys(names))
             return
         logger.info("starting task %s of %s", spec.task_id, spec.family)
         self._runs[arn] = TaskRun(spec, self._host)
@@ -223,11 +180,7 @@ class Agent:
 
     def _end(self, run: TaskRun) -> None:
         """ECS no longer wants it to run: it was stopped, or there is no such task."""
-        try:
-            known = list(self._describe(run.task.cluster_arn, [run.task.arn]))
-        except self._clients.ecs.exceptions.ClusterNotFoundException:
-            known = []
-        if known:
+        if self._ecs.knows(run.task.cluster_arn, run.task.arn):
             run.stop()
         else:
             run.kill(TASK_VANISHED)
@@ -250,33 +203,7 @@ class Agent:
             self._endpoint.remove(addresses)
 
     def _report(self, task: TaskSpec, end: TaskEnd) -> None:
-        self._submit(task.cluster_arn, task.arn, end.reason, end.exit_codes)
-
-    def _submit(
-        self, cluster: str, arn: str, reason: str, exit_codes: Mapping[str, int | None]
-    ) -> None:
-        """Tell ECS that a task has ended; until it has heard, or is gone, or knows no such task."""
-        containers = [
-            {"containerName": name, "status": "STOPPED", "reason": reason}
-            | ({} if code is None else {"exitCode": code})
-            for name, code in exit_codes.items()
-        ]
-        while not self._alone.is_set():
-            try:
-                self._clients.ecs.submit_task_state_change(
-                    cluster=cluster,
-                    task=arn,
-                    status="STOPPED",
-                    reason=reason,
-                    containers=containers,
-                )
-                return
-            except botocore.exceptions.ClientError as error:
-                logger.warning("the end of task %s was refused: %s", task_id_of(arn), error)
-                return
-            except botocore.exceptions.BotoCoreError as error:
-                logger.warning("the end of task %s is not reported yet: %s", task_id_of(arn), error)
-                self._alone.wait(REPORT_RETRY_SECONDS)
+        self._ecs.report_end(task.cluster_arn, task.arn, end.reason, end.exit_codes)
 
 
 def container_environment(
