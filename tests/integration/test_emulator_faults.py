@@ -168,6 +168,25 @@ def test_an_execution_begins_with_its_first_state(kind: str, cloud: Cloud) -> No
     assert (min(first_wait() for _ in range(10)) >= 0.15) == (kind == "ministack")
 
 
+def test_a_service_says_for_which_account_it_assumes_a_role(kind: str, cloud: Cloud) -> None:
+    """AWS sends aws:SourceAccount along; in the emulator the root's key is the service."""
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+    }
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = cloud.client("iam").create_role(RoleName="guarded", AssumeRolePolicyDocument=trust)
+    asked = {"RoleArn": role["Role"]["Arn"], "RoleSessionName": "task"}
+    if kind == "ministack":
+        with pytest.raises(ClientError, match="AccessDenied"):
+            cloud.client("sts").assume_role(**asked)
+    else:
+        assert cloud.client("sts").assume_role(**asked)["Credentials"]
+
+
 def test_the_agents_word_ends_a_task(kind: str, cloud: Cloud) -> None:
     """AWS's agent tells by SubmitTaskStateChange how a task ended; the emulator does not listen."""
     ecs = cloud.client("ecs")

@@ -23,6 +23,7 @@ from ministack.services import cloudwatch_logs, cognito, lambda_svc, stepfunctio
 from stepgrid.local.agent_keeper import start_keeper
 from stepgrid.local.ecs_corrections import (
     end_tasks_as_the_agent_says,
+    name_the_account_of_a_service,
     tell_of_clusters,
     wait_for_tasks_of_states,
 )
@@ -274,6 +275,36 @@ def take_batches_for_their_action() -> None:
     iam_actions.extract_iam_action = extract_single
 
 
+def take_layers_for_their_versions() -> None:
+    """Let the right to a layer version cover asking for it by its ARN.
+
+    AWS: GetLayerVersionByArn needs lambda:GetLayerVersion on that version (service authorization
+    reference of Lambda).
+    ministack 1.5.33: asks for lambda:ListLayers on everything.
+    """
+    extract_action = iam_actions.extract_iam_action
+    extract_resource = iam_actions.extract_resource_arn
+
+    def extract_version_action(*request: Any, **more: Any) -> Any:
+        asked = _layer_version_of(*request)
+        return "lambda:GetLayerVersion" if asked else extract_action(*request, **more)
+
+    def extract_version(*request: Any, **more: Any) -> Any:
+        return _layer_version_of(*request) or extract_resource(*request, **more)
+
+    iam_actions.extract_iam_action = extract_version_action
+    iam_actions.extract_resource_arn = extract_version
+
+
+def _layer_version_of(service: str, method: str, path: str, *rest: Any) -> str | None:
+    """The ARN that GetLayerVersionByArn was asked for; None for every other request."""
+    query = next((part for part in rest if isinstance(part, dict) and "find" in part), {})
+    if service != "lambda" or not path.rstrip("/").endswith("/layers"):
+        return None
+    arn = query.get("Arn")
+    return str(arn[0] if isinstance(arn, list) else arn) if arn else None
+
+
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
@@ -285,6 +316,8 @@ def main() -> None:
     check_tokens_at_their_user_pool()
     take_targets_for_their_rule()
     take_batches_for_their_action()
+    take_layers_for_their_versions()
+    name_the_account_of_a_service()
     end_tasks_as_the_agent_says()
     wait_for_tasks_of_states()
     cluster_made = threading.Event()

@@ -10,9 +10,11 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from ministack.core import iam_evaluator
 from ministack.services import ecs, stepfunctions
 
 LOOK_SECONDS = 0.2
@@ -35,6 +37,24 @@ def tell_of_clusters(made: Callable[[], object]) -> None:
         return cluster
 
     ecs._put_cluster = put_and_tell
+
+
+def name_the_account_of_a_service() -> None:
+    """Let a role that a service assumes ask for which account it does so.
+
+    AWS: the request bears aws:SourceAccount (ECS developer guide, "Task IAM role": the trust policy
+    that guards against confused deputies has it).
+    ministack 1.5.33: the root's key stands for every service, and its request has no such key.
+    """
+    evaluate = iam_evaluator.evaluate_trust_policy
+
+    def evaluate_with_account(trust: Any, caller_arn: str, context: Any = None) -> bool:
+        if context is not None and context.principal_type == "Root":
+            account = {"aws:sourceaccount": context.principal_account}
+            context = replace(context, service_context={**context.service_context, **account})
+        return bool(evaluate(trust, caller_arn, context))
+
+    iam_evaluator.evaluate_trust_policy = evaluate_with_account
 
 
 def end_tasks_as_the_agent_says() -> None:
