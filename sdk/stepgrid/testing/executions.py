@@ -16,8 +16,10 @@ from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.memory import MemoryDispatcher, VirtualClock
 from stepgrid_core.ports import Dispatch, ExecutionState
+from stepgrid_core.records import Session
 from stepgrid_core.wiring import Grid
 
+from .containers import Containers
 from .runner import EnvironmentDied, Handler, InlineRunner
 
 ENVIRONMENT_SECONDS = 900.0
@@ -38,6 +40,9 @@ class Executions:
         self._clock = clock
         self._handlers = handlers
         self._tokens = (f"token-{number:06d}" for number in itertools.count())
+        # The first eight characters tell containers apart, see records.puller_token.
+        containers = (f"{number:08x}" for number in itertools.count())
+        self._containers = Containers(grid, lambda: next(containers))
         self._running = False
 
     def run(self) -> None:
@@ -55,6 +60,14 @@ class Executions:
             self._running = False
 
     def _execute(self, dispatch: Dispatch) -> None:
+        if dispatch.session.container is None:
+            self._run_chunks(dispatch)
+        else:
+            self._run_containers(dispatch.session, len(dispatch.chunks))
+        name = (dispatch.session.session_id, dispatch.number)
+        self._dispatcher.states[name] = ExecutionState.ENDED
+
+    def _run_chunks(self, dispatch: Dispatch) -> None:
         chunks, lines = list(dispatch.chunks), dispatch.lines
         while chunks:
             for place, chunk in enumerate(chunks):
@@ -62,8 +75,13 @@ class Executions:
             lines = None
             is_map = dispatch.session.route == "map" or dispatch.number > 1
             chunks = settle(self._grid, facts_of(dispatch.session)) if is_map else []
-        name = (dispatch.session.session_id, dispatch.number)
-        self._dispatcher.states[name] = ExecutionState.ENDED
+
+    def _run_containers(self, session: Session, chunks: int) -> None:
+        wanted = session.containers_for(chunks)
+        while wanted:
+            for _ in range(wanted):
+                self._containers.run(session, lambda: self._runner(session.worker))
+            wanted = len(settle(self._grid, facts_of(session)))
 
     def _child(self, dispatch: Dispatch, chunk: int, lines: str | None) -> None:
         outcome = "again"
@@ -84,11 +102,13 @@ class Executions:
 
     def invoke_on(self, grid: Grid, invocation: Invocation) -> str:
         """One worker invocation whose world is another grid, for example one with faults."""
-        name = invocation.facts.worker
-        runner = InlineRunner(name, self._handlers[name], self._clock)
+        runner = self._runner(invocation.facts.worker)
         started = self._clock.monotonic()
 
         def time_left() -> float:
             return ENVIRONMENT_SECONDS - (self._clock.monotonic() - started)
 
         return run_chunk(grid, invocation, runner, time_left)
+
+    def _runner(self, worker: str) -> InlineRunner:
+        return InlineRunner(worker, self._handlers[worker], self._clock)

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Mapping
 
+from stepgrid_core.container_sizes import default_size
 from stepgrid_core.memory import (
     MemoryDispatcher,
     MemoryEventBus,
@@ -43,7 +44,9 @@ class InMemoryGrid:
         *,
         autorun: bool = True,
         settings: Mapping[str, object] | None = None,
+        fargate: bool = False,
     ) -> None:
+        """fargate: its workers can run in containers, too."""
         if "POWERTOOLS_LOG_LEVEL" not in os.environ:
             # The planes log to stdout for CloudWatch; a user's test has its own output to look at.
             logger.setLevel(logging.WARNING)
@@ -55,7 +58,16 @@ class InMemoryGrid:
         self.subscriptions = MemorySubscriptions(self.events, self.clock)
         self.metrics = MemoryMetrics()
         self.dispatcher = MemoryDispatcher(
-            {name: Worker(name, name, timeout_seconds=900, memory_mib=1769) for name in workers}
+            {
+                name: Worker(
+                    name,
+                    name,
+                    timeout_seconds=900,
+                    memory_mib=1769,
+                    container=default_size("arm64") if fargate else None,
+                )
+                for name in workers
+            }
         )
         self.wiring = Wiring(
             table=self.table,
@@ -72,6 +84,7 @@ class InMemoryGrid:
                     "bucket": "b",
                     "event_bus": "e",
                     "worker_prefix": "",
+                    "fargate": fargate,
                     **(settings or {}),
                 }
             ),

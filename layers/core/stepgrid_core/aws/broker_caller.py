@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import REQUEST_ERRORS, InvalidRequest, Unavailable
+from ..errors import Unavailable
 from .translate import make_client, translated
 
 
@@ -19,18 +19,8 @@ class AwsBroker:
             reply = self._lambda.invoke(
                 FunctionName=self._function, Payload=json.dumps(question).encode()
             )
-        answer = json.loads(reply["Payload"].read())
+        answer: dict[str, Any] = json.loads(reply["Payload"].read())
         if "FunctionError" in reply:
             said = answer.get("errorMessage", "no reason was given")
             raise Unavailable(f"broker {self._function} failed: {said}")
-        return read_answer(answer)
-
-
-def read_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer, unless it says what is wrong with the question: then that is raised."""
-    error = answer.get("error")
-    if error is None:
         return answer
-    if error["code"] == "unavailable":
-        raise Unavailable(error["message"])
-    raise REQUEST_ERRORS.get(error["code"], InvalidRequest)(error["message"])

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from ..errors import REQUEST_ERRORS, InvalidRequest, Unavailable
 from ..invocation import SessionFacts
 from ..ports import Broker, RowSwap, Swap
 from ..records import Chunk, Session, Shard
@@ -17,8 +18,14 @@ class Desk:
         self._who = who
 
     def ask(self, action: str, **question: Any) -> dict[str, Any]:
-        """Raises as Broker.ask."""
-        return self._broker.ask({**self._who, "action": action, **question})
+        """Raises Unavailable, NotFound for a session that is gone, InvalidRequest for a mistake."""
+        answer = self._broker.ask({**self._who, "action": action, **question})
+        error = answer.get("error")
+        if error is None:
+            return answer
+        if error["code"] == "unavailable":
+            raise Unavailable(error["message"])
+        raise REQUEST_ERRORS.get(error["code"], InvalidRequest)(error["message"])
 
 
 class BrokerRows:

@@ -4,6 +4,7 @@ Every method is atomic under one lock; nothing is ever eventually consistent her
 """
 
 from .clock import VirtualClock
+from .credential_lender import MemoryLender
 from .dispatcher import MemoryDispatcher
 from .events import MemoryEventBus, MemorySubscriptions
 from .logs import MemoryLogReader
@@ -18,6 +19,7 @@ __all__ = [
     "MemoryEventBus",
     "MemoryFunctionCall",
     "MemoryFunctionCaller",
+    "MemoryLender",
     "MemoryLogReader",
     "MemoryMetrics",
     "MemoryPayloadStore",

@@ -8,4 +8,4 @@ class Broker(Protocol):
     """Answers what the containers of sessions ask; see stepgrid_core.broker for what there is."""
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer. Raises what the grid answered: NotFound, Unavailable, InvalidRequest."""
+        """The answer, which may be {"error": {code, message}}. Raises Unavailable for none."""
