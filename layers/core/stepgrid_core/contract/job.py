@@ -3,10 +3,14 @@
 A job is a session of one task, an array of jobs one of many; the words are Cloud Kotta's.
 """
 
-from typing import Annotated, Literal
+import shlex
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from ..job_environment import check_text, check_variable
+from ..job_paths import check_apart, check_destination, check_pattern, default_name, shorten
+from ..job_urls import check_url
 from ..names import CLIENT_TOKEN
 from ..states import JobState
 from .container import ContainerOptions
@@ -18,8 +22,10 @@ MAX_JOB_FILES = 100
 MAX_ARRAY = 10_000
 MAX_WALLTIME_SECONDS = 7 * 86_400
 
-Text = Annotated[str, StringConstraints(max_length=8192)]
-Path = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Text = Annotated[str, StringConstraints(max_length=8192), AfterValidator(check_text)]
+Destination = Annotated[str, AfterValidator(check_destination)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
+Variable = Annotated[str, AfterValidator(check_variable)]
 #: days that outputs can be kept: the lifecycle rules of the bucket
 RetentionDays = Literal[1, 7, 30, 90, 365]
 
@@ -27,35 +33,63 @@ RetentionDays = Literal[1, 7, 30, 90, 365]
 class JobInput(Request):
     """A file that is fetched before the job begins."""
 
-    url: str = Field(min_length=1, max_length=4096, description="http, https or s3")
-    name: Path | None = Field(
+    url: Annotated[str, AfterValidator(check_url)] = Field(description="http, https or s3")
+    name: Destination | None = Field(
         None, description="where it goes in the job's folder; left out: the last part of the URL"
     )
     sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="refused if it is anything else"
     )
 
+    @property
+    def destination(self) -> str:
+        """Its name in the job's folder."""
+        return self.name if self.name is not None else default_name(self.url)
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Self:
+        _ = self.destination
+        return self
+
 
 class JobSpec(Request):
     """What one job does."""
 
-    executable: str = Field(
-        min_length=1, max_length=8192, description="command line, cut into words as a shell would"
+    executable: Text = Field(
+        min_length=1, description="command line, cut into words as a shell would"
     )
     args: list[Text] = Field(default_factory=list, max_length=1000)
     shell: bool = Field(False, description="give the command line to a shell")
     script: str | None = Field(
         None, max_length=MAX_SCRIPT_BYTES, description="text of a file made in the job's folder"
     )
-    script_name: Path | None = Field(None, description="its name; it may be executed")
+    script_name: Destination | None = Field(None, description="its name; it may be executed")
     inputs: list[JobInput] = Field(default_factory=list, max_length=MAX_JOB_FILES)
-    outputs: list[Path] = Field(
+    outputs: list[Pattern] = Field(
         default_factory=list, max_length=MAX_JOB_FILES, description="names and patterns (*, ?, [])"
     )
-    environment: dict[TagName, Text] = Field(default_factory=dict, max_length=100)
+    environment: dict[Variable, Text] = Field(default_factory=dict, max_length=100)
     walltime_seconds: int | None = Field(
         None, ge=1, le=MAX_WALLTIME_SECONDS, description="then it is killed; left out: its queue's"
     )
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        try:
+            words = shlex.split(self.executable)
+        except ValueError as error:
+            raise ValueError(f"executable {shorten(self.executable)}: {error}") from None
+        if not words:
+            raise ValueError("executable has no word: say what is to be run")
+        return self
+
+    @model_validator(mode="after")
+    def _files_have_names_of_their_own(self) -> Self:
+        if (self.script is None) != (self.script_name is None):
+            raise ValueError("script and script_name go together: give both, or neither")
+        own = [] if self.script_name is None else [self.script_name]
+        check_apart([*own, *(one.destination for one in self.inputs)])
+        return self
 
 
 class JobRequest(JobSpec):
