@@ -11,7 +11,7 @@
     |- TaskError                   a task has no result
     |  |- TaskFailed               |- TaskTimeout    |- TaskExited      |- TaskCrashed
     |  |- TaskOutOfMemory          |- ResultNotSerializable  |- ResultTooLarge
-    |  |- InputError               |- WorkerLost     |- SessionTimeout
+    |  |- InputError               |- WorkerLost     |- SessionTimeout  |- JobFailed
     |  `- TaskCancelled
     |- PayloadCorrupted            bytes read are not the bytes that were committed
     |- LoginError                  a user can't be logged in, or not any more
@@ -180,6 +180,12 @@ class SessionTimeout(TaskFailed):
     reason = FailureReason.SESSION_TIMEOUT
 
 
+class JobFailed(TaskFailed):
+    """The process of a job did not end with 0, or could not be started."""
+
+    reason = FailureReason.EXITED
+
+
 class TaskCancelled(TaskError):
     """The session was cancelled before the task ended."""
 
@@ -225,6 +231,7 @@ TASK_ERRORS: dict[str, type[TaskFailed]] = {
         InputError,
         WorkerLost,
         SessionTimeout,
+        JobFailed,
     )
 }
 

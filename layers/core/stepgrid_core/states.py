@@ -56,8 +56,8 @@ class JobState(StrEnum):
     STAGING_INPUTS = "staging_inputs"  #: its inputs are fetched
     PROCESSING = "processing"  #: its process runs
     STAGING_OUTPUTS = "staging_outputs"  #: what it left is stored, also after a failure
-    COMPLETED = "completed"  #: its process ended with 0, and all outputs are there
-    FAILED = "failed"  #: an input could not be had, it ended otherwise, or an output is missing
+    COMPLETED = "completed"  #: its process ended with 0; outputs may be missing, and are named then
+    FAILED = "failed"  #: an input could not be had, or it ended otherwise
     CANCELLED = "cancelled"  #: was ended by its owner
 
 
