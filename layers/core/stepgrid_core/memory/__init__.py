@@ -7,6 +7,7 @@ from .clock import VirtualClock
 from .credential_lender import MemoryLender
 from .dispatcher import MemoryDispatcher
 from .events import MemoryEventBus, MemorySubscriptions
+from .job_desk import MemoryJobDesk
 from .logs import MemoryLogReader
 from .metrics import MemoryMetrics
 from .payload_store import MemoryPayloadStore
@@ -19,6 +20,7 @@ __all__ = [
     "MemoryEventBus",
     "MemoryFunctionCall",
     "MemoryFunctionCaller",
+    "MemoryJobDesk",
     "MemoryLender",
     "MemoryLogReader",
     "MemoryMetrics",
