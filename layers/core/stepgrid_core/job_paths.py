@@ -22,7 +22,7 @@ MAX_WILDCARDS = 16
 
 _SHOWN_CHARACTERS = 64
 _WILDCARDS = re.compile(r"[*?\[]")
-_CLASS = re.compile(r"\[[!^]?\]?[^\]]*\]")
+_CLASS = re.compile(r"\[!?+.[^\]]*\]")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 #: They make a name look like another one.
 _DIRECTION_CHARACTERS = frozenset(
@@ -76,7 +76,10 @@ def default_name(url: str) -> str:
         raise ValueError(f"{shorten(url)} ends in no readable name: give a name") from None
     if not name or "/" in name:
         raise ValueError(f"{shorten(url)} does not end in the name of a file: give a name")
-    return check_destination(name)
+    try:
+        return check_destination(name)
+    except ValueError as error:
+        raise ValueError(f"{shorten(url)} needs a name: its last part {error}") from None
 
 
 def check_apart(names: Iterable[str]) -> None:
