@@ -119,13 +119,13 @@ class Fetcher:
     ) -> Fetched | str:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers=_HEADERS)
-        response = connection.getresponse()
-        if response.status in _REDIRECTS:
-            return _read_redirect(response, url)
-        if response.status != http.client.OK:
-            reason = response.reason[:64] if response.reason.isprintable() else ""
-            raise FetchFailed(f"the server answered {response.status} {reason}".rstrip())
-        return self._save(response, file_fd, room)
+        with closing(connection.getresponse()) as response:
+            if response.status in _REDIRECTS:
+                return _read_redirect(response, url)
+            if response.status != http.client.OK:
+                reason = response.reason[:64] if response.reason.isprintable() else ""
+                raise FetchFailed(f"the server answered {response.status} {reason}".rstrip())
+            return self._save(response, file_fd, room)
 
     def _save(self, response: http.client.HTTPResponse, file_fd: int, room: Room) -> Fetched:
         expected = _read_length(response)
@@ -133,7 +133,9 @@ class Fetcher:
             raise FetchFailed(f"it has {expected} bytes, and there is room for {room.size}")
         digest, size = hashlib.sha256(), 0
         while expected is None or size < expected:
-            block = response.read1(_READ_BYTES if expected is None else expected - size)
+            # Not more than that: as much memory is taken, whatever comes.
+            wanted = _READ_BYTES if expected is None else min(_READ_BYTES, expected - size)
+            block = response.read1(wanted)
             if not block:
                 break
             size += len(block)

@@ -22,3 +22,4 @@ class StagingLimits:
     term_seconds: float = 1.0  #: from SIGTERM to SIGKILL, at the walltime
     kill_seconds: float = 15.0  #: until all processes of a job are gone
     cancel_stage_out_seconds: float = 90.0  #: to store what a killed job left
+    slack_seconds: float = 20.0  #: beyond those, until a job that does not stop is left to itself

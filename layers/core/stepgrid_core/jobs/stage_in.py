@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from ..contract import JobInput
-from ..errors import NotFound, Unavailable
+from ..errors import RequestError, ServiceError
 from ..job_urls import show_url
 from ..ports import Clock, JobDesk
 from .connection import FetchFailed
@@ -62,6 +62,9 @@ class StageIn:
             raise FetchFailed(f"the file can't be made: {error.strerror}") from error
         try:
             fetched = self._fetcher.fetch(url, file_fd, room, trusted)
+        except FetchFailed:
+            os.ftruncate(file_fd, 0)  # others need the room
+            raise
         finally:
             os.close(file_fd)
         if one.sha256 is not None and fetched.sha256 != one.sha256:
@@ -72,9 +75,9 @@ class StageIn:
         for attempt in range(1, _SIGN_ATTEMPTS + 1):
             try:
                 return self._desk.sign_input(url)
-            except NotFound:
-                raise FetchFailed("there is no such object, or it is not yours to read") from None
-            except Unavailable as error:
+            except RequestError as error:
+                raise FetchFailed("there is no such object, or it is not yours to read") from error
+            except ServiceError as error:
                 if attempt == _SIGN_ATTEMPTS:
                     raise FetchFailed("the storage did not answer") from error
             self._clock.sleep(_SIGN_PAUSE_SECONDS * attempt)

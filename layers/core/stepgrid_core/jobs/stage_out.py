@@ -17,7 +17,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from ..errors import Unavailable
+from ..errors import RequestError, ServiceError
 from ..job_paths import RESERVED_PREFIX, check_name, is_pattern
 from ..ports import Clock
 from ..records import JobFile
@@ -177,9 +177,11 @@ class StageOut:
             self._check_time()
             try:
                 return self._store(name, file)
-            except Unavailable as error:
+            except ServiceError as error:
                 if attempt == _STORE_ATTEMPTS:
                     raise NotKept("it could not be stored: the storage did not answer") from error
+            except RequestError as error:
+                raise NotKept(f"it could not be stored: {error}") from error
             self._clock.sleep(_STORE_PAUSE_SECONDS * attempt)
         return None
 

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
@@ -18,6 +19,8 @@ from .process import JobUser
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FLAGS = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_DEEP = 64  #: folders in each other, each with an open descriptor while they are removed
 
 TEMPORARY_FOLDER = ".stepgrid-tmp"
 
@@ -126,32 +129,45 @@ class Workspace:
 def remove_tree(path: Path) -> None:
     """Remove a folder that a job owned, however deep it goes; what can't be removed stays.
 
-    Folders in it are first moved beside it, so that neither the stack nor a path can get too long.
+    What is very deep is first moved up beside it, so that no stack and no path gets too long.
     """
-    pending = [path]
-    while pending:
-        folder = pending.pop()
-        with suppress(OSError):
-            if folder.is_symlink():
-                folder.unlink()
-                continue
-            pending += _empty(folder)
-            folder.rmdir()
+    parent_fd = os.open(path.parent, _FOLDER_FLAGS)
+    try:
+        pending = [path.name]
+        while pending:
+            _remove_folder(parent_fd, pending.pop(), _Removal(parent_fd, pending), depth=1)
+    finally:
+        os.close(parent_fd)
 
 
-def _empty(folder: Path) -> list[Path]:
-    """Remove the files, and move the folders out; answers where they are now."""
-    moved = []
-    os.chmod(folder, 0o700)
-    with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_folder in found:
-        with suppress(OSError):
-            if not is_folder:
-                (folder / name).unlink()
-                continue
-            beside = folder.parent / token_hex(8)
-            (folder / name).chmod(0o700)
-            (folder / name).rename(beside)
-            moved.append(beside)
-    return moved
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    top_fd: int  #: where to move what is too deep
+    moved: list[str]
+
+
+def _remove_folder(parent_fd: int, name: str, removal: _Removal, depth: int) -> None:
+    with suppress(OSError):
+        if not _is_own_folder(parent_fd, name):
+            os.unlink(name, dir_fd=parent_fd)
+            return
+        if depth > _DEEP:
+            beside = token_hex(8)
+            os.rename(name, beside, src_dir_fd=parent_fd, dst_dir_fd=removal.top_fd)
+            removal.moved.append(beside)
+            return
+        fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent_fd)
+        try:
+            for entry in os.listdir(fd):
+                _remove_folder(fd, entry, removal, depth + 1)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=parent_fd)
+
+
+def _is_own_folder(parent_fd: int, name: str) -> bool:
+    """If it is, it can be read and written from now on."""
+    mode = os.stat(name, dir_fd=parent_fd, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode) and stat.S_IMODE(mode) & 0o700 != 0o700:
+        os.chmod(name, 0o700, dir_fd=parent_fd)
+    return stat.S_ISDIR(mode)
