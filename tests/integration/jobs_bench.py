@@ -50,7 +50,8 @@ class JobBench:
         self.desk = desk or MemoryJobDesk()
         self.lines: list[PrintedLine] = []
         options = {"limits": LIMITS, "is_allowed_address": lambda address: True, **options}
-        self.runner = JobRunner(self.desk, root, RealClock(), on_print=self.lines.append, **options)
+        clock = options.pop("clock", None) or RealClock()
+        self.runner = JobRunner(self.desk, root, clock, on_print=self.lines.append, **options)
         self.runner.permit(3600)
 
     def begin(self, spec: JobSpec, timeout_seconds: float = 60.0) -> Any:
@@ -71,6 +72,12 @@ class JobBench:
 
     def printed(self, stream: str) -> list[str]:
         return [line.text for line in self.lines if line.stream == stream]
+
+    def await_thread(self) -> None:
+        """Of a job that was left to itself."""
+        for thread in threading.enumerate():
+            if thread.name == SESSION:
+                thread.join()
 
     def left_over(self) -> list[Path]:
         """What is in the folder of the runner, which should be nothing between two jobs."""

@@ -1,4 +1,4 @@
-"""Jobs with real processes: what they are given, what they leave, and that nothing outlives them."""
+"""Jobs with real processes: what they are given, what they leave, and that none outlives them."""
 
 import json
 import os
@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from stepgrid_core.contract import JobSpec
-from stepgrid_core.jobs import JobUser
+from stepgrid_core.jobs import JobUser, StagingLimits
 from stepgrid_core.ports import CommonInput, FinishedTasks
 from stepgrid_core.states import JobState
 from tests.integration.jobs_bench import (
-    LIMITS,
     SESSION,
     MakeBench,
     await_death,
@@ -181,10 +180,8 @@ def test_jobs_of_an_array(make_bench: MakeBench) -> None:
 def test_no_descriptor_is_left_open(make_bench: MakeBench) -> None:
     """Whatever the runner and the guard hold open is closed in the job."""
     bench = make_bench()
-    bench.run(
-        JobSpec(executable=f"{sys.executable} -c 'import os; print(os.listdir(\"/proc/self/fd\"))'")
-    )
-    assert bench.output("STDOUT.txt") == b"['0', '1', '2', '3']\n"  # 3 is the listing itself
+    bench.run(JobSpec(executable="ls /proc/self/fd"))
+    assert bench.output("STDOUT.txt") == b"0\n1\n2\n3\n"  # 3 is the listing itself
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may choose a user")
@@ -220,10 +217,28 @@ def test_walltime(make_bench: MakeBench) -> None:
     assert [name for name in PIDS if is_alive(int(bench.output(name)))] == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an own user's processes are limited")
+def test_a_job_that_multiplies(make_bench: MakeBench) -> None:
+    """Thousands of processes that start others die as well."""
+    bench = make_bench()
+    text = "echo $$\nbomb() { while :; do (setsid sh -c 'sleep 300' & bomb &) ; done; }; bomb"
+    bench.run(script(text, walltime_seconds=1))
+    assert bench.record.error_code == 1001
+    user = bench.runner.user
+    assert user is not None
+    assert [path for path in Path("/proc").glob("[0-9]*") if owner_of(path) == user.uid] == []
+
+
+def owner_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return None
+
+
 def test_walltime_asks_first(make_bench: MakeBench) -> None:
     """SIGTERM comes before SIGKILL: who listens can leave something."""
-    limits = {"limits": LIMITS.__class__(term_seconds=30)}
-    bench = make_bench(**limits)
+    bench = make_bench(limits=StagingLimits(term_seconds=30))
     text = "trap 'echo saved > a.txt; exit 0' TERM; echo go; while :; do sleep 0.05; done"
     bench.run(script(text, outputs=["a.txt"], walltime_seconds=1))
     assert bench.record.error_code == 1001

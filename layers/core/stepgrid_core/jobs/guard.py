@@ -29,6 +29,9 @@ from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 
+#: Of a job, with its threads: so that it leaves some to the container.
+MAX_PROCESSES = 4096
+
 _CONTROL_FD, _STATUS_FD = 0, 1
 _SWEEP_SECONDS = 0.005
 _LINUX = sys.platform == "linux"
@@ -188,6 +191,8 @@ def _prepare(order: dict[str, Any]) -> None:
 
 
 def _drop_privileges(order: dict[str, Any]) -> None:
+    if order["exclusive"]:  # the limit counts all processes of the user
+        resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES, MAX_PROCESSES))
     if order["uid"]:
         os.setgroups([])
         os.setresgid(order["gid"], order["gid"], order["gid"])

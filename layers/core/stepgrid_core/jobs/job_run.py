@@ -33,6 +33,7 @@ from .stopping import Stopped, StopReason, StopSignal
 from .task import JobTask
 from .verdict import (
     Verdict,
+    judge_container,
     judge_exit,
     judge_inputs,
     judge_killed,
@@ -116,7 +117,7 @@ class JobRun:
             finally:
                 workspace.close()
         except OSError as error:  # no room, no process left
-            self._finish(Verdict(JobState.FAILED, f"The container could not run the job: {error}"))
+            self._settle(judge_container(error))
         except BaseException as error:  # raised where the runner waits
             self._failure = error
         finally:
@@ -126,6 +127,9 @@ class JobRun:
         verdict = self._stage_in_and_process(workspace)
         if self._streams and self._stop.reason is not StopReason.INTERRUPTED:
             verdict = with_missing(verdict, self._stage_out(workspace))
+        self._settle(verdict)
+
+    def _settle(self, verdict: Verdict) -> None:
         if self._stop.reason is StopReason.INTERRUPTED:
             self._hand_back()
             return

@@ -102,7 +102,7 @@ class JobProcess:
         _write(self._guard, _END)
 
     def close(self, seconds: float) -> bool:
-        """Kill all of it; False if that was not done in time: the guard goes on trying."""
+        """Kill all of it; False if some did not die in time."""
         assert self._guard.stdin is not None
         assert self._guard.stdout is not None
         with suppress(OSError):
@@ -110,6 +110,9 @@ class JobProcess:
         try:
             self._guard.wait(seconds)
         except subprocess.TimeoutExpired:
+            # All were told to die. It must not clear up after the user of the next job.
+            self._guard.kill()
+            self._guard.wait()
             return False
         finally:
             self._guard.stdout.close()

@@ -5,8 +5,9 @@
 
 The session's common input is the job's JobSpec; a task is {"index": i}. A job is no Python: so
 there is no warm child process, and staging is the runner's own work, with the grid's rights and
-not the job's. Whoever closes `run` early has lost the claim: the job is killed, what it left is kept, and
-its record says `cancelled`, unless the container is being stopped and the job will run elsewhere.
+not the job's. Whoever closes `run` early has lost the claim: the job is killed, what it left is
+kept, and its record says `cancelled`, unless the container is being stopped and the job will run
+elsewhere.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -41,9 +42,6 @@ from .verdict import to_fault, to_result
 Outcomes = Generator[TaskOutcome | None, None, None]
 
 POLL_SECONDS = 0.05
-#: Beyond the limits of its steps, until a job that was told to stop is left to itself.
-_SLACK_SECONDS = 20.0
-_INTERRUPTED_SECONDS = 5.0
 
 
 class JobRunner:
@@ -77,8 +75,9 @@ class JobRunner:
             environment: what programs have to know of the container, such as PATH and
                 LD_LIBRARY_PATH. Variables that begin with AWS_ are left out.
         """
+        self.user = user or own_user()  #: whom jobs run as; None: as the runner
         dialer = Dialer(limits, is_allowed_address, resolve)
-        self._world = World(desk, clock, on_print, limits, dialer, user or own_user(), environment)
+        self._world = World(desk, clock, on_print, limits, dialer, self.user, environment)
         self._clock = clock
         self._interrupted = interrupted
         self._folders = JobFolders(root)
@@ -168,10 +167,12 @@ class JobRunner:
     def _stop(self, run: JobRun) -> None:
         """Kill it, and wait until what it left is stored, but not for ever."""
         limits = self._world.limits
-        seconds = limits.kill_seconds + _SLACK_SECONDS + limits.cancel_stage_out_seconds
+        seconds = limits.kill_seconds + limits.slack_seconds
         reason = StopReason.CANCELLED
         if self._interrupted():
-            reason, seconds = StopReason.INTERRUPTED, limits.kill_seconds + _INTERRUPTED_SECONDS
+            reason = StopReason.INTERRUPTED
+        else:
+            seconds += limits.cancel_stage_out_seconds
         run.stop(reason)
         until = self._clock.monotonic() + seconds
         while not run.ended.wait(POLL_SECONDS) and self._clock.monotonic() < until:

@@ -43,7 +43,7 @@ def judge_exit(ended: Exit) -> Verdict:
 
 def judge_overdue(ended: Exit | None, seconds: float) -> Verdict:
     """Of a process that was killed, because it had run for so long."""
-    text = f"The job ran longer than its walltime of {seconds:g} s and was killed."
+    text = f"The job ran longer than its walltime of {round(seconds, 1):g} s and was killed."
     code = ended.code if ended else None
     return Verdict(JobState.FAILED, text, WALLTIME_EXCEEDED, code, "TaskTimeout")
 
@@ -57,6 +57,11 @@ def judge_killed(exit_code: int | None = None) -> Verdict:
 def judge_inputs(error: str) -> Verdict:
     """Of a job without its inputs."""
     return Verdict(JobState.FAILED, error, fault="InputError")
+
+
+def judge_container(error: OSError) -> Verdict:
+    """Of a job for which there was no room, or no process."""
+    return Verdict(JobState.FAILED, f"The container could not run the job: {error}.")
 
 
 def with_missing(verdict: Verdict, missing: str | None) -> Verdict:
