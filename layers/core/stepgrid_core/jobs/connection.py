@@ -17,6 +17,9 @@ from queue import Empty, SimpleQueue
 from .addresses import IpAddress
 from .limits import StagingLimits
 
+#: Addresses of a host that are tried, one after the other, within the time for a connection.
+_MAX_TRIED = 4
+
 #: The addresses of a host, as text.
 Resolve = Callable[[str, int], Sequence[str]]
 IsAllowed = Callable[[IpAddress], bool]
@@ -46,9 +49,11 @@ class Dialer:
         if not trusted:
             self._check(host, numbers)
         failure = OSError(f"{host} has no address")
-        for number in numbers:
+        tried = numbers[:_MAX_TRIED]
+        for number in tried:
             try:
-                found = socket.create_connection((number, port), self._limits.connect_seconds)
+                seconds = self._limits.connect_seconds / len(tried)
+                found = socket.create_connection((number, port), seconds)
             except OSError as error:
                 failure = error
                 continue
