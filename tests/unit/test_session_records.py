@@ -42,6 +42,9 @@ from tests.unit.record_strategies import chunks
             replace(FRESH, state=ChunkState.UNREADABLE), TaskState.FAILED, id="unreadable"
         ),
         pytest.param(replace(FRESH, state=ChunkState.LOST), TaskState.FAILED, id="lost"),
+        pytest.param(
+            replace(FRESH, state=ChunkState.DEPENDENCY), TaskState.FAILED, id="dependency failed"
+        ),
     ],
 )
 def test_the_row_tells_the_state_of_open_tasks(chunk: Chunk, state: TaskState) -> None:
@@ -81,12 +84,13 @@ def test_counts_add_up(rows: list[Chunk]) -> None:
         assert sum(counts[state] for state in TERMINAL_TASKS) == sum(row.tasks for row in rows)
 
 
-E, C, X, U, L = (
+E, C, X, U, L, D = (
     ChunkState.ENDED,
     ChunkState.CANCELLED,
     ChunkState.EXPIRED,
     ChunkState.UNREADABLE,
     ChunkState.LOST,
+    ChunkState.DEPENDENCY,
 )
 
 
@@ -97,8 +101,9 @@ E, C, X, U, L = (
         pytest.param([E, L], SessionState.FINISHED, id="tasks failed for lost workers"),
         pytest.param([E, X], SessionState.FAILED, id="deadline"),
         pytest.param([U, E], SessionState.FAILED, id="input"),
+        pytest.param([D, D], SessionState.FAILED, id="dependency"),
         pytest.param([E, E, C], SessionState.CANCELLED, id="cancelled"),
-        pytest.param([X, U, L, C], SessionState.CANCELLED, id="cancelled comes first"),
+        pytest.param([X, U, L, D, C], SessionState.CANCELLED, id="cancelled comes first"),
     ],
 )
 def test_the_rows_tell_how_a_session_ended(

@@ -12,7 +12,7 @@
     |  |- TaskFailed               |- TaskTimeout    |- TaskExited      |- TaskCrashed
     |  |- TaskOutOfMemory          |- ResultNotSerializable  |- ResultTooLarge
     |  |- InputError               |- WorkerLost     |- SessionTimeout  |- JobFailed
-    |  `- TaskCancelled
+    |  |- DependencyFailed         `- TaskCancelled
     |- PayloadCorrupted            bytes read are not the bytes that were committed
     |- LoginError                  a user can't be logged in, or not any more
     |  |- LoginRefused             |- LoginExpired   `- NewPasswordRequired
@@ -186,6 +186,13 @@ class JobFailed(TaskFailed):
     reason = FailureReason.EXITED
 
 
+class DependencyFailed(TaskFailed):
+    """A session that the task's own depends on did not succeed, so the task was never started."""
+
+    reason = FailureReason.DEPENDENCY_FAILED
+>>>>>>> e6457ff (Name what becomes of tasks whose dependency failed)
+
+
 class TaskCancelled(TaskError):
     """The session was cancelled before the task ended."""
 
@@ -231,7 +238,9 @@ TASK_ERRORS: dict[str, type[TaskFailed]] = {
         InputError,
         WorkerLost,
         SessionTimeout,
+<<<<<<< HEAD
         JobFailed,
+        DependencyFailed,
     )
 }
 

@@ -1,7 +1,8 @@
 """The closed lists of states, and what each terminal chunk state means.
 
     task:     pending -> processing -> finished        (retrying in between, failed or cancelled)
-    chunk:    pending -> running -> ended               (or cancelled, expired, unreadable, lost)
+    chunk:    pending -> running -> ended               (or cancelled, expired, unreadable, lost,
+                                                         or its session's dependency failed)
     session:  pending -> running -> finished            (or failed, cancelled)
 
 Once terminal, always terminal: no move leaves a terminal state. This module knows no I/O.
@@ -34,6 +35,7 @@ class FailureReason(StrEnum):
     BAD_INPUT = "bad_input"  #: its input is not JSON, or could not be read
     WORKER_LOST = "worker_lost"  #: its whole environment died at every attempt
     SESSION_TIMEOUT = "session_timeout"  #: the session's deadline passed first
+    DEPENDENCY_FAILED = "dependency_failed"  #: a session that its own depends on did not succeed
 
 
 class SessionState(StrEnum):
@@ -42,7 +44,7 @@ class SessionState(StrEnum):
     PENDING = "pending"  #: accepted, no chunk was claimed yet
     RUNNING = "running"  #: at least one chunk was claimed
     FINISHED = "finished"  #: every task ended; the counts say how many failed
-    FAILED = "failed"  #: its deadline passed, or its input could not be read
+    FAILED = "failed"  #: its deadline passed, its input could not be read, or a dependency failed
     CANCELLED = "cancelled"  #: its owner ended it
 
 
@@ -96,6 +98,7 @@ class ChunkState(StrEnum):
     EXPIRED = "X"  #: the session's deadline passed
     UNREADABLE = "U"  #: its input is gone, changed or not what the submit said
     LOST = "L"  #: its workers died again and again without any progress
+    DEPENDENCY = "D"  #: a session that its own depends on did not succeed: it was never started
 
 
 OPEN_CHUNKS = frozenset({ChunkState.PENDING, ChunkState.HELD, ChunkState.RUNNING})
@@ -125,6 +128,13 @@ ENDINGS = {
         TaskState.FAILED,
         "InputError",
         "the session's input file is gone, was changed, or is not what the submit said",
+        SessionState.FAILED,
+    ),
+    # Of its tasks the message is the session's reason, which names the dependency.
+    ChunkState.DEPENDENCY: Ending(
+        TaskState.FAILED,
+        "DependencyFailed",
+        "a session that this one depends on did not succeed",
         SessionState.FAILED,
     ),
     ChunkState.LOST: Ending(
