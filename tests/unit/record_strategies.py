@@ -92,6 +92,8 @@ def sessions(draw: st.DrawFn) -> Session:
         expires_at=draw(st.integers(0, 4_000_000_000)),
         name=draw(st.none() | texts),
         tags=draw(st.dictionaries(texts, texts, max_size=3)),
+        depends_on=tuple(draw(st.lists(session_ids, max_size=3))),
+        blocked=draw(st.booleans()),
         common=draw(st.none() | st.builds(CommonRef, key=texts, sha256=texts, size=small_counts)),
         dispatches=draw(small_counts),
         dispatched_at=draw(times),

@@ -190,7 +190,6 @@ class DependencyFailed(TaskFailed):
     """A session that the task's own depends on did not succeed, so the task was never started."""
 
     reason = FailureReason.DEPENDENCY_FAILED
->>>>>>> e6457ff (Name what becomes of tasks whose dependency failed)
 
 
 class TaskCancelled(TaskError):
@@ -238,7 +237,6 @@ TASK_ERRORS: dict[str, type[TaskFailed]] = {
         InputError,
         WorkerLost,
         SessionTimeout,
-<<<<<<< HEAD
         JobFailed,
         DependencyFailed,
     )

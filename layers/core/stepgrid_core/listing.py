@@ -24,14 +24,19 @@ def queue_place(session: Session) -> str:
     return f"{rank(session):017.6f}#{session.session_id}"
 
 
-def steered(session: Session) -> tuple[bool, bool, int, int, int]:
-    """What a session must still be like when its place, slots or priority are changed."""
+def steered(session: Session) -> tuple[bool, bool, int, int, int, bool, bool]:
+    """What a session must still be like when its place, slots or priority are changed.
+
+    And when it is closed: who closes a session has to know whether others depend on it.
+    """
     return (
         session.waiting,
         session.paused,
         session.slots,
         session.priority,
         session.dispatches,
+        session.blocked,
+        session.has_dependents,
     )
 
 

@@ -4,6 +4,7 @@ S#<session> / SESSION      the session; what never changes is one JSON text, the
 S#<session> / BLOB#<id>    its tasks or chunk boundaries
 S#<session> / SHARD#<k>    chunk rows c0 .. c15; under 1 KB, so that a swap is one write unit
 S#<session> / CONTAINER#<t> a container that has run chunks of it, and for how long
+S#<session> / DEP#<id>     one for each session that depends on it
 S#<session> / LATCH        the set of terminal shards (apart: no index copies it)
 W#<worker>  / WORKER       measured task time, slots in use, whether anybody waits, limit;
                            of a registered function also what worker_registry keeps
@@ -42,11 +43,14 @@ MUTABLE = (
     "dispatched_at",
     "slots",
     "waiting",
+    "blocked",
+    "has_dependents",
     "paused",
     "cancelling",
     "deleted",
     "verdict",
     "closed_at",
+    "reason",
     "counts",
     "first_claim_at",
     "task_seconds",
@@ -76,6 +80,10 @@ def worker_key(name: str) -> Item:
 
 def waiting_key(worker: str, place: str) -> Item:
     return {"pk": f"W#{worker}", "sk": f"WAIT#{place}"}
+
+
+def dependent_key(session_id: str, dependent: str) -> Item:
+    return session_key(session_id, f"DEP#{dependent}")
 
 
 def owner_key(owner: str, sort: str) -> Item:
@@ -143,6 +151,7 @@ def write_session(session: Session, due_at: float) -> Item:
         "priority": session.priority,
         "slots": session.slots,
         "waiting": session.waiting,
+        "blocked": session.blocked,
         "paused": session.paused,
         "expires_at": session.expires_at,
     }
@@ -156,11 +165,14 @@ def read_session(item: Item) -> Session:
         "priority": int(item["priority"]),
         "slots": int(item.get("slots", 0)),
         "waiting": bool(item.get("waiting", False)),
+        "blocked": bool(item.get("blocked", False)),
+        "has_dependents": bool(item.get("has_dependents", False)),
         "paused": bool(item.get("paused", False)),
         "cancelling": bool(item.get("cancelling", False)),
         "deleted": bool(item.get("deleted", False)),
         "verdict": SessionState(verdict) if verdict else None,
         "closed_at": float(closed_at) if closed_at is not None else None,
+        "reason": item.get("reason"),
         "counts": {TaskState(name): int(n) for name, n in counts.items()} if counts else None,
         "first_claim_at": _number(item, "first_claim_at"),
         "task_seconds": _number(item, "task_seconds"),
@@ -179,6 +191,7 @@ def write_ending(ending: Ending) -> Item:
         "closed_at": decimal(ending.at),
         "due_at": decimal(ending.at),
         "waiting": False,
+        "blocked": False,
         "task_seconds": decimal(ending.work.task_seconds),
     }
 

@@ -25,6 +25,7 @@ from ..ports import Closing, Refusal, RowSwap, Waiting
 from ..records import Ending, Session, Shard, closed
 from ..task_time import learn
 from . import rows
+from .dependents import hang_on
 from .rows import (
     Item,
     decimal,
@@ -44,7 +45,15 @@ OPEN = Attr("pk").exists() & Attr("verdict").not_exists()
 NEW = Attr("pk").not_exists()
 NOBODY_WAITS = Attr("waiting_stamp").not_exists()
 #: Names of what `listing.steered` answers.
-STEERED = ("waiting", "paused", "slots", "priority", "dispatches")
+STEERED = (
+    "waiting",
+    "paused",
+    "slots",
+    "priority",
+    "dispatches",
+    "blocked",
+    "has_dependents",
+)
 
 
 class SessionTable:
@@ -72,6 +81,8 @@ class SessionTable:
             if stored is None:
                 raise NotFound(f"session {session.session_id} expired while it was sent again")
             return stored
+        if any(name.startswith("dependency") for name in refused):
+            return Refusal.DEPENDENCY
         return Refusal.QUOTA if "usage" in refused else Refusal.NO_ROOM
 
     def _creation(self, session: Session, blob: bytes, limits: Limits) -> dict[str, Write]:
@@ -82,6 +93,8 @@ class SessionTable:
             "blob": put(self._name, stored),
             "usage": self._change_usage(session, 1, _within_quota(session, limits)),
         }
+        if session.blocked:
+            return {**writes, **hang_on(self._name, session)}
         if session.waiting:
             return {**writes, **self._join_queue(session)}
         if session.slots:
@@ -256,9 +269,19 @@ class SessionTable:
         return not self._transact(writes, session.session_id)
 
     def enqueue(self, session: Session, due_at: float) -> bool:
-        change = {"paused": False, "waiting": True, "due_at": decimal(due_at)}
-        waiting = replace(session, paused=False, waiting=True)
-        writes = {"session": self._change(session, change), **self._join_queue(waiting)}
+        waits = not session.blocked
+        change = {"paused": False, "waiting": waits, "due_at": decimal(due_at)}
+        return self._let_wait(session, replace(session, paused=False, waiting=waits), change)
+
+    def unblock(self, session: Session, due_at: float) -> bool:
+        waits = not session.paused
+        change = {"blocked": False, "waiting": waits, "due_at": decimal(due_at)}
+        return self._let_wait(session, replace(session, blocked=False, waiting=waits), change)
+
+    def _let_wait(self, session: Session, changed: Session, change: dict[str, Any]) -> bool:
+        writes = {"session": self._change(session, change)}
+        if changed.waiting:
+            writes |= self._join_queue(changed)
         return not self._transact(writes, session.session_id)
 
     def set_priority(self, session: Session, priority: int) -> bool:

@@ -181,10 +181,26 @@ class AwsStateTable(SessionTable):
 
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
         values = {"dispatches": dispatch, "dispatched_at": decimal(now), "due_at": decimal(due_at)}
-        may_run = Attr("paused").ne(True) & Attr("waiting").ne(True)
+        may_run = Attr("paused").ne(True) & Attr("waiting").ne(True) & Attr("blocked").ne(True)
         condition = OPEN & Attr("dispatches").eq(dispatch - 1) & may_run
         item = self._update(session_key(session_id), values, condition)
         return not isinstance(item, _Refused)
+
+    def mark_failing(self, session_id: str, reason: str, due_at: float) -> None:
+        values = {"reason": reason, "due_at": decimal(due_at)}
+        first = Attr("blocked").eq(True) & Attr("reason").not_exists()
+        self._update(session_key(session_id), values, OPEN & first)
+
+    def list_dependents(self, session_id: str, after: str | None, limit: int) -> list[str]:
+        pk, last = session_key(session_id, "DEP#~").values()
+        first = f"DEP#{after}\0" if after is not None else "DEP#"
+        with translated(f"table {self._name}"):
+            page = self._table.query(
+                KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(first, last),
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [str(item["sk"]).removeprefix("DEP#") for item in page["Items"]]
 
     def mark_cancelling(self, session_id: str, due_at: float) -> None:
         values = {"cancelling": True, "due_at": decimal(due_at)}

@@ -29,6 +29,7 @@ class MemoryStateTable:
         self._latched: dict[str, set[int]] = {}
         self._task_times: dict[str, TaskTime] = {}
         self._progress: dict[str, int] = {}
+        self._dependents: dict[str, set[str]] = {}
         self._queues = WaitingQueues()
         #: what an administrator set: by owner, and by worker
         self.quotas: dict[str, Quota] = {}
@@ -41,6 +42,8 @@ class MemoryStateTable:
             stored = self._sessions.get(session.session_id)
             if stored is not None:
                 return stored
+            if session.blocked and not self._may_depend(session):
+                return Refusal.DEPENDENCY
             usage = self.read_usage(session.owner, session.lane)
             if exceeded(session.tasks, limits, usage):
                 return Refusal.QUOTA
@@ -52,7 +55,19 @@ class MemoryStateTable:
             self.create_shards(session, shards)
             if session.waiting:
                 self._queues.join(session)
+            if session.blocked:
+                self._hang_on(session)
             return session
+
+    def _may_depend(self, session: Session) -> bool:
+        found = [self._sessions.get(dependency) for dependency in session.depends_on]
+        return all(one and one.owner == session.owner and not one.deleted for one in found)
+
+    def _hang_on(self, session: Session) -> None:
+        for dependency in session.depends_on:
+            self._dependents.setdefault(dependency, set()).add(session.session_id)
+            marked = replace(self._sessions[dependency], has_dependents=True)
+            self._sessions[dependency] = marked
 
     def _has_room(self, session: Session, slots: int, limits: Limits, queued: bool) -> bool:
         lane = self.read_lane(session.lane)
@@ -130,8 +145,32 @@ class MemoryStateTable:
         with self._lock:
             if not self._is_as_read(session):
                 return False
-            self._queues.join(self._steer(session, due_at, paused=False, waiting=True))
+            waits = not session.blocked
+            self._let_wait(self._steer(session, due_at, paused=False, waiting=waits))
             return True
+
+    def unblock(self, session: Session, due_at: float) -> bool:
+        with self._lock:
+            if not self._is_as_read(session):
+                return False
+            waits = not session.paused
+            self._let_wait(self._steer(session, due_at, blocked=False, waiting=waits))
+            return True
+
+    def _let_wait(self, session: Session) -> None:
+        if session.waiting:
+            self._queues.join(session)
+
+    def mark_failing(self, session_id: str, reason: str, due_at: float) -> None:
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session and session.verdict is None and session.blocked and not session.reason:
+                self._steer(session, due_at, reason=reason)
+
+    def list_dependents(self, session_id: str, after: str | None, limit: int) -> list[str]:
+        with self._lock:
+            behind = (one for one in self._dependents.get(session_id, ()) if one > (after or ""))
+            return sorted(behind)[:limit]
 
     def set_priority(self, session: Session, priority: int) -> bool:
         with self._lock:
@@ -237,7 +276,7 @@ class MemoryStateTable:
             session = self._sessions.get(session_id)
             if session is None or session.verdict or session.dispatches != dispatch - 1:
                 return False
-            if session.paused or session.waiting:
+            if session.paused or session.waiting or session.blocked:
                 return False
             self._sessions[session_id] = replace(session, dispatches=dispatch, dispatched_at=now)
             self._due[session_id] = due_at
@@ -318,7 +357,8 @@ class MemoryStateTable:
 
     def delete_session(self, session: Session) -> None:
         with self._lock:
-            for stored in (self._shards, self._latched, self._due, self._containers):
+            kept = (self._shards, self._latched, self._due, self._containers, self._dependents)
+            for stored in kept:
                 stored.pop(session.session_id, None)
             for name in [name for name in self._blobs if name[0] == session.session_id]:
                 del self._blobs[name]

@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     QUOTA = "quota"  #: of its owner: open sessions, or tasks in them
     NO_ROOM = "no room"  #: too few slots are left, or others wait for them already
     CHANGED = "changed"  #: the session is no longer as it was read
+    DEPENDENCY = "dependency"  #: what it depends on is not there, or not its owner's
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class StateTable(Protocol):
 
         The blob is what the shards can be made from again: the tasks themselves where the table
         keeps them, otherwise the chunk boundaries. The session holds its `slots` from then on, or
-        if it is `waiting` gets its place in the queue.
+        if it is `waiting` gets its place in the queue. If it is `blocked`, each session that it
+        depends on has it among its dependents.
         """
 
     def read_blob(self, session_id: str, blob_id: str) -> bytes:
@@ -125,7 +127,8 @@ class StateTable(Protocol):
     def mark_dispatched(self, session_id: str, dispatch: int, now: float, due_at: float) -> bool:
         """Raise `dispatches` from `dispatch` - 1 to `dispatch`.
 
-        False if somebody else did, or it is paused or waiting: then it has no right to run.
+        False if somebody else did, or it is paused, waiting or blocked: then it has no right to
+        run.
         """
 
     def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
@@ -154,7 +157,25 @@ class StateTable(Protocol):
         """Give back its slots, or its place in the queue; False if it is not as it was read."""
 
     def enqueue(self, session: Session, due_at: float) -> bool:
-        """A paused session waits again; False if it is not as it was read."""
+        """A paused session waits again, for slots or still for its dependencies.
+
+        False if it is not as it was read.
+        """
+
+    def unblock(self, session: Session, due_at: float) -> bool:
+        """A blocked session waits for slots from now on, or is only paused.
+
+        False if it is not as it was read.
+        """
+
+    def mark_failing(self, session_id: str, reason: str, due_at: float) -> None:
+        """So that whoever ends a blocked session knows why; the first reason stays."""
+
+    def list_dependents(self, session_id: str, after: str | None, limit: int) -> list[str]:
+        """Ids of the sessions that were made to wait for this one, in order, from behind `after`.
+
+        Also of those that wait no longer.
+        """
 
     def set_priority(self, session: Session, priority: int) -> bool:
         """Also moves it in the queue; False if it is not as it was read."""

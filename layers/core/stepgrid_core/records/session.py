@@ -65,17 +65,23 @@ class Session:
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     common: CommonRef | None = None
+    depends_on: tuple[str, ...] = ()  #: sessions that must have finished well before it starts
     #: what was known of its worker's tasks when it was submitted
     worker_task_time: TaskTime | None = None
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
     slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
     waiting: bool = False  #: in the queue of its worker
+    #: waits for its dependencies: holds no slots, is in no queue, and no chunk of it starts
+    blocked: bool = False
+    has_dependents: bool = False  #: some session was made to wait for its end
     paused: bool = False  #: by its owner: holds no slots, and no chunk of it starts
     cancelling: bool = False
     deleted: bool = False  #: kept until it expires, so that its token makes no other session
     verdict: SessionState | None = None
     closed_at: float | None = None
+    #: why it is failed, if that is not its tasks' fault; says so only once its verdict is failed
+    reason: str | None = None
     counts: dict[TaskState, int] | None = None  #: written when it closes
     first_claim_at: float | None = None  #: written when it closes, as the next one
     task_seconds: float | None = None
@@ -129,6 +135,7 @@ class Session:
             "common": CommonRef(**common) if common else None,
             "worker_task_time": TaskTime(**time) if time else None,
             "container": ContainerSize(**container) if container else None,
+            "depends_on": tuple(values.get("depends_on", ())),
         }
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**known, **nested})
@@ -161,6 +168,7 @@ def closed(session: Session, ending: Ending) -> Session:
     return replace(
         session,
         waiting=False,
+        blocked=False,
         verdict=ending.verdict,
         counts=dict(ending.counts),
         closed_at=ending.at,
