@@ -2,6 +2,7 @@
 
 state machines: a worker was lost, or a Map is over      see stepgrid_core.loss
 whoever freed slots of a worker that others wait for     see stepgrid_core.admission
+whoever closed a session that others depend on           see stepgrid_core.dependencies
 """
 
 import os
@@ -10,6 +11,7 @@ from typing import Any
 
 from stepgrid_core.admission import admit_waiting
 from stepgrid_core.container_loss import ContainerEnd, container_ended
+from stepgrid_core.dependencies import release_dependents
 from stepgrid_core.invocation import Invocation, capacity_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.metrics import Metric
@@ -19,12 +21,18 @@ from stepgrid_core.wiring import Grid, aws_grid
 
 def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
     """{"action": "lost", session, chunk, token, error}, {"action": "settle", session},
-    {"action": "container", session, token, error} or {"action": "admit", worker}.
+    {"action": "container", session, token, error}, {"action": "admit", worker} or
+    {"action": "release", session_id}.
     """
     if event["action"] == "admit":
         started = admit_waiting(grid, event["worker"])
         logger.info("queue looked at", worker=event["worker"], started=started)
         return {"started": started}
+    if event["action"] == "release":
+        grid.tally.session_id = event["session_id"]
+        dependents = release_dependents(grid, event["session_id"])
+        logger.info("dependents looked at", session_id=event["session_id"], dependents=dependents)
+        return {"dependents": dependents}
     if event["action"] == "lost":
         invocation = Invocation.read(event)
         grid.tally.session_id = invocation.facts.session_id

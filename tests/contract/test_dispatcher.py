@@ -1,10 +1,12 @@
 """The contract of the Dispatcher port, and what AWS's Step Functions are told."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from stepgrid_core.aws.dispatcher import AwsDispatcher
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
@@ -262,3 +264,24 @@ def test_an_execution_knows_all_replicas(stack: AwsStack) -> None:
     first = WORKER.function
     assert told["functions"] == [first, f"{first}_2", f"{first}_3", first]
     assert told["replicas"] == 3
+
+
+@pytest.mark.parametrize(
+    ("ask", "event"),
+    [
+        (lambda d: d.wake("pricing"), {"action": "admit", "worker": "pricing"}),
+        (lambda d: d.release("an id"), {"action": "release", "session_id": "an id"}),
+    ],
+    ids=["wake", "release"],
+)
+def test_the_recorder_is_asked_and_not_waited_for(
+    stack: AwsStack, ask: Callable[[AwsDispatcher], None], event: dict[str, str]
+) -> None:
+    """By one asynchronous call, with the event that it takes."""
+    settings = stack.dispatcher_settings()
+    dispatcher = AwsDispatcher(settings, AwsWorkerRegistry(stack.create_table()))
+    said = {"FunctionName": settings.recorder_function, "InvocationType": "Event"}
+    with Stubber(dispatcher._lambda) as stubber:
+        stubber.add_response("invoke", {"StatusCode": 202}, {**said, "Payload": json.dumps(event)})
+        ask(dispatcher)
+        stubber.assert_no_pending_responses()

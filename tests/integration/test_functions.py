@@ -66,6 +66,9 @@ def test_counted_requests_belong_to_their_session(memory: InMemoryGrid) -> None:
         event = load(f"{name}.json")
         call(event)
         assert grid.tally.session_id == event["session"]["session_id"]
+    event = load("recorder/release.json")
+    recorder.handle(event, grid)
+    assert grid.tally.session_id == event["session_id"]
 
 
 def test_the_sample_submit_is_accepted_and_runs(memory: InMemoryGrid) -> None:
@@ -160,10 +163,12 @@ def test_the_sweeper_takes_its_schedule(memory: InMemoryGrid) -> None:
 
 
 def test_the_recorder_takes_all_its_events(memory: InMemoryGrid) -> None:
-    """A loss of a session that is gone ends its child; a Map of one leaves nothing to run."""
+    """A loss of a session that is gone ends its child; a Map of one leaves nothing to run, and
+    nobody depends on one."""
     assert recorder.handle(load("recorder/lost.json"), memory.wiring) == {"outcome": "ended"}
     assert recorder.handle(load("recorder/settle.json"), memory.wiring) == {"chunks": []}
     assert recorder.handle(load("recorder/admit.json"), memory.wiring) == {"started": 0}
+    assert recorder.handle(load("recorder/release.json"), memory.wiring) == {"dependents": 0}
 
 
 IDENTITIES = {

@@ -1,6 +1,6 @@
 """A worker with few slots, for the tests of those who share it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepgrid.testing import InMemoryGrid
@@ -30,15 +30,28 @@ class Bench:
         if task["name"] not in self.ran:
             self.ran.append(task["name"])
         self.memory.clock.advance(1)
+        if task["fails"]:
+            raise ValueError("as asked")
         return task["name"]
 
-    def submit(self, name: str, tasks: int = 1, owner: str = OWNER, **options: Any) -> Session:
+    def submit(
+        self,
+        name: str,
+        tasks: int = 1,
+        owner: str = OWNER,
+        *,
+        after: Sequence[Session | str] = (),
+        fails: int = 0,
+        **options: Any,
+    ) -> Session:
+        """after: what it depends on. fails: so many of its tasks raise."""
         self.memory.clock.advance(1)
         request = {
             "client_token": name.replace(" ", "-").replace("'", ""),
             "worker": "work",
-            "tasks": [{"name": name}] * tasks,
+            "tasks": [{"name": name, "fails": n < fails} for n in range(tasks)],
             "options": {"chunk_size": 1, **options},
+            "depends_on": [one if isinstance(one, str) else one.session_id for one in after],
         }
         return submit(self.memory.wiring, owner, SubmitRequest.model_validate(request))
 

@@ -1,8 +1,10 @@
 """Who starts now and who waits: sessions share the budget of their worker.
 
     submit --> accept --+--> slots --------------------------------> start
-                        `--> queue --> admit_waiting --> slots ---> start
-                                            ^
+                        |--> queue --> admit_waiting --> slots ---> start
+                        |      ^            ^
+                        `--> blocked        |        (until its dependencies are over)
+                                            |
     session closed or paused --> wake ------'        (and the sweeper, every minute)
 
 Slots and places in the queue are part of the session's own transaction, so a crash loses none. A
@@ -17,7 +19,7 @@ from .budgets import Lane, Limits, Usage, exceeded, slots_for, wanted_slots
 from .closing import close
 from .contract import QuotaDescription
 from .ending import complete_shards
-from .errors import QuotaExceeded
+from .errors import NotFound, QuotaExceeded
 from .holding import let_chunks_go
 from .listing import LOOK_AGAIN_SECONDS
 from .ports import Dispatch, Refusal, Waiting
@@ -77,9 +79,11 @@ def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
     `lane` may be a little old: as long as it shows room for all that the session could use, that is
     believed, and the transaction finds out. Otherwise it is read again: a limit may be another.
     Somebody else may take the last slots in between: then it waits, and is admitted in its turn.
-    Raises QuotaExceeded.
+    A blocked session gets neither. Raises QuotaExceeded, NotFound if what it depends on is gone.
     """
     session = new.session
+    if session.blocked:
+        return _accepted(grid, session, _store(grid, new, limits), limits)
     stored: Session | Refusal = Refusal.NO_ROOM
     slots = _slots_now(grid, session, lane, limits)
     if slots == wanted_slots(session, Limits()):
@@ -91,6 +95,13 @@ def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
         stored = _store(grid, new, limits, slots=slots) if slots else Refusal.NO_ROOM
     if stored is Refusal.NO_ROOM:
         stored = _store(grid, new, limits, waiting=True)
+    return _accepted(grid, session, stored, limits)
+
+
+def _accepted(grid: Grid, session: Session, stored: Session | Refusal, limits: Limits) -> Session:
+    if stored is Refusal.DEPENDENCY:
+        names = ", ".join(session.depends_on)
+        raise NotFound(f"not all of these are sessions of yours; they may have expired: {names}")
     if isinstance(stored, Refusal):
         check_quota(grid, session.owner, session.session_id, session.tasks, limits)
         raise QuotaExceeded("you have as much at work as this grid allows you; try again later")

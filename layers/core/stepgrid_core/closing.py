@@ -1,7 +1,8 @@
 """The latch: the commit that completes the last shard closes the session and tells the world.
 
     last chunk of a shard --> latch(shard) --> set is full --> close --> publish --> postpone(None)
-                                                                 `--> wake whoever waits
+                                                                 |--> wake whoever waits
+                                                                 `--> release its dependents
     the only chunk ----------> commit_and_close, by one write -----------^
 
 Any step may be repeated, and every crash in between is healed by whoever comes next: another
@@ -77,7 +78,17 @@ def _follow_up(grid: Grid, closing: Closing, shards: Sequence[Shard]) -> Session
     announce_if_possible(grid, session)
     if closing.others_wait:
         wake(grid, session.lane)
+    if session.has_dependents:
+        _release_dependents(grid, session.session_id)
     return session
+
+
+def _release_dependents(grid: Grid, session_id: str) -> None:
+    """Elsewhere: a worker may close a session, but start none. Else the sweeper releases them."""
+    try:
+        grid.dispatcher.release(session_id)
+    except Unavailable as error:
+        logger.warning("dependents not released", session_id=session_id, reason=str(error))
 
 
 def wake(grid: Grid, worker: str) -> None:

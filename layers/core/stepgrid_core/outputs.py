@@ -4,8 +4,8 @@ Only the beginning of an output line is read, to list tasks by state; errors are
 they are ours, results never.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from .contract import TaskDescription, TaskPage
 from .data_plane import OutcomeHead, check, read_error, read_heads
@@ -13,7 +13,7 @@ from .description import own_session
 from .errors import Conflict, InvalidRequest, NotFound, reason_of
 from .names import CHUNKS_PER_SHARD, output_key, results_prefix, task_id
 from .records import Chunk, Session, Shard, count, open_state
-from .states import ENDINGS, TERMINAL_TASKS, TaskState
+from .states import ENDINGS, TERMINAL_TASKS, ChunkState, TaskState
 from .wiring import Grid
 
 #: Shards read at once.
@@ -24,12 +24,24 @@ BYTES_PER_PAGE = 32 * 1024 * 1024
 OUTPUTS_PER_PAGE = 200
 
 
-def ending_error(chunk: Chunk) -> dict[str, str] | None:
+def ending_error(session: Session, chunk: Chunk) -> dict[str, str] | None:
     """What its unsettled tasks failed of, where they failed."""
     ending = ENDINGS.get(chunk.state)
     if ending is None or ending.error_type is None:
         return None
-    return {"type": ending.error_type, "message": ending.message or "", "traceback": ""}
+    message = ending.message
+    if chunk.state is ChunkState.DEPENDENCY and session.reason:
+        message = session.reason
+    return {"type": ending.error_type, "message": message or "", "traceback": ""}
+
+
+def with_reason(grid: Grid, session: Session, shards: Sequence[Shard]) -> Session:
+    """The session with what its rows ended for, which was written after the session was read."""
+    chunks = (chunk for shard in shards for chunk in shard.chunks)
+    if session.reason or not any(chunk.state is ChunkState.DEPENDENCY for chunk in chunks):
+        return session
+    now = grid.table.read_session(session.session_id)
+    return replace(session, reason=now.reason) if now else session
 
 
 def key_of_output(session: Session, number: int, chunk: Chunk) -> str:
@@ -118,14 +130,14 @@ def _tasks(
     """Tasks of one chunk from `offset` on: by its output where that has a line of them, else by its
     row. A line "retrying" holds as long as the chunk is open.
     """
-    chunk = shard.chunks[slot]
+    session, chunk = with_reason(grid, session, [shard]), shard.chunks[slot]
     first = session.layout.first_task(shard.number_of(slot))
     lines = {
         head.index: (head, line)
         for head, line in read_heads(read_output(grid, session, shard, slot))
         if head.state in TERMINAL_TASKS or not chunk.terminal
     }
-    others, error = open_state(chunk) if chunk.unsettled else None, ending_error(chunk)
+    others, error = open_state(chunk) if chunk.unsettled else None, ending_error(session, chunk)
     tasks = []
     for index in range(first + offset, first + chunk.tasks):
         if index in lines:

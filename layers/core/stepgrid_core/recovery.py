@@ -1,6 +1,7 @@
 """Healing: whatever is past its time is retried, failed or closed.
 
-    sweeper (every minute) --> due sessions --> close | expire | finish the cancel | admit | revive
+    sweeper (every minute) --> due sessions --> close | expire | finish the cancel | admit |
+                                                     release | revive
     end of the Map         --> settle       --> chunk numbers that are still to run
 
 A session is looked at again and again until it is closed and its closing was published. Deciding
@@ -13,6 +14,7 @@ from dataclasses import replace
 from .admission import admit_waiting
 from .announcement import announce, tell
 from .closing import close
+from .dependencies import release
 from .ending import complete_shards, end_all
 from .holding import hold_chunks, let_chunks_go
 from .listing import LOOK_AGAIN_SECONDS
@@ -92,6 +94,9 @@ def revive(grid: Grid, session: Session) -> None:
         end_all(grid, session, ChunkState.EXPIRED)
         if session.dispatches:  # else a large Map calls a worker for each chunk that is left
             grid.dispatcher.stop(session)
+        return
+    if session.blocked:
+        release(grid, session)
         return
     shards = complete_shards(grid, session)
     shards = [release_expired(grid, shard, now) for shard in shards]

@@ -17,7 +17,7 @@ from .description import check_owner, describe_read, end_overdue, has_ended, may
 from .errors import InvalidRequest
 from .long_poll import poll
 from .names import CHUNKS_PER_SHARD
-from .outputs import SHARDS_PER_PAGE, ending_error, key_of_output
+from .outputs import SHARDS_PER_PAGE, ending_error, key_of_output, with_reason
 from .records import Output, Session, Shard, open_state
 from .states import SessionState
 from .wiring import Grid
@@ -148,7 +148,7 @@ def _shard_of(cursor: str, session: Session) -> int:
 
 
 def _page(grid: Grid, rows: _Rows, chosen: Iterator[tuple[Shard, int]]) -> ResultPage:
-    session, places = rows.session, list(chosen)
+    session, places = with_reason(grid, rows.session, rows.shards), list(chosen)
     hot = _peek(grid, session, places)
     return ResultPage(
         session_id=session.session_id,
@@ -194,7 +194,7 @@ def _output(
         finished=chunk.finished,
         failed=chunk.failed,
         others=open_state(chunk) if chunk.unsettled else None,
-        error=ending_error(chunk) if chunk.unsettled else None,
+        error=ending_error(session, chunk) if chunk.unsettled else None,
         lines=None if lines is None else lines.decode(),
         url=url,
         size=chunk.output.size if chunk.output else 0,

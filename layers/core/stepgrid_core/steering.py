@@ -3,7 +3,8 @@
     pause  --> mark, give slots or place back --> hold its chunks --> stop the execution --> wake
     resume --> hold (again) --> queue --> admit_waiting --> let its chunks go, start a new execution
 
-Paused means: no further chunk starts; what runs is finished. Every step can be repeated, and the
+Paused means: no further chunk starts; what runs is finished. One that waits for its dependencies
+when it is resumed goes on doing so. Every step can be repeated, and the
 sweeper finishes what was begun.
 """
 

@@ -4,6 +4,8 @@
              -> create_shards, where there are many
              -> start the execution, or see whether it is this one's turn -> 202
 
+What depends on other sessions is accepted blocked, and looked at once more: see `dependencies`.
+
 Every step can be repeated, and the sweeper finishes any prefix of them. Where the tasks come from
 is the business of `material`.
 """
@@ -25,6 +27,7 @@ from .contract import (
     Upload,
     UploadRequest,
 )
+from .dependencies import Dependencies, check, release
 from .errors import Conflict, InvalidRequest, RequestTooLarge
 from .material import Material, gather
 from .metrics import Metric
@@ -100,18 +103,26 @@ NO_TERMS = Terms()
 def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TERMS) -> Submitted:
     """Accept a session, or answer the one that the same token and tasks made before.
 
-    Raises NotFound for an unknown worker, Conflict for a token used with other tasks,
+    Raises NotFound for an unknown worker or dependency, Conflict for a token used with other tasks,
     RequestTooLarge for more than one session may hold, QuotaExceeded over the owner's quota,
     InvalidRequest for options or input that can't be.
     """
     tasks = request.input.tasks if request.input else len(request.tasks or ())
+    made = session_id(owner, request.client_token)
+    dependencies = check(grid, owner, made, request.depends_on)
     placement = place(grid, owner, request.worker, tasks, request.options, queue=terms.queue)
     lane, limits = placement.lane, placement.limits
-    check_quota(grid, owner, session_id(owner, request.client_token), tasks, limits)
+    check_quota(grid, owner, made, tasks, limits)
     _refuse_common(request, placement.worker)
     material = replace(gather(grid, owner, request), common=keep_common(grid, owner, request))
     session = _new_session(
-        grid, owner, request, placement=placement, material=material, terms=terms
+        grid,
+        owner,
+        request,
+        placement=placement,
+        material=material,
+        terms=terms,
+        dependencies=dependencies,
     )
     boundaries = _boundaries(session, material.packed)
     blob = make_blob(boundaries, material.lines)
@@ -127,14 +138,22 @@ def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TER
     grid.metrics.emit(stored.worker, submitted, session_id=stored.session_id)
     if not together:
         grid.table.create_shards(stored, shards)
-    if stored.waiting:
+    if stored.blocked or stored.waiting:
         tell(grid, accepted(stored))
-        admit_waiting(grid, stored.lane)
+        _go_on(grid, stored)
         return Submitted(stored, just_started=False)
     lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
     grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
     tell(grid, accepted(stored), started(stored))
     return Submitted(stored, just_started=True)
+
+
+def _go_on(grid: Grid, stored: Session) -> None:
+    """Is it its turn? What it depends on may have ended since it was looked at first."""
+    if stored.blocked:
+        release(grid, stored)
+    else:
+        admit_waiting(grid, stored.lane)
 
 
 def _is_new(session: Session, stored: Session) -> bool:
@@ -165,6 +184,7 @@ def _new_session(
     placement: Placement,
     material: Material,
     terms: Terms,
+    dependencies: Dependencies,
 ) -> Session:
     options, worker, packed = request.options, placement.worker, material.packed
     retention_seconds = _check_retention(grid, options)
@@ -199,6 +219,8 @@ def _new_session(
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
+        depends_on=dependencies.ids,
+        blocked=dependencies.blocked,
         worker_task_time=placement.measured,
     )
 
@@ -249,7 +271,7 @@ def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None) ->
     if common is not None:
         said.append(common.sha256)
     if request.depends_on:
-        said.append(sorted(request.depends_on))
+        said.append(sorted(set(request.depends_on)))
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

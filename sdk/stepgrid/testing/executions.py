@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from stepgrid_core.admission import admit_waiting
 from stepgrid_core.compute_plane import run_chunk
+from stepgrid_core.dependencies import release_dependents
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.memory import MemoryDispatcher, VirtualClock
@@ -51,9 +52,12 @@ class Executions:
             return
         self._running = True
         try:
-            while self._dispatcher.started or self._dispatcher.woken:
-                if self._dispatcher.woken:
-                    admit_waiting(self._grid, self._dispatcher.woken.pop(0))
+            given = self._dispatcher
+            while given.started or given.woken or given.released:
+                if given.released:
+                    release_dependents(self._grid, given.released.pop(0))
+                elif given.woken:
+                    admit_waiting(self._grid, given.woken.pop(0))
                 else:
                     self._execute(self._dispatcher.started.pop(0))
         finally:

@@ -92,12 +92,19 @@ class AwsDispatcher:
         return f"{machine.replace(':stateMachine:', kind)}:{name}"
 
     def wake(self, worker: str) -> None:
+        self._tell_recorder(f"queue of worker {worker}", action="admit", worker=worker)
+
+    def release(self, session_id: str) -> None:
+        what = f"dependents of session {session_id}"
+        self._tell_recorder(what, action="release", session_id=session_id)
+
+    def _tell_recorder(self, what: str, **event: str) -> None:
         """An asynchronous call: Lambda queues it, repeats it, and answers at once."""
-        with translated(f"queue of worker {worker}"):
+        with translated(what):
             self._lambda.invoke(
                 FunctionName=self._settings.recorder_function,
                 InvocationType="Event",
-                Payload=json.dumps({"action": "admit", "worker": worker}),
+                Payload=json.dumps(event),
             )
 
     def find_worker(self, name: str) -> Worker | None:

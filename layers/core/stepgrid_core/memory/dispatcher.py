@@ -15,11 +15,15 @@ class MemoryDispatcher:
     started: list[Dispatch] = field(default_factory=list)
     states: dict[tuple[str, int], ExecutionState] = field(default_factory=dict)
     woken: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
     registry: WorkerRegistry | None = None
     relay: str = "relay"
 
     def wake(self, worker: str) -> None:
         self.woken.append(worker)
+
+    def release(self, session_id: str) -> None:
+        self.released.append(session_id)
 
     def start(self, dispatch: Dispatch) -> None:
         name = (dispatch.session.session_id, dispatch.number)

@@ -83,6 +83,12 @@ class Dispatcher(Protocol):
     def wake(self, worker: str) -> None:
         """Have `admission.admit_waiting` run soon, elsewhere. Best effort: the sweeper does too."""
 
+    def release(self, session_id: str) -> None:
+        """Have `dependencies.release_dependents` run soon, elsewhere, for a session that ended.
+
+        Best effort: the sweeper looks at each of them as well.
+        """
+
     def find_worker(self, name: str) -> Worker | None: ...
 
     def list_workers(self) -> list[Worker]: ...
