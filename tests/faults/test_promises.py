@@ -67,6 +67,7 @@ class Grid(RuleBasedStateMachine):
         self.kinds: dict[str, str] = {}
         self.attempts: dict[str, int] = {}
         self.commons: dict[str, object] = {}
+        self.dependencies: dict[str, tuple[str, ...]] = {}
         self.seen: dict[str, dict[int, dict[str, object]]] = {}
         self.answered: set[str] = set()
         self.cancelled: Counter[str] = Counter()
@@ -80,6 +81,7 @@ class Grid(RuleBasedStateMachine):
         task_id = context.task_id  # type: ignore[attr-defined]
         session = task_id.rpartition("_")[0]
         assert session not in self.answered, "a task started after its cancel was answered"
+        self._may_have_started(session)
         assert context.common == self.commons[session]  # type: ignore[attr-defined]
         self.starts[task_id] += 1
         self.memory.clock.advance(TASK_SECONDS)
@@ -98,6 +100,14 @@ class Grid(RuleBasedStateMachine):
             self.memory.clock.advance(30)
         return task["n"]
 
+    def _may_have_started(self, session_id: str) -> None:
+        """Only if all that it depends on has finished well."""
+        for name in self.dependencies[session_id]:
+            ended = self.grid.table.read_session(name)
+            assert ended is not None
+            assert ended.counts is not None
+            assert ended.counts[TaskState.FINISHED] == ended.tasks
+
     @rule(
         target=sessions,
         kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=70),
@@ -106,6 +116,7 @@ class Grid(RuleBasedStateMachine):
         timeout_seconds=st.sampled_from([60, 3600]),
         worker=st.sampled_from(WORKERS),
         common=st.none() | st.integers(0, 1),
+        after=st.lists(st.integers(0, 20), max_size=2),
     )
     def submit(
         self,
@@ -115,14 +126,18 @@ class Grid(RuleBasedStateMachine):
         timeout_seconds: int,
         worker: str,
         common: int | None,
+        after: list[int],
     ) -> object:
         """Accepted, and the same once more; or refused over the quota, and then without a trace."""
         self.tokens += 1
+        known = list(self.dependencies)
+        depends_on = [known[number % len(known)] for number in after if known]
         request = SubmitRequest.model_validate(
             {
                 "client_token": f"token-{self.tokens}",
                 "worker": worker,
                 "common": common,
+                "depends_on": depends_on,
                 "tasks": [{"n": n, "kind": kind} for n, kind in enumerate(kinds)],
                 "options": {
                     "chunk_size": chunk_size,
@@ -143,6 +158,7 @@ class Grid(RuleBasedStateMachine):
         again = submit(self.grid, OWNER, request)
         assert again.session_id == session.session_id
         self.commons[session.session_id] = common
+        self.dependencies[session.session_id] = session.depends_on
         for n, kind in enumerate(kinds):
             self.kinds[f"{session.session_id}_{n}"] = kind
             self.attempts[f"{session.session_id}_{n}"] = max_attempts
@@ -153,6 +169,8 @@ class Grid(RuleBasedStateMachine):
         """A worker gets a chunk, perhaps one that another has, had or that is over; it may die."""
         stored = self.grid.table.read_session(session)
         assert stored is not None
+        if not stored.dispatches and stored.depends_on:
+            return  # it was never started, and so nobody calls a worker for it
         facts = facts_of(stored)
         self.die_in = die_in
         self.tokens += 1
@@ -269,8 +287,10 @@ class Grid(RuleBasedStateMachine):
             # The entry of one that is overdue may have been dropped before it was ended.
             assert {entry.session_id for entry in queue} <= set(waiting)
         for session in still_open:
-            if session.paused or session.waiting:
+            if session.paused or session.waiting or session.blocked:
                 assert session.slots == 0
+            if session.blocked:
+                assert (session.waiting, session.dispatches) == (False, 0)
 
     @invariant()
     def nothing_starts_without_slots(self) -> None:
@@ -346,11 +366,20 @@ class Grid(RuleBasedStateMachine):
             assert state in TERMINAL_SESSIONS
             assert session.session_id in announced
             self._everything_has_its_outcome(session)
+            self._failed_only_with_a_reason(session.session_id)
         self.poison_is_started_at_most_max_attempts_times()
         assert self.grid.table.due_sessions(self.memory.clock.now() + 1e9, 10) == []
         assert [self.grid.table.list_waiting(worker, None, 10) for worker in WORKERS] == [[], []]
         assert self.grid.table.read_usage(OWNER, "") == Usage()
         assert [self.grid.table.read_lane(worker).used for worker in WORKERS] == [0, 0]
+
+    def _failed_only_with_a_reason(self, session_id: str) -> None:
+        """A session that was never started for its dependency names one that did not succeed."""
+        shown = describe(self.grid, OWNER, session_id)
+        if shown.reason is not None:
+            named = [name for name in self.dependencies[session_id] if name in shown.reason]
+            ends = [self.grid.table.read_session(name) for name in named]
+            assert any(end.counts[TaskState.FINISHED] < end.tasks for end in ends)
 
     def _everything_has_its_outcome(self, session) -> None:  # type: ignore[no-untyped-def]
         """Where nothing was cancelled and no deadline passed, innocent tasks have their results."""
