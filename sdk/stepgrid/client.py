@@ -108,6 +108,7 @@ class Grid(Closable):
         *,
         client_token: str | None = None,
         common: Any = None,
+        depends_on: Iterable[Session | str] = (),
         **options: Unpack[Options],
     ) -> Session:
         """Submit a session; answers as soon as the grid has accepted it.
@@ -118,17 +119,21 @@ class Grid(Closable):
         lists, and keys that are numbers, True, False or None as text. client_token: the same token
         and tasks give the same session, so that a program may repeat itself; a new one when left
         out. common: a JSON value of up to 64 MiB that all tasks share: it is sent once, kept by
-        warm workers, and read by the worker's function as `context.common`. options: fields of
+        warm workers, and read by the worker's function as `context.common`. depends_on: up to 20
+        sessions of yours, or their ids: this one starts when every task of them has a result, and
+        fails if one of them ends otherwise, its tasks with DependencyFailed. options: fields of
         stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds, task_timeout_seconds,
         max_attempts, priority, max_concurrency, chunk_size, backend, task_seconds.
 
         Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named), a
         common input that is none, or no tasks at all; what the iterable raises; NotFound for an
-        unknown worker; Conflict for a token that was used with other tasks; RequestTooLarge for
-        more than a session may hold; QuotaExceeded for more than you may have at work at once. No
-        session was made then; what was uploaded is removed, or expires.
+        unknown worker, or a session to depend on that is not yours; Conflict for a token that was
+        used with other tasks; RequestTooLarge for more than a session may hold; QuotaExceeded for
+        more than you may have at work at once. No session was made then; what was uploaded is
+        removed, or expires.
         """
-        order = make_order(worker, client_token, options, encode_common(common))
+        after = _ids_of(depends_on, "depends_on")
+        order = make_order(worker, client_token, options, encode_common(common), after)
         if isinstance(tasks, str | bytes | dict) or not isinstance(tasks, Iterable):
             raise InvalidRequest(
                 f"tasks is one {type(tasks).__name__}; give a list, with one entry for each task"
@@ -144,6 +149,7 @@ class Grid(Closable):
         timeout: float | None = None,
         return_exceptions: bool = False,
         common: Any = None,
+        depends_on: Iterable[Session | str] = (),
         **options: Unpack[Options],
     ) -> Iterator[Any]:
         """Run a worker over inputs; answers an iterator over the results, in order.
@@ -151,12 +157,11 @@ class Grid(Closable):
         The session is submitted before this returns. Each result comes as soon as all before it
         are there; a task that has none raises its error in its place, or hands it out with
         `return_exceptions`. timeout: seconds from the submit to the last result. An iterator that
-        is given up leaves the session running: `sessions` finds it. common, options: as in
-        `submit`.
+        is given up leaves the session running: `sessions` finds it. common, depends_on, options:
+        as in `submit`.
         """
-        return self.submit(worker, inputs, common=common, **options).stream(
-            return_exceptions, timeout
-        )
+        session = self.submit(worker, inputs, common=common, depends_on=depends_on, **options)
+        return session.stream(return_exceptions, timeout)
 
     def session(self, session_id: str) -> Session:
         """Attach to a session, from any process. Raises NotFound for one that is not yours."""
@@ -214,9 +219,7 @@ class Grid(Closable):
         subscriptions, NotFound if no session that was named is yours, InvalidRequest for an
         unknown kind.
         """
-        if isinstance(sessions, str | Session):
-            raise InvalidRequest("sessions is one session; give a list")
-        ids = None if sessions is None else [_id_of(session) for session in sessions]
+        ids = None if sessions is None else _ids_of(sessions, "sessions")
         return EventStream(self.connection, ids, kinds)
 
     def workers(self) -> list[WorkerDescription]:
@@ -238,6 +241,15 @@ class Grid(Closable):
 
     def __repr__(self) -> str:
         return f"<Grid {self.config.endpoint if self.config else 'in memory'}>"
+
+
+def _ids_of(sessions: Iterable[Session | str], argument: str) -> list[str]:
+    """Raises InvalidRequest for one session in place of several, and for what is no session."""
+    if isinstance(sessions, str | Session):
+        raise InvalidRequest(f"{argument} is one session; give a list")
+    if not isinstance(sessions, Iterable):
+        raise InvalidRequest(f"{argument} is {sessions!r}; give a list of sessions")
+    return [_id_of(session) for session in sessions]
 
 
 def _id_of(session: Session | str) -> str:

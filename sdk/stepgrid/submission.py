@@ -42,6 +42,7 @@ class Order:
     options: SessionOptions
     client_token: str
     common: CommonInput | None = None
+    depends_on: tuple[str, ...] = ()  #: ids of sessions
 
 
 def make_order(
@@ -49,6 +50,7 @@ def make_order(
     client_token: str | None,
     options: Mapping[str, Any],
     common: CommonInput | None = None,
+    depends_on: Iterable[str] = (),
 ) -> Order:
     """Check what can be checked without the grid. Raises InvalidRequest."""
     if not isinstance(worker, str) or re.match(WORKER_NAME, worker) is None:
@@ -61,7 +63,7 @@ def make_order(
         raise InvalidRequest(
             f"client_token {token!r} must have 1 to 128 characters of A-Z a-z 0-9 _ . : = @ -"
         )
-    return Order(worker, read_options(options), token, common)
+    return Order(worker, read_options(options), token, common, tuple(depends_on))
 
 
 def read_options(options: Mapping[str, Any]) -> SessionOptions:
@@ -122,11 +124,13 @@ def _inline_tasks(lines: bytes) -> dict[str, bytes]:
 
 def _body(connection: Connection, order: Order, members: dict[str, bytes]) -> bytes:
     """A contract.SubmitRequest some of whose members are JSON text already."""
-    head = {
+    head: dict[str, Any] = {
         "client_token": order.client_token,
         "worker": order.worker,
         "options": order.options.model_dump(mode="json", exclude_unset=True),
     }
+    if order.depends_on:
+        head["depends_on"] = order.depends_on
     if order.common is not None:
         members = members | order.common.member(connection)
     texts = b"".join(b',"%b":%b' % (name.encode(), text) for name, text in members.items())

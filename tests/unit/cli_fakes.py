@@ -151,13 +151,14 @@ class FakeGrid:
         tasks: Iterable[Any],
         client_token: str | None = None,
         common: Any = None,
+        depends_on: Iterable[str] = (),
         **options: Any,
     ) -> FakeSession:
-        make_order(worker, client_token, options)
+        make_order(worker, client_token, options, depends_on=depends_on)
         packed = list(tasks)  # what can't be read is refused before anything is sent
         self._answer("submit")
         request = {"worker": worker, "tasks": packed, "token": client_token, "options": options}
-        self.submitted.append({**request, "common": common})
+        self.submitted.append({**request, "common": common, "depends_on": list(depends_on)})
         return self.known
 
     def session(self, session_id: str) -> FakeSession:

@@ -153,6 +153,18 @@ class TestSession:
         assert shown["took"] == "4.5 s"
         assert "elapsed" not in shown
 
+    def test_a_blocked_session_shows_what_it_waits_for(self) -> None:
+        """And a failed one why, if that is not its tasks' fault."""
+        blocked = describe(state="pending", blocked=True, depends_on=["s-2", "s-3"], priority=9)
+        shown = dict(session_fields(blocked, CREATED))
+        assert shown["standing"] == "waiting for its dependencies, priority 9"
+        assert shown["depends on"] == "s-2, s-3"
+        assert "reason" not in shown
+        failed = describe(state="failed", depends_on=["s-2"], reason="session s-2 was cancelled")
+        shown = dict(session_fields(failed, CREATED))
+        assert shown["reason"] == "session s-2 was cancelled"
+        assert "standing" not in shown
+
     def test_the_summary_is_one_line(self) -> None:
         """State, counts and time."""
         assert rendering.session_summary(describe(), CREATED + 61) == (

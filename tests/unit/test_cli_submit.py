@@ -75,6 +75,15 @@ def test_options_travel_with_the_session(tmp_path: Path) -> None:
     }
 
 
+def test_it_may_come_after_others(tmp_path: Path) -> None:
+    """--after names sessions that must have finished well; it may be given again."""
+    grid = FakeGrid()
+    after = ["--after", SESSION_ID, "--after", "another"]
+    run(grid, "submit", "mock-compute", write_tasks(tmp_path, 1), *after)
+    assert grid.submitted[0]["depends_on"] == [SESSION_ID, "another"]
+    assert grid.submitted[0]["options"] == {}
+
+
 def test_without_a_token_each_submit_is_another_session(tmp_path: Path) -> None:
     """Tokens are never used twice by chance."""
     grid = FakeGrid()

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from stepgrid import Conflict, InvalidRequest, NotFound, RequestTooLarge
+from stepgrid import (
+    Conflict,
+    DependencyFailed,
+    FailureReason,
+    InvalidRequest,
+    NotFound,
+    RequestTooLarge,
+)
 from stepgrid.submission import INLINE_INPUT_BYTES
 from stepgrid_core.packing import MAX_CHUNK_BYTES
 from tests.unit.sdk_fakes import World
@@ -25,6 +32,32 @@ def test_small_sessions_travel_in_the_request() -> None:
     assert body["tasks"] == tasks
     assert body["options"] == {"name": "mine", "tags": {"a": "b"}, "max_attempts": 1}
     assert session.status().tasks == len(tasks)
+
+
+def test_sessions_to_depend_on_travel_by_their_ids() -> None:
+    """Given as sessions or as ids; a session that depends on none says nothing of it."""
+    world = World()
+    first, second = world.grid.submit("square", [1]), world.grid.submit("square", [2])
+    last = world.grid.submit("square", [3], depends_on=[first, second.id])
+    bodies = [sent.body for sent in world.transport.asked("POST", "/sessions")]
+    assert "depends_on" not in bodies[0]
+    assert bodies[-1]["depends_on"] == [first.id, second.id]
+    assert last.status().depends_on == [first.id, second.id]
+    assert last.results() == [9]
+    assert list(world.grid.map("square", [4], depends_on=[last])) == [16]
+
+
+def test_a_session_whose_dependency_failed_says_so() -> None:
+    """Its tasks raise DependencyFailed, with the id of the one that did not succeed."""
+    world = World()
+    first = world.grid.submit("square", ["no number"], max_attempts=1)
+    first.wait()
+    last = world.grid.submit("square", [1], depends_on=[first])
+    with pytest.raises(DependencyFailed, match=first.id):
+        last.results()
+    (letter,) = last.dead_letters()
+    assert letter.reason is FailureReason.DEPENDENCY_FAILED
+    assert first.id in (last.status().reason or "")
 
 
 def test_tasks_may_be_a_generator() -> None:

@@ -135,6 +135,8 @@ def standing(description: SessionDescription) -> str:
     """What becomes of it next, in a word or two, and its priority."""
     if description.paused:
         word = "paused"
+    elif description.blocked:
+        word = "waiting for its dependencies"
     elif description.waiting:
         word = "waiting for room"
     else:
@@ -210,8 +212,7 @@ def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[st
         yield "tags", ", ".join(f"{key}={value}" for key, value in session.tags.items())
     yield "worker", session.worker
     yield "state", session.state.value
-    if session.waiting or session.paused:
-        yield "standing", standing(session)
+    yield from _standing_fields(session)
     yield "tasks", f"{number(session.tasks)} ({task_counts(counts)})"
     yield "ended", f"{_percent(ended, session.tasks)} %"
     yield "chunks", f"{number(session.chunks)} of up to {plural(session.chunk_size, 'task')}"
@@ -228,6 +229,16 @@ def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[st
     else:
         yield "closed", f"{moment(timings.closed_at)} ({age(timings.closed_at, now)})"
         yield "took", duration(timings.closed_at - timings.created_at)
+
+
+def _standing_fields(session: SessionDescription) -> Iterator[tuple[str, str]]:
+    """What it waits for or waited for, and why it failed if its tasks did not do it."""
+    if session.waiting or session.paused or session.blocked:
+        yield "standing", standing(session)
+    if session.depends_on:
+        yield "depends on", ", ".join(session.depends_on)
+    if session.reason is not None:
+        yield "reason", session.reason
 
 
 def _percent(part: int, whole: int) -> int:

@@ -59,6 +59,13 @@ def _parse_tags(
     type=click.File("rb"),
     help="A file of one JSON value that all tasks share (context.common).",
 )
+@click.option(
+    "--after",
+    "depends_on",
+    metavar="SESSION",
+    multiple=True,
+    help="Start when that session has finished well; may be given again.",
+)
 @click.option("--token", help="Makes the command repeatable: same token and tasks, same session.")
 @click.option("--wait", is_flag=True, help="Wait until the session has ended.")
 @results_file_option("--results", help="Wait, then write the results to FILE (-: standard output).")
@@ -87,11 +94,12 @@ def submit(
       stepgrid submit portfolio-pricing trades.jsonl --name nightly --tag desk=rates
       stepgrid submit mock-compute tasks.jsonl --wait --results results.jsonl
       stepgrid submit my-pricer trades.jsonl --common market.json
+      stepgrid submit reporting desks.jsonl --after $SESSION
       SESSION=$(generate-tasks | stepgrid submit mock-compute - --task-seconds 0.5)
     """
     if as_json and results_path == STDOUT:
         raise click.UsageError("--json and --results - both want the standard output")
-    given = {option: value for option, value in options.items() if value not in (None, {})}
+    given = {option: value for option, value in options.items() if value not in (None, {}, ())}
     if common_file is not None:
         given["common"] = read_value(common_file.read(), _name_of(common_file))
     tasks = read_tasks(file, _name_of(file))
