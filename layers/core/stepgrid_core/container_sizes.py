@@ -9,19 +9,25 @@ from .contract import ContainerOptions
 from .errors import InvalidRequest
 from .records import ContainerSize
 
-#: vCPU -> least, most and step of its memory, in GiB; the smallest also has half a GiB
-_MEMORY_GIB = {
-    0.25: (0.5, 2, 0.5),
-    0.5: (1, 4, 1),
-    1: (2, 8, 1),
-    2: (4, 16, 1),
-    4: (8, 30, 1),
-    8: (16, 60, 4),
-    16: (32, 120, 8),
-}
-#: The quarter of a vCPU has no 1.5 GiB.
-_SMALLEST_MIB = (512, 1024, 2048)
 GIB = 1024
+
+
+def _steps(least: int, most: int, step: int = 1) -> tuple[int, ...]:
+    """In MiB, from so many GiB to so many."""
+    return tuple(range(least * GIB, most * GIB + 1, step * GIB))
+
+
+#: vCPU -> the memory that it can have, in MiB
+MEMORY_MIB: dict[float, tuple[int, ...]] = {
+    0.25: (512, 1 * GIB, 2 * GIB),
+    0.5: _steps(1, 4),
+    1: _steps(2, 8),
+    2: _steps(4, 16),
+    4: _steps(8, 30),
+    8: _steps(16, 60, 4),
+    16: _steps(32, 120, 8),
+    32: (60 * GIB, 120 * GIB, 244 * GIB),
+}
 #: What can be asked for beyond the 20 GiB that every container has.
 LEAST_STORAGE_GIB = 21
 
@@ -31,12 +37,15 @@ def default_size(architecture: str) -> ContainerSize:
     return ContainerSize(1, 2 * GIB, LEAST_STORAGE_GIB, spot=True, architecture=architecture)
 
 
-def memory_sizes(vcpu: float) -> list[int]:
-    """The memory that so many vCPUs can have, in MiB."""
-    if vcpu == min(_MEMORY_GIB):
-        return list(_SMALLEST_MIB)
-    least, most, step = _MEMORY_GIB[vcpu]
-    return [int(GIB * (least + step * n)) for n in range(int((most - least) / step) + 1)]
+def check_memory(vcpu: float, memory_mib: int, what: str = "memory_mib") -> None:
+    """Raises ValueError that says what so many vCPUs can have."""
+    sizes = MEMORY_MIB[vcpu]
+    if memory_mib not in sizes:
+        near = sorted(sorted(sizes, key=lambda size: abs(size - memory_mib))[:2])
+        raise ValueError(
+            f"{what} is {memory_mib}; with {vcpu:g} vCPU Fargate has {sizes[0]} to {sizes[-1]}, "
+            f"near to it {' and '.join(map(str, near))}"
+        )
 
 
 def choose_size(of_worker: ContainerSize, wished: ContainerOptions | None) -> ContainerSize:
@@ -53,12 +62,16 @@ def choose_size(of_worker: ContainerSize, wished: ContainerOptions | None) -> Co
             f"built for {of_worker.architecture}"
         )
     size = replace(of_worker, **said)
-    sizes = memory_sizes(size.vcpu)
-    if size.memory_mib in sizes:
-        return size
     if wished.memory_mib is None:
-        return replace(size, memory_mib=next((s for s in sizes if s >= size.memory_mib), sizes[-1]))
-    raise InvalidRequest(
-        f"options.container.memory_mib is {wished.memory_mib}; with {size.vcpu:g} vCPU Fargate has "
-        f"{', '.join(map(str, sizes[:8]))}{' ...' if len(sizes) > 8 else ''}"
-    )
+        return _fit_memory(size)
+    try:
+        check_memory(size.vcpu, size.memory_mib, "options.container.memory_mib")
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from error
+    return size
+
+
+def _fit_memory(size: ContainerSize) -> ContainerSize:
+    """With as much memory, or the next more that its vCPUs can have; else with their most."""
+    sizes = MEMORY_MIB[size.vcpu]
+    return replace(size, memory_mib=next((s for s in sizes if s >= size.memory_mib), sizes[-1]))

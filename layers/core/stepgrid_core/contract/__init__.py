@@ -5,7 +5,7 @@ tolerate them, so that an older SDK can read a newer grid. Schemas only grow. do
 made from this module. It knows neither HTTP libraries nor AWS.
 """
 
-from .container import ContainerOptions
+from .container import ContainerOptions, ContainerUse
 from .error import ErrorBody, ErrorResponse
 from .health import Health
 from .job import (
@@ -107,6 +107,7 @@ __all__ = [
     "CommonFile",
     "ContainerOptions",
     "ContainerPlan",
+    "ContainerUse",
     "Count",
     "CursorQuery",
     "DeleteResponse",

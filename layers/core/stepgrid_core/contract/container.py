@@ -1,13 +1,13 @@
-"""The size of the containers that run a session on Fargate, as a caller may wish it."""
+"""The containers that run a session on Fargate: as a caller may wish them, and as they were."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .model import Request
+from .model import Request, Response
 
 #: what Fargate has (ECS developer guide, "Fargate task size")
-VCPUS = (0.25, 0.5, 1, 2, 4, 8, 16)
+VCPUS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)
 
 
 def _check_vcpu(vcpu: float) -> float:
@@ -27,7 +27,7 @@ class ContainerOptions(Request):
     )
     vcpu: Vcpu | None = Field(None, description="each whole one runs chunks of its own")
     memory_mib: int | None = Field(
-        None, ge=512, le=122_880, description="of the whole container; Fargate has steps"
+        None, ge=512, le=249_856, description="of the whole container; Fargate has steps"
     )
     storage_gib: int | None = Field(None, ge=21, le=200, description="of its own disk")
     spot: bool | None = Field(
@@ -36,3 +36,15 @@ class ContainerOptions(Request):
     architecture: Literal["arm64", "x86_64"] | None = Field(
         None, description="the one that the worker's package is built for"
     )
+
+
+class ContainerUse(Response):
+    """One container that ran, or runs, chunks of a session."""
+
+    vcpu: float
+    memory_mib: int
+    storage_gib: int
+    spot: bool
+    architecture: str
+    started_at: float = Field(description="when it first asked for work; epoch seconds")
+    seen_at: float = Field(description="when it was last heard of")

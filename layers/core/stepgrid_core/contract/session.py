@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ..states import SessionState
+from .container import ContainerUse
 from .model import Count, CursorQuery, Query, Request, Response
 
 MAX_WAIT_SECONDS = 20  # API Gateway answers for the function after 29 s
@@ -77,6 +78,9 @@ class SessionDescription(Response):
     reason: str | None = Field(None, description="why it failed, if that is not its tasks' fault")
     depends_on: list[str] = Field(default_factory=list)
     blocked: bool = Field(False, description="waits for the sessions that it depends on")
+    containers: list[ContainerUse] = Field(
+        default_factory=list, description="on Fargate: those that have asked for its chunks"
+    )
     priority: int
     waiting: bool = Field(False, description="for room on its worker, in order of priority and age")
     paused: bool = False
