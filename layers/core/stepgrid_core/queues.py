@@ -6,12 +6,17 @@ there are Cloud Kotta's two.
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from .container_sizes import check_memory
 from .contract import MAX_WALLTIME_SECONDS
 from .contract.container import Vcpu
 from .errors import InvalidRequest
+
+#: Sessions without a queue have slots under these names: see records.lane_name.
+RESERVED = ("lambda", "fargate")
 
 
 class Queue(BaseModel):
@@ -32,6 +37,18 @@ class Queue(BaseModel):
     #: patterns of owners who may use it, as GET /v1/quota names them
     owners: tuple[str, ...] = ("*",)
 
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        check_memory(self.vcpu, self.memory_mib)
+        if self.walltime_seconds > self.max_walltime_seconds:
+            raise ValueError(
+                f"walltime_seconds is {self.walltime_seconds}, over max_walltime_seconds, "
+                f"{self.max_walltime_seconds}"
+            )
+        if self.name in RESERVED:
+            raise ValueError(f"{self.name} is the name of a backend: call the queue otherwise")
+        return self
+
     def admits(self, owner: str) -> bool:
         return any(fnmatchcase(owner, pattern) for pattern in self.owners)
 
@@ -47,7 +64,16 @@ _TABLE = TypeAdapter(tuple[Queue, ...])
 
 def read_queues(text: str) -> tuple[Queue, ...]:
     """The table of the configuration. Raises ValueError if it is none."""
-    return _TABLE.validate_json(text if text.strip() else _KOTTA)
+    try:
+        queues = _TABLE.validate_json(text if text.strip() else _KOTTA)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        raise ValueError(f"the table of queues: {where}{first['msg']}") from error
+    names = [queue.name for queue in queues]
+    if len(names) > len(set(names)):
+        raise ValueError(f"the table of queues: one is named twice: {', '.join(names)}")
+    return queues
 
 
 def find_queue(queues: Sequence[Queue], name: str, owner: str) -> Queue:
