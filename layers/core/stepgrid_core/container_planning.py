@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 from .layout import Layout
-from .planning import MAX_CHUNKS, Plan, Workload, cut_wished, shape
+from .planning import MAX_CHUNKS, Plan, Workload, cut_heavy, cut_wished, shape
 from .waves import cut
 
 #: From RunTask to the first claim, most of it the pull of the image (billed from there on).
@@ -23,10 +23,15 @@ WATCH_SECONDS = 2.0
 
 
 def plan_containers(work: Workload, pullers: int, count: int | None) -> Plan:
-    """pullers: chunks that a container runs at once. count: containers that somebody wished for."""
-    slots = count * pullers if count else min(useful_pullers(work, pullers), work.slots)
+    """pullers: chunks that a container runs at once. count: containers that somebody wished for.
+
+    Neither has more slots than the workload may have.
+    """
+    wished = count * pullers if count else useful_pullers(work, pullers)
+    slots = min(wished, work.slots)
+    layout = cut_wished(work) if work.chunk_size else _cut(work, slots)
     return Plan(
-        layout=cut_wished(work) if work.chunk_size else _cut(work, slots),
+        layout=cut_heavy(layout, work) if work.offsets else layout,
         route="map",
         children="standard",
         max_concurrency=slots,

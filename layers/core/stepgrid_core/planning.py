@@ -129,7 +129,7 @@ def plan(work: Workload) -> Plan:
     burst = _fits_burst(work)
     layout = cut_wished(work) if work.chunk_size else _chosen(work, burst)
     if work.offsets:
-        layout = _cut_heavy(layout, work)
+        layout = cut_heavy(layout, work)
     return Plan(
         layout=layout,
         route="burst" if burst and layout.chunks <= BURST_CHUNKS else "map",
@@ -157,7 +157,7 @@ def _chosen(work: Workload, burst: bool) -> Layout:
     return cut(work.tasks, shape(work, min(work.slots, most_chunks)), most_chunks)
 
 
-def _cut_heavy(layout: Layout, work: Workload) -> Layout:
+def cut_heavy(layout: Layout, work: Workload) -> Layout:
     """Large tasks that lie together: what a worker could not hold is cut again, where it can be."""
     sizes = [
         part
