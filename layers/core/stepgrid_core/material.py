@@ -35,10 +35,10 @@ def gather(grid: Grid, owner: str, request: SubmitRequest) -> Material:
     not there or not what the request says.
     """
     if request.input is not None:
-        _check_size(grid, request.input.tasks, request.input.size)
+        check_size(grid, request.input.tasks, request.input.size)
         return _uploaded(grid, owner, request.input)
     packed, lines = pack(encode_lines(request.tasks or ()), request.options.chunk_size)
-    _check_size(grid, packed.tasks, packed.size)
+    check_size(grid, packed.tasks, packed.size)
     if packed.size <= INLINE_INPUT_BYTES:
         return Material(packed, InputRef(None, "", packed.size), lines)
     key = input_key(owner, packed.sha256[:32])
@@ -46,7 +46,14 @@ def gather(grid: Grid, owner: str, request: SubmitRequest) -> Material:
     return Material(packed, InputRef(key, stored.etag, packed.size), None)
 
 
-def _check_size(grid: Grid, tasks: int, size: int) -> None:
+def size_of(request: SubmitRequest) -> int:
+    """Bytes of its tasks as JSON Lines. Nothing is stored."""
+    if request.input is not None:
+        return request.input.size
+    return sum(map(len, encode_lines(request.tasks or ())))
+
+
+def check_size(grid: Grid, tasks: int, size: int) -> None:
     settings = grid.settings
     if tasks > settings.max_tasks:
         raise RequestTooLarge(

@@ -5,18 +5,19 @@
 Said before anything of the session is stored, and for sessions that are only asked about.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .admission import limits_of
 from .budgets import Lane, Limits
 from .container_sizes import choose_size
 from .contract import MAX_LAMBDA_TASK_SECONDS, ContainerOptions, SessionOptions
 from .errors import InvalidRequest, NotFound
-from .planning import Workload
+from .planning import Plan, Workload
 from .ports import Worker
 from .queues import Queue
 from .records import ContainerSize, lane_name
-from .routing import Sizes, Wish, Work, choose_backend
+from .routing import Sizes, Wish, Work, choose_backend, plan_on
 from .task_time import TaskTime
 from .wiring import Grid
 
@@ -42,7 +43,15 @@ class Placement:
 
     @property
     def workload(self) -> Workload:
-        return self.work.containers if self.backend == "fargate" else self.work.functions
+        return self.work.on(self.backend)
+
+    def having(self, size: int, stride: int, offsets: Sequence[int] = ()) -> "Placement":
+        """What only the input tells; and as many slots as the session can have there today."""
+        work = self.work.having(size, stride, offsets).limited(self.backend, self.limits.slots)
+        return replace(self, work=work)
+
+    def plan(self) -> Plan:
+        return plan_on(self.backend, self.work, self.sizes, self.wish)
 
     @property
     def container(self) -> ContainerSize | None:
@@ -65,8 +74,9 @@ def place(
     """
     worker = find_worker(grid, worker_name)
     lane = grid.table.read_lane(worker.name, LANE_SECONDS)
-    sizes = _sizes(worker, options.container, queue)
-    work = _work(grid, worker, lane.task_time, options, _Input(tasks, size or tasks))
+    sizes = sizes_of(worker, options.container, queue)
+    given = _Input(tasks, size or tasks, sizes.pullers)
+    work = _work(grid, worker, lane.task_time, options, given)
     wish = Wish(options.backend, options.container.count if options.container else None)
     backend, reason = choose_backend(work, sizes, wish)
     measured = lane.task_time
@@ -97,7 +107,10 @@ def max_task_timeout(worker: Worker) -> float:
     return worker.timeout_seconds - min(60.0, worker.timeout_seconds / 2)
 
 
-def _sizes(worker: Worker, wished: ContainerOptions | None, queue: Queue | None) -> Sizes:
+def sizes_of(
+    worker: Worker, wished: ContainerOptions | None = None, queue: Queue | None = None
+) -> Sizes:
+    """What a worker runs on. Raises InvalidRequest for containers that it can't have."""
     if wished is not None and worker.container is None:
         raise InvalidRequest(
             f"options.container is for Fargate; worker {worker.name!r} can't run on it here"
@@ -108,6 +121,7 @@ def _sizes(worker: Worker, wished: ContainerOptions | None, queue: Queue | None)
         container=container,
         pullers=1 if queue or container is None else container.pullers,
         max_function_task_seconds=max_task_timeout(worker),
+        architecture=worker.architecture,
     )
 
 
@@ -128,6 +142,7 @@ def _of_queue(size: ContainerSize, queue: Queue | None) -> ContainerSize:
 class _Input:
     tasks: int
     size: int  #: bytes
+    pullers: int  #: of one of its containers
 
 
 def _work(
@@ -135,8 +150,9 @@ def _work(
 ) -> Work:
     said, settings = options.task_seconds, grid.settings
     most = options.max_concurrency or settings.default_concurrency
+    count = options.container and options.container.count
 
-    def workload(limit: int | None) -> Workload:
+    def workload(limit: int | None, most: int) -> Workload:
         return Workload(
             tasks=given.tasks,
             size=given.size,
@@ -150,8 +166,11 @@ def _work(
         )
 
     return Work(
-        functions=workload(settings.worker_concurrency or None),
-        containers=workload(settings.fargate_concurrency or None),
+        functions=workload(settings.worker_concurrency or None, most),
+        containers=workload(
+            settings.fargate_concurrency or None,
+            options.max_concurrency or (count * given.pullers if count else most),
+        ),
     )
 
 

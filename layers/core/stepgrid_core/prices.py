@@ -54,6 +54,11 @@ QUEUE_REQUEST = _per_million(0.40, "SQS request", _SQS)
 
 #: arm64, the first 7.5 billion of a month
 FUNCTION_GB_SECOND = Price(0.0000133334, "GB-s of a function", _LAMBDA)
+#: on either processor; on x86 the first 6 billion of a month
+FUNCTION = {
+    "arm64": FUNCTION_GB_SECOND,
+    "x86_64": Price(0.0000166667, "GB-s of a function", _LAMBDA),
+}
 #: the first 3.6 million of a month
 EXPRESS_GB_SECOND = Price(0.00001667, "GB-s of an EXPRESS execution", _STATES)
 #: Linux on arm64, on demand

@@ -1,19 +1,21 @@
 """Which backend runs a session, why, and what it would take. Pure; the prices are in `prices`.
 
 asked for                                      that one
+the worker has no function                     Fargate
 a task may need longer than Lambda lets it     Fargate
-the worker has one backend only                that one
+the worker has no containers here              Lambda
 bulk work, known well: on Spot cheaper,
   and not much slower                          Fargate
 everything else                                Lambda, which starts at once
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import prices
 from .container_planning import START_SECONDS, plan_containers
-from .contract import MAX_LAMBDA_TASK_SECONDS
+from .contract import MAX_LAMBDA_TASK_SECONDS, ContainerUse
 from .errors import InvalidRequest
 from .planning import Plan, Workload, plan
 from .records import ContainerSize
@@ -42,6 +44,7 @@ class Sizes:
     container: ContainerSize | None
     pullers: int = 1  #: chunks that one of its containers runs at once
     max_function_task_seconds: float = MAX_LAMBDA_TASK_SECONDS
+    architecture: str = "arm64"  #: of its function
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,22 @@ class Work:
     @property
     def task_timeout_seconds(self) -> float:
         return self.functions.task_timeout_seconds
+
+    def on(self, backend: str) -> Workload:
+        return self.containers if backend == "fargate" else self.functions
+
+    def having(self, size: int, stride: int, offsets: Sequence[int] = ()) -> "Work":
+        """What only the input itself tells."""
+        return Work(
+            functions=replace(self.functions, size=size, stride=stride, offsets=offsets),
+            containers=replace(self.containers, size=size, stride=stride, offsets=offsets),
+        )
+
+    def limited(self, backend: str, slots: int | None) -> "Work":
+        """With so many slots at most on one of them."""
+        if backend == "fargate":
+            return replace(self, containers=replace(self.containers, limit=slots))
+        return replace(self, functions=replace(self.functions, limit=slots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +117,37 @@ def candidates(work: Work, sizes: Sizes, wish: Wish) -> list[Candidate]:
 
 
 def _candidate(backend: str, work: Work, sizes: Sizes, wish: Wish) -> Candidate:
-    if backend == "lambda":
-        return on_lambda(work.functions, sizes.function_mib or 0)
-    assert sizes.container is not None
-    return on_fargate(work.containers, sizes.container, sizes.pullers, wish.containers)
+    return estimate(backend, plan_on(backend, work, sizes, wish), work, sizes)
+
+
+def plan_on(backend: str, work: Work, sizes: Sizes, wish: Wish) -> Plan:
+    """How the session is cut there: what a submit does, and what is said before it."""
+    if backend == "fargate":
+        return plan_containers(work.containers, sizes.pullers, wish.containers)
+    return plan(work.functions)
+
+
+def estimate(backend: str, chosen: Plan, work: Work, sizes: Sizes) -> Candidate:
+    """What a session that is cut like this would take there."""
+    if backend == "fargate":
+        assert sizes.container is not None
+        return _on_fargate(work.containers, chosen, sizes.container, sizes.pullers)
+    return _on_lambda(work.functions, chosen, sizes)
 
 
 def _decide(work: Work, sizes: Sizes, wish: Wish, possible: Sequence[str]) -> tuple[str, str]:
     limit = sizes.max_function_task_seconds
     if wish.backend != "auto":
         return wish.backend, "it was asked for"
+    if sizes.function_mib is None:
+        return "fargate", "this worker runs on Fargate only"
     if work.task_timeout_seconds > limit:
         return "fargate", (
-            f"a task may need {work.task_timeout_seconds:g} s, and a function of this worker gives "
-            f"it {limit:g} s"
+            f"a task may need {work.task_timeout_seconds:,g} s, and a function of this worker "
+            f"gives it {limit:g} s at most"
         )
-    if len(possible) < 2:
-        only = possible[0] if possible else "lambda"
-        return only, f"this worker runs on {only} only"
+    if "fargate" not in possible:
+        return "lambda", "this worker runs on Lambda only"
     return _weigh(work, sizes, wish)
 
 
@@ -123,10 +155,11 @@ def _weigh(work: Work, sizes: Sizes, wish: Wish) -> tuple[str, str]:
     """Which of the two is better for work that both can do."""
     seconds = work.functions.sure_seconds
     if seconds is None:
-        return "lambda", "it starts at once, and how long a task takes is not known well"
+        return "lambda", f"it starts at once, and {_doubt(work.functions)}"
     total = seconds * work.functions.tasks
     if total < BULK_SECONDS:
-        return "lambda", f"it starts at once, and {total:,.0f} s of work are no bulk"
+        bulk = f"{total:,.4g} s of work are no bulk: that begins at {BULK_SECONDS:,.0f} s"
+        return "lambda", f"it starts at once, and {bulk}"
     function, container = (_candidate(b, work, sizes, wish) for b in ("lambda", "fargate"))
     costs = f"${container.dollars:.2f} and {container.seconds:,.0f} s instead of "
     costs += f"${function.dollars:.2f} and {function.seconds:,.0f} s"
@@ -136,9 +169,18 @@ def _weigh(work: Work, sizes: Sizes, wish: Wish) -> tuple[str, str]:
     return "lambda", f"Fargate would take {costs}"
 
 
+def _doubt(work: Workload) -> str:
+    time = work.task_time
+    if time is None:
+        return f"nothing tells how long a task takes; {work.expected_seconds:g} s are assumed"
+    return f"tasks differ too much: {time.mean:.3g} s in the mean, {time.slow:.3g} s the slow ones"
+
+
 def _refusal(backend: str, timeout_seconds: float, sizes: Sizes) -> str:
     limit = sizes.max_function_task_seconds
-    if timeout_seconds <= limit:
+    if sizes.function_mib is None and sizes.container is None:
+        return "this worker runs on Fargate only, and this grid has none: ask its operator"
+    if timeout_seconds <= limit or sizes.function_mib is None:
         return f"options.backend is {backend}; this worker can't run on it here: GET /v1/workers"
     advice = "this grid can't run it on Fargate, which would allow more"
     if sizes.container is not None:
@@ -149,41 +191,41 @@ def _refusal(backend: str, timeout_seconds: float, sizes: Sizes) -> str:
     )
 
 
-def on_lambda(work: Workload, function_mib: int) -> Candidate:
-    """The work as invocations of a function with so much memory."""
-    chosen = plan(work)
-    slots = min(work.slots, chosen.layout.chunks)
+def _on_lambda(work: Workload, chosen: Plan, sizes: Sizes) -> Candidate:
+    """The work as invocations of the worker's function."""
     start = LAMBDA_START_SECONDS + (MAP_START_SECONDS if chosen.route == "map" else 0)
-    total = work.tasks * work.long_seconds
-    gb_seconds = total * function_mib / 1024
+    gb_seconds = work.tasks * _task_seconds(work) * (sizes.function_mib or 0) / 1024
     return Candidate(
         "lambda",
         chosen,
-        seconds=start + _span(work, slots),
-        dollars=gb_seconds * prices.FUNCTION_GB_SECOND.dollars
+        seconds=start + _span(work, chosen),
+        dollars=gb_seconds * prices.FUNCTION[sizes.architecture].dollars
         + chosen.layout.chunks * CHUNK_DOLLARS,
     )
 
 
-def on_fargate(
-    work: Workload, size: ContainerSize, pullers: int, count: int | None = None
-) -> Candidate:
+def _on_fargate(work: Workload, chosen: Plan, size: ContainerSize, pullers: int) -> Candidate:
     """The work in containers of a size."""
-    chosen = plan_containers(work, pullers, count)
-    slots = min(chosen.max_concurrency, chosen.layout.chunks)
+    speed = min(1.0, size.vcpu)  # less than one vCPU is slower than a function by as much
+    slots = slots_of(work, chosen)
     containers = -(-slots // pullers)
-    span = _span(work, slots)
-    billed = max(LEAST_BILLED_SECONDS, span + START_SECONDS / 2) * containers
+    # In the mean: who finds no chunk any more leaves.
+    busy = work.tasks * _task_seconds(work) / slots / speed
+    each = container_dollars(size, busy + START_SECONDS / 2)
     return Candidate(
         "fargate",
         chosen,
-        seconds=START_SECONDS + span,
-        dollars=billed / HOUR_SECONDS * dollars_per_hour(size)
-        + chosen.layout.chunks * CHUNK_DOLLARS,
+        seconds=START_SECONDS + _span(work, chosen) / speed,
+        dollars=containers * each + chosen.layout.chunks * CHUNK_DOLLARS,
     )
 
 
-def dollars_per_hour(size: ContainerSize) -> float:
+def container_dollars(size: ContainerSize | ContainerUse, seconds: float) -> float:
+    """Of one container that lives so long."""
+    return max(LEAST_BILLED_SECONDS, seconds) / HOUR_SECONDS * dollars_per_hour(size)
+
+
+def dollars_per_hour(size: ContainerSize | ContainerUse) -> float:
     """Of one container."""
     cpu, memory = prices.FARGATE[size.architecture]
     compute = size.vcpu * cpu.dollars + size.memory_mib / 1024 * memory.dollars
@@ -191,7 +233,24 @@ def dollars_per_hour(size: ContainerSize) -> float:
     return compute * (1 - prices.SPOT_DISCOUNT if size.spot else 1) + disk
 
 
-def _span(work: Workload, slots: int) -> float:
-    """From the first start of a task to the last end: no shorter than one task."""
-    one = (work.sure_seconds or work.expected_seconds) + work.own_seconds
-    return max(one, work.tasks * one / slots)
+def slots_of(work: Workload, chosen: Plan) -> int:
+    """Chunks that can run at once."""
+    most = min(chosen.max_concurrency, chosen.layout.chunks)
+    return min(most, work.limit) if work.limit else most
+
+
+def likely_seconds(work: Workload) -> float:
+    """Of one task: in the mean, if that is known well; otherwise at the long end."""
+    sure = work.sure_seconds
+    return work.expected_seconds if sure is None else sure
+
+
+def _span(work: Workload, chosen: Plan) -> float:
+    """From the first start of a task to the last end: no shorter than the longest chunk."""
+    in_a_row = max(chosen.layout.largest, math.ceil(work.tasks / slots_of(work, chosen)))
+    return in_a_row * _task_seconds(work)
+
+
+def _task_seconds(work: Workload) -> float:
+    """Of one task, with what it takes its worker beside the user's function."""
+    return likely_seconds(work) + work.own_seconds

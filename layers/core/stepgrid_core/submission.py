@@ -19,7 +19,6 @@ from secrets import token_urlsafe
 from .admission import NewSession, accept, admit_waiting, check_quota
 from .announcement import tell
 from .common_input import create_common_upload, keep_common
-from .container_planning import plan_containers
 from .contract import (
     MIN_PART_BYTES,
     SessionOptions,
@@ -29,12 +28,11 @@ from .contract import (
 )
 from .dependencies import Dependencies, check, release
 from .errors import Conflict, InvalidRequest, RequestTooLarge
-from .material import Material, gather
+from .material import Material, gather, size_of
 from .metrics import Metric
 from .names import input_key, session_id
 from .packing import Packed
 from .placement import Placement, place
-from .planning import Plan, plan
 from .ports import URL_SECONDS, Dispatch, Worker
 from .queues import Queue
 from .records import CommonRef, Session
@@ -110,7 +108,10 @@ def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TER
     tasks = request.input.tasks if request.input else len(request.tasks or ())
     made = session_id(owner, request.client_token)
     dependencies = check(grid, owner, made, request.depends_on)
-    placement = place(grid, owner, request.worker, tasks, request.options, queue=terms.queue)
+    size = size_of(request)
+    placement = place(
+        grid, owner, request.worker, tasks, request.options, size=size, queue=terms.queue
+    )
     lane, limits = placement.lane, placement.limits
     check_quota(grid, owner, made, tasks, limits)
     _refuse_common(request, placement.worker)
@@ -187,8 +188,8 @@ def _new_session(
     dependencies: Dependencies,
 ) -> Session:
     options, worker, packed = request.options, placement.worker, material.packed
-    retention_seconds = _check_retention(grid, options)
-    chosen = plan_placed(placement, packed)
+    retention_seconds = check_retention(grid, options)
+    chosen = placement.having(packed.size, packed.stride, packed.offsets).plan()
     now = grid.clock.now()
     return Session(
         session_id=session_id(owner, request.client_token),
@@ -225,20 +226,6 @@ def _new_session(
     )
 
 
-def plan_placed(placement: Placement, packed: Packed) -> Plan:
-    """The plan of a session whose input is known."""
-    work = replace(
-        placement.workload,
-        size=packed.size,
-        stride=packed.stride,
-        offsets=packed.offsets,
-        limit=placement.limits.slots,
-    )
-    if placement.backend == "fargate":
-        return plan_containers(work, placement.sizes.pullers, placement.wish.containers)
-    return plan(work)
-
-
 def _refuse_common(request: SubmitRequest, worker: Worker) -> None:
     shared = request.common is not None or request.common_upload is not None
     if shared and worker.is_registered:
@@ -248,7 +235,7 @@ def _refuse_common(request: SubmitRequest, worker: Worker) -> None:
         )
 
 
-def _check_retention(grid: Grid, options: SessionOptions) -> int:
+def check_retention(grid: Grid, options: SessionOptions) -> int:
     """State and results are removed so long after the submit, whatever the session does.
 
     Rows and objects are kept a day longer, so that a session may last as long as they do.
