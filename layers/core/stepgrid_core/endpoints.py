@@ -23,6 +23,7 @@ from .description import describe, describe_login, describe_started, list_sessio
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .logs import read_logs
 from .outputs import delete_session, list_tasks
+from .plans import plan_session, read_plan
 from .result_pages import describe_to_end, read_results
 from .steering import update_session
 from .submission import create_upload, submit
@@ -132,6 +133,9 @@ ROUTES = (
     Route("POST", "/v1/sessions", "Submit a session; idempotent by client_token",
           _submit, contract.SessionDescription, contract.SubmitRequest,
           status=HTTPStatus.ACCEPTED),
+    Route("POST", "/v1/plans", "How such a session would run, and why; nothing is stored",
+          lambda call: plan_session(call.grid, call.owner, call.body),
+          contract.PlanDescription, contract.PlanRequest),
     Route("GET", "/v1/sessions", "Own sessions, newest first",
           lambda call: list_sessions(call.grid, call.owner, call.query.state, call.query.cursor),
           contract.SessionList, query=contract.SessionsQuery),
@@ -143,6 +147,9 @@ ROUTES = (
           _update, contract.SessionDescription, contract.SessionUpdate),
     Route("GET", "/v1/sessions/{session_id}/results", "Chunk outputs in order; can wait for more",
           _read_results, contract.ResultPage, query=contract.ResultsQuery),
+    Route("GET", "/v1/sessions/{session_id}/plan", "How it runs, why, and what it was to take",
+          lambda call: read_plan(call.grid, call.owner, call.session_id),
+          contract.PlanDescription),
     Route("GET", "/v1/sessions/{session_id}/tasks", "Tasks, in order, by state",
           lambda call: list_tasks(
               call.grid, call.owner, call.session_id, call.query.state, call.query.cursor),

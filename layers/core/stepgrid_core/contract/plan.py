@@ -12,7 +12,9 @@ class PlanRequest(Request):
 
     worker: str = Field(pattern=WORKER_NAME)
     tasks: int = Field(ge=1)
-    size: int | None = Field(None, ge=1, description="bytes of its tasks as JSON Lines")
+    size: int | None = Field(
+        None, ge=1, description="bytes of its tasks as JSON Lines; left out: 1,000 for each task"
+    )
     options: SessionOptions = SessionOptions.model_validate({})
 
 
