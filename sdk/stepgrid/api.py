@@ -17,6 +17,8 @@ from stepgrid_core.contract import (
     Health,
     LoginDescription,
     LogPage,
+    PlanDescription,
+    PlanRequest,
     QuotaDescription,
     ReceiveRequest,
     ResultPage,
@@ -62,6 +64,12 @@ class Api:
     def submit(self, body: bytes) -> SessionDescription:
         """body: a SubmitRequest as JSON text; its tasks are not parsed on the way."""
         return self._call(SessionDescription, "POST", "/v1/sessions", body=body)
+
+    def plan(self, request: PlanRequest) -> PlanDescription:
+        return self._call(PlanDescription, "POST", "/v1/plans", body=_encode(request))
+
+    def read_plan(self, session_id: str) -> PlanDescription:
+        return self._call(PlanDescription, "GET", _path(session_id, "/plan"))
 
     def list_sessions(self, state: SessionState | None, cursor: str | None) -> SessionList:
         query = _given(state=state, cursor=cursor)

@@ -1,7 +1,7 @@
 """The grid as a Python object: where everything in the SDK begins.
 
 Grid ── submit ──▶ Session ── results
-  ├── map, session, sessions, cancel, workers, health
+  ├── plan, map, session, sessions, cancel, workers, health
   `── config, credentials, transport: found once, when the Grid is made
 """
 
@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from stepgrid_core.contract import (
     CancelCounts,
     Health,
+    PlanDescription,
     QuotaDescription,
     SessionSummary,
     WorkerDescription,
@@ -30,6 +31,7 @@ from .events import EventStream
 from .login import Login
 from .objects import HttpObjects, Objects
 from .options import Options
+from .plans import ask_plan
 from .request_counts import RequestCounts
 from .retry import Clock, SystemClock
 from .session import Session
@@ -123,7 +125,7 @@ class Grid(Closable):
         sessions of yours, or their ids: this one starts when every task of them has a result, and
         fails if one of them ends otherwise, its tasks with DependencyFailed. options: fields of
         stepgrid_core.contract.SessionOptions: name, tags, timeout_seconds, task_timeout_seconds,
-        max_attempts, priority, max_concurrency, chunk_size, backend, task_seconds.
+        max_attempts, priority, max_concurrency, chunk_size, backend, container, task_seconds.
 
         Raises InvalidRequest for an unknown option, a task that is not JSON (its index is named), a
         common input that is none, or no tasks at all; what the iterable raises; NotFound for an
@@ -140,6 +142,24 @@ class Grid(Closable):
             )
         description = submit(self.connection, order, encode_lines(tasks))
         return Session(self.connection, description)
+
+    def plan(
+        self,
+        worker: str,
+        tasks: int | Iterable[Any],
+        *,
+        size: int | None = None,
+        **options: Unpack[Options],
+    ) -> PlanDescription:
+        """How such a session would run, why there, how long it would take and what it would cost.
+
+        Nothing is submitted, stored or uploaded. tasks: how many, or the tasks themselves, which
+        are counted and measured here. size: of so many, their bytes as JSON Lines; 1,000 for each
+        when left out. options: as in `submit`; `task_seconds` makes it a good estimate.
+
+        Raises what a submit would raise for worker, options and size.
+        """
+        return ask_plan(self.connection, make_order(worker, None, options), tasks, size)
 
     def map(
         self,

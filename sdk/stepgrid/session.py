@@ -17,6 +17,7 @@ from stepgrid_core.contract import (
     MAX_WAIT_SECONDS,
     CancelCounts,
     LogLine,
+    PlanDescription,
     SessionDescription,
     SessionUpdate,
     TaskDescription,
@@ -122,6 +123,10 @@ class Session:
     def status(self) -> SessionDescription:
         """State, counts and timings, now. Raises NotFound if it was deleted or has expired."""
         return self._connection.api.describe(self.id)
+
+    def plan(self) -> PlanDescription:
+        """Where and how it runs, and why; what it was to take when it was submitted."""
+        return self._connection.api.read_plan(self.id)
 
     def wait(self, timeout: float | None = None, progress: Progress = None) -> SessionDescription:
         """Wait until the session has ended; answers how.

@@ -18,6 +18,7 @@ from stepgrid_core.contract import (
     CancelCounts,
     Health,
     LogLine,
+    PlanDescription,
     SessionDescription,
     SessionSummary,
     TaskCounts,
@@ -30,6 +31,36 @@ from stepgrid_core.states import TaskState
 SESSION_ID = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"
 CREATED = 1_790_000_000.0
 NOW = CREATED + 30
+
+LONG_PLAN = PlanDescription.model_validate(
+    {
+        "backend": "fargate",
+        "reason": "a task may need 1,500 s, and a function of this worker gives it 840 s at most",
+        "route": "map",
+        "chunks": 40,
+        "chunk_size": 1,
+        "layout": "40x1",
+        "slots": 40,
+        "containers": {
+            "count": 10,
+            "vcpu": 4,
+            "memory_mib": 8192,
+            "storage_gib": 21,
+            "spot": True,
+            "architecture": "arm64",
+        },
+        "estimate": {
+            "backend": "fargate",
+            "seconds": 1245.0,
+            "dollars": 0.2345,
+            "task_seconds": 1200.0,
+        },
+        "others": [
+            {"backend": "lambda", "seconds": 1203.0, "dollars": 0.00001, "task_seconds": 1200.0}
+        ],
+        "prices": "us-east-1, 2026-11",
+    }
+)
 
 
 @dataclass
@@ -70,6 +101,9 @@ class FakeSession:
                 "task_timeout_seconds": 300.0,
             }
         )
+
+    def plan(self) -> PlanDescription:
+        return LONG_PLAN
 
     def wait(self, timeout: float | None = None) -> SessionDescription:
         self.waited.append(timeout)
@@ -160,6 +194,13 @@ class FakeGrid:
         request = {"worker": worker, "tasks": packed, "token": client_token, "options": options}
         self.submitted.append({**request, "common": common, "depends_on": list(depends_on)})
         return self.known
+
+    def plan(
+        self, worker: str, tasks: int, *, size: int | None = None, **options: Any
+    ) -> PlanDescription:
+        make_order(worker, None, options)
+        self._answer(("plan", worker, tasks, size, options))
+        return LONG_PLAN
 
     def session(self, session_id: str) -> FakeSession:
         self._answer(session_id)

@@ -84,6 +84,30 @@ def test_it_may_come_after_others(tmp_path: Path) -> None:
     assert grid.submitted[0]["options"] == {}
 
 
+def test_containers_are_wished_option_by_option(tmp_path: Path) -> None:
+    """Those of them that were given, as one option of the session."""
+    grid = FakeGrid()
+    file = write_tasks(tmp_path, 1)
+    wished = ["--containers", "3", "--vcpu", "0.5", "--memory-mib", "1024", "--storage-gib", "30"]
+    run(grid, "submit", "mock-compute", file, "--backend", "fargate", *wished, "--on-demand")
+    run(grid, "submit", "mock-compute", file, "--spot")
+    run(grid, "submit", "mock-compute", file, "--backend", "lambda")
+    assert [request["options"] for request in grid.submitted] == [
+        {
+            "backend": "fargate",
+            "container": {
+                "count": 3,
+                "vcpu": 0.5,
+                "memory_mib": 1024,
+                "storage_gib": 30,
+                "spot": False,
+            },
+        },
+        {"container": {"spot": True}},
+        {"backend": "lambda"},
+    ]
+
+
 def test_without_a_token_each_submit_is_another_session(tmp_path: Path) -> None:
     """Tokens are never used twice by chance."""
     grid = FakeGrid()
@@ -102,6 +126,7 @@ def test_without_a_token_each_submit_is_another_session(tmp_path: Path) -> None:
         (["--results", "no/such/folder"], "the folder of no/such/folder does not exist"),
         (["--results", "-", "--json"], "--json and --results - both want the standard output"),
         (["--nonsense"], "No such option: --nonsense"),
+        (["--backend", "ec2"], "'ec2' is not one of 'auto', 'lambda', 'fargate'"),
     ],
 )
 def test_wrong_usage_is_code_2_and_submits_nothing(
@@ -123,6 +148,7 @@ def test_wrong_usage_is_code_2_and_submits_nothing(
         (["--priority", "11"], "option priority: Input should be less than or equal to 9, not 11"),
         (["--max-attempts", "0"], "option max_attempts: Input should be greater than or equal"),
         (["--task-seconds", "nan"], "option task_seconds: "),
+        (["--vcpu", "3"], "option container.vcpu: Value error, Fargate has 0.25, 0.5, 1, 2, 4"),
         (["--token", "a b"], "client_token 'a b' must have 1 to 128 characters"),
     ],
 )

@@ -5,8 +5,10 @@
     task_file   JSON Lines in
     context     the doors to the grid and the local cloud; printing
     waiting     for the end of a session, until Ctrl-C
-    submission, results, sessions, events, logs, grid, login, users, workers, quota, local,
-    bench, cost, simulation
+    session_options
+                options of commands that submit or plan
+    planning, submission, results, sessions, events, logs, grid, login, users, workers, quota,
+    local, bench, cost, simulation
                 the commands
     operating   options of commands that work on the deployed stack
 
@@ -30,6 +32,7 @@ from stepgrid.cli import (
     local,
     login,
     logs,
+    planning,
     quota,
     results,
     sessions,
@@ -119,6 +122,7 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
+    planning.plan,
     submission.submit,
     sessions.status,
     results.results,

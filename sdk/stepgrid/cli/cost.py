@@ -155,17 +155,10 @@ def cost_cells(row: CostRow) -> tuple[str, ...]:
         rendering.NONE if row.chunks is None else rendering.number(row.chunks),
         f"{row.requests:,.4g}" if row.tasks is None else rendering.number(round(row.requests)),
         f"{row.requests_per_task:,.4g}",
-        dollars(row.request_dollars),
-        dollars(row.time_dollars),
-        dollars(row.task_dollars),
+        rendering.dollars(row.request_dollars),
+        rendering.dollars(row.time_dollars),
+        rendering.dollars(row.task_dollars),
     )
-
-
-def dollars(amount: float | None) -> str:
-    """Cents, and of less than ten cents two digits."""
-    if amount is None:
-        return rendering.NONE
-    return f"{amount:,.2f}" if amount >= 0.1 else f"{amount:.2g}"
 
 
 def break_even_fields(break_evens: list[BreakEven]) -> Iterator[tuple[str, str]]:

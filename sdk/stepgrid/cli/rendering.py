@@ -7,6 +7,7 @@ says what time it is and whether to colour.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import chain, islice
 
 import click
@@ -347,6 +348,13 @@ def worker_row(worker: WorkerDescription) -> tuple[str, ...]:
         NONE if worker.task_seconds is None else duration(worker.task_seconds),
         NONE if worker.concurrency is None else number(worker.concurrency),
     )
+
+
+def dollars(amount: float | None) -> str:
+    """Cents, and of less than ten cents two digits."""
+    if amount is None:
+        return NONE
+    return f"{amount:,.2f}" if amount >= 0.1 else f"{Decimal(f'{amount:.2g}'):f}"
 
 
 def cancelled(counts: CancelCounts) -> str:

@@ -13,6 +13,7 @@ from stepgrid.cli.context import App, json_option, note, open_grid, pass_app, pr
 from stepgrid.cli.exit_codes import ExitCode, session_exit_code
 from stepgrid.cli.rendering import plural, session_summary, unsuccessful
 from stepgrid.cli.results import STDOUT, results_file_option, write_results
+from stepgrid.cli.session_options import label_options, plan_options, read_given, with_options
 from stepgrid.cli.task_file import read_tasks, read_value
 from stepgrid.cli.waiting import wait_for_end
 from stepgrid_core.contract import SessionDescription
@@ -22,37 +23,10 @@ if TYPE_CHECKING:
     from stepgrid.session import Session
 
 
-def _parse_tags(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    tags = {}
-    for value in values:
-        key, equals, tag = value.partition("=")
-        if not (key and equals):
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE", context, parameter)
-        tags[key] = tag
-    return tags
-
-
 @click.command(short_help="Submit a file of tasks.")
 @click.argument("worker")
 @click.argument("file", type=click.File("rb"))
-@click.option("--name", help="Shown in lists; need not be unique.")
-@click.option(
-    "--tag",
-    "tags",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=_parse_tags,
-    help="May be given again.",
-)
-@click.option("--timeout-seconds", type=int, help="The session's deadline.  [default: 86400]")
-@click.option("--task-timeout-seconds", type=float, help="For one attempt of one task.")
-@click.option("--max-attempts", type=int, help="How often a task is started.  [default: 3]")
-@click.option("--priority", type=int, help="0 to 9; 9 is the most urgent.  [default: 4]")
-@click.option("--max-concurrency", type=int, help="Chunks that run at once.")
-@click.option("--chunk-size", type=int, help="Tasks that a worker takes at once.")
-@click.option("--task-seconds", type=float, help="How long one task takes (a hint).")
+@with_options(*label_options, *plan_options)
 @click.option(
     "--common",
     "common_file",
@@ -95,11 +69,12 @@ def submit(
       stepgrid submit mock-compute tasks.jsonl --wait --results results.jsonl
       stepgrid submit my-pricer trades.jsonl --common market.json
       stepgrid submit reporting desks.jsonl --after $SESSION
+      stepgrid submit my-simulation runs.jsonl --task-timeout-seconds 3600 --vcpu 4 --on-demand
       SESSION=$(generate-tasks | stepgrid submit mock-compute - --task-seconds 0.5)
     """
     if as_json and results_path == STDOUT:
         raise click.UsageError("--json and --results - both want the standard output")
-    given = {option: value for option, value in options.items() if value not in (None, {}, ())}
+    given = read_given(options)
     if common_file is not None:
         given["common"] = read_value(common_file.read(), _name_of(common_file))
     tasks = read_tasks(file, _name_of(file))

@@ -39,6 +39,8 @@ class Estimate(Response):
 
 
 class PlanDescription(Response):
+    """Where a session runs and why, in which chunks, for how long and for how much."""
+
     backend: str
     reason: str = Field(description="why this backend")
     route: str
