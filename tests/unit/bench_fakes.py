@@ -27,16 +27,20 @@ def tally_event(at_ms: int = 0, **fields: Any) -> dict[str, Any]:
 class FakeLogs:
     """Events by group. paged: with a cursor after each page, as AWS; else from a time on.
 
-    hidden_searches: so many find nothing yet.
+    hidden_searches: so many find nothing yet. forbidden: nobody may read them.
     """
 
     events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     page: int = 10_000
     paged: bool = True
     hidden_searches: int = 0
+    forbidden: bool = False
 
     def filter_log_events(self, **request: Any) -> dict[str, Any]:
         group = request["logGroupName"]
+        if self.forbidden:
+            denied = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+            raise ClientError(denied, "FilterLogEvents")
         if group not in self.events:
             missing = {"Error": {"Code": "ResourceNotFoundException", "Message": "no group"}}
             raise ClientError(missing, "FilterLogEvents")
@@ -62,6 +66,7 @@ class FakeStates:
     children: Sequence[int] = ()
     running_looks: int = 0
     retries: int = 0
+    forgotten: bool = False
 
     def describe_execution(self, executionArn: str) -> dict[str, str]:  # noqa: N803 - AWS's name
         self.running_looks -= 1
@@ -71,6 +76,9 @@ class FakeStates:
         return {"executionCounts": {"total": int(mapRunArn)}}
 
     def get_paginator(self, operation: str) -> "FakePages":
+        if self.forgotten:
+            missing = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "no"}}
+            raise ClientError(missing, "GetExecutionHistory")
         if operation == "list_map_runs":
             runs = [{"mapRunArn": str(count)} for count in self.children]
             return FakePages([{"mapRuns": [run]} for run in runs])

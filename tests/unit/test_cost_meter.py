@@ -8,7 +8,8 @@ import yaml
 
 from stepgrid.bench.cost import meter as cost_meter
 from stepgrid.bench.cost.executions import BURST, CHILD_STATES, ExecutionUse, read_execution
-from stepgrid.bench.cost.meter import CostMeter, SessionCost, add_up
+from stepgrid.bench.cost.meter import CostMeter, SessionCost
+from stepgrid.bench.cost.sums import add_up
 from stepgrid.bench.cost.tally_log import PARTS, Invocation, TallyLog
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.errors import ConfigurationError, DeadlineExceeded

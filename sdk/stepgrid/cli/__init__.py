@@ -8,7 +8,7 @@
     session_options
                 options of commands that submit or plan
     planning, submission, results, sessions, events, logs, grid, login, users, workers, quota,
-    local, bench, cost, simulation
+    local, bench, cost, simulation, session_cost
                 the commands
     operating   options of commands that work on the deployed stack
 
@@ -35,6 +35,7 @@ from stepgrid.cli import (
     planning,
     quota,
     results,
+    session_cost,
     sessions,
     submission,
     users,
@@ -137,6 +138,7 @@ for command in (
     sessions.list_sessions,
     events.events,
     workers.workers,
+    session_cost.cost,
     quota.quota,
     grid.health,
     grid.connect,

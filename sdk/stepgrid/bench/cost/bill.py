@@ -40,6 +40,7 @@ _BY_SERVICE: Mapping[str, Price | None] = {
     "cloudwatch-logs": None,
 }
 _BY_UNIT = {"read": prices.READ_UNIT, "write": prices.WRITE_UNIT, "events": prices.EVENT}
+_BY_TIME = (prices.FUNCTION_GB_SECOND, prices.EXPRESS_GB_SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +73,29 @@ class Usage:
         )
 
 
+def amounts(usage: Usage) -> dict[Price, float]:
+    """How much of each thing that has a price, by request or amount as by time."""
+    found: defaultdict[Price, float] = defaultdict(float)
+    for name, count in usage.requests.items():
+        if (price := _price_of(name)) is not None:
+            found[price] += count
+    for unit, amount in usage.units.items():
+        found[_BY_UNIT[unit]] += amount
+    found[prices.INVOCATION] += usage.invocations
+    found[prices.STATE_TRANSITION] += usage.state_transitions
+    found[prices.EXPRESS_EXECUTION] += usage.express_executions
+    found[prices.FUNCTION_GB_SECOND] += usage.function_gb_seconds
+    found[prices.EXPRESS_GB_SECOND] += usage.express_gb_seconds
+    return {price: amount for price, amount in found.items() if amount}
+
+
 def price_requests(usage: Usage) -> dict[str, float]:
     """Dollars by the unit of the bill, for all that is billed by request or amount."""
-    dollars: defaultdict[str, float] = defaultdict(float)
-
-    def add(price: Price | None, amount: float) -> None:
-        if price is not None and amount:
-            dollars[price.unit] += price.dollars * amount
-
-    for name, count in usage.requests.items():
-        add(_price_of(name), count)
-    for unit, amount in usage.units.items():
-        add(_BY_UNIT[unit], amount)
-    add(prices.INVOCATION, usage.invocations)
-    add(prices.STATE_TRANSITION, usage.state_transitions)
-    add(prices.EXPRESS_EXECUTION, usage.express_executions)
-    return dict(dollars)
+    return {
+        price.unit: price.dollars * amount
+        for price, amount in amounts(usage).items()
+        if price not in _BY_TIME
+    }
 
 
 def price_time(usage: Usage) -> float:

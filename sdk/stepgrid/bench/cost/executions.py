@@ -17,6 +17,8 @@ START_AND_END = 2
 CHILD_STATES = 4
 #: The state whose children are STANDARD executions; of the other Map they are EXPRESS.
 STANDARD_MAP = "FanOutStandard"
+#: The route of sessions whose execution is an EXPRESS one.
+BURST_ROUTE = "burst"
 _GOES_ON = ("RUNNING", "PENDING_REDRIVE")
 
 
@@ -28,6 +30,8 @@ class ExecutionUse:
     express_executions: int
 
 
+#: Nothing was started.
+NONE_STARTED = ExecutionUse(state_transitions=0, express_executions=0)
 #: A burst is one EXPRESS execution, whose inline Map costs nothing more.
 BURST = ExecutionUse(state_transitions=0, express_executions=1)
 

@@ -8,8 +8,6 @@ Nothing is estimated but the time of EXPRESS executions, which AWS tells nobody:
 the invocations in them. Calls that only measure are not counted.
 """
 
-import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +18,12 @@ from stepgrid.session import Session
 from stepgrid_core.contract import SessionDescription
 from stepgrid_core.errors import ConfigurationError, DeadlineExceeded, StepgridError
 
-from .bill import API, EXPRESS_GB, EXPRESS_STEP_SECONDS, Usage
-from .executions import BURST, ExecutionUse, is_over, read_execution
+from .bill import API, Usage
+from .executions import BURST, BURST_ROUTE, ExecutionUse, is_over, read_execution
+from .past import SKEW_SECONDS, PastUse, look_back
+from .sums import add_up, of_part, session_seconds
 from .tally_log import API_FUNCTION, RECORDER, RELAY, WORKER, Invocation, TallyLog
 
-BURST_ROUTE = "burst"
 #: Lines reach CloudWatch within seconds; an execution ends seconds after its session.
 PATIENCE_SECONDS, LOOK_SECONDS = 120.0, 0.5
 HOW_TO_COUNT = (
@@ -62,7 +61,9 @@ class CostMeter:
         seconds; what functions wrote before is not looked at."""
         self._grid = grid
         self._states = client("stepfunctions")
-        self._log = TallyLog(client("logs"), stack_name, now)
+        self._logs = client("logs")
+        self._stack_name = stack_name
+        self._log = TallyLog(self._logs, stack_name, now)
         self._clock = clock
 
     def measure(
@@ -87,8 +88,13 @@ class CostMeter:
         found = self._wait_for(status, calls + 1)
         # A function writes its line before it answers, so the last call's line is the last one.
         counted = (*of_part(found, API_FUNCTION)[:calls], *_but(found, API_FUNCTION))
-        usage = add_up(sent, counted, self._read_execution(status), _seconds(status))
+        usage = add_up(sent, counted, self._read_execution(status), session_seconds(status))
         return SessionCost(session.id, status.tasks, status.chunks, status.route, usage, counted)
+
+    def look_back(self, status: SessionDescription) -> PastUse:
+        """What a session has used since it was made; see past.look_back."""
+        log = TallyLog(self._logs, self._stack_name, status.timings.created_at - SKEW_SECONDS)
+        return look_back(status, log, self._states)
 
     def _wait_for(self, status: SessionDescription, calls: int) -> list[Invocation]:
         """All lines of the session, and of uploads, which belong to none yet."""
@@ -117,41 +123,6 @@ class CostMeter:
         return read_execution(self._states, status.execution or "")
 
 
-def add_up(
-    sent: Mapping[str, int],
-    invocations: Sequence[Invocation],
-    execution: ExecutionUse,
-    session_seconds: float,
-) -> Usage:
-    """What the client sent, the functions counted and Step Functions ran, as one usage.
-
-    session_seconds: from submit to end, which is the time of a burst's one execution; other EXPRESS
-    executions are as long as the invocation in them.
-    """
-    requests: Counter[str] = Counter(sent)
-    units: defaultdict[str, float] = defaultdict(float)
-    for each in invocations:
-        requests.update(each.requests)
-        for unit, amount in each.units.items():
-            units[unit] += amount
-    runs = [each.milliseconds / 1000 for each in invocations if each.part in (WORKER, RELAY)]
-    express = [session_seconds] if execution == BURST else runs[: execution.express_executions]
-    called = sum(each.requests.get("lambda.Invoke", 0) for each in of_part(invocations, RELAY))
-    return Usage(
-        requests=dict(requests),
-        units=dict(units),
-        invocations=len(invocations) + called,  # registered functions write no lines
-        state_transitions=execution.state_transitions,
-        express_executions=execution.express_executions,
-        function_gb_seconds=sum(map(_gb_seconds, invocations)),
-        express_gb_seconds=sum(map(_express_gb_seconds, express)),
-    )
-
-
-def of_part(invocations: Iterable[Invocation], part: str) -> list[Invocation]:
-    return [each for each in invocations if each.part == part]
-
-
 def _but(invocations: Iterable[Invocation], part: str) -> list[Invocation]:
     return [each for each in invocations if each.part != part]
 
@@ -160,18 +131,6 @@ def subtract(after: Mapping[str, int], before: Mapping[str, int]) -> dict[str, i
     """What was counted between two snapshots."""
     grown = {name: count - before.get(name, 0) for name, count in after.items()}
     return {name: count for name, count in grown.items() if count}
-
-
-def _gb_seconds(invocation: Invocation) -> float:
-    return invocation.memory_mib / 1024 * math.ceil(invocation.milliseconds) / 1000
-
-
-def _express_gb_seconds(seconds: float) -> float:
-    return math.ceil(seconds / EXPRESS_STEP_SECONDS) * EXPRESS_STEP_SECONDS * EXPRESS_GB
-
-
-def _seconds(status: SessionDescription) -> float:
-    return (status.timings.closed_at or status.timings.created_at) - status.timings.created_at
 
 
 def _missing(session_id: str, found: Sequence[Invocation]) -> StepgridError:
