@@ -7,7 +7,7 @@ import requests
 
 from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.errors import InvalidRequest, NotFound, PayloadCorrupted
-from stepgrid_core.ports import URL_SECONDS, PayloadStore
+from stepgrid_core.ports import DOWNLOAD_SECONDS, URL_SECONDS, PayloadStore
 
 from .aws_stack import AwsStack
 from .conftest import PayloadBench
@@ -137,6 +137,14 @@ def test_a_url_to_get_gives_the_object(payloads: PayloadBench) -> None:
     assert payloads.download(payloads.store.presign_get(KEY)) == b"task\n"
 
 
+def test_a_url_to_download_gives_the_object(payloads: PayloadBench) -> None:
+    """As a file of its own name, however strange."""
+    key = "jobs/30/owner/session/0/a folder/é #1%.txt"
+    payloads.store.put(key, b"result")
+    url = payloads.store.presign_download(key, "a folder/é #1%.txt")
+    assert payloads.download(url) == b"result"
+
+
 def test_urls_name_their_key(store: PayloadStore) -> None:
     """A URL is for one object, and for one part of an upload."""
     multipart_id = store.start_multipart(KEY)
@@ -258,3 +266,17 @@ def test_urls_of_aws_are_signed_and_expire(stack: AwsStack) -> None:
         assert query["X-Amz-Expires"] == [str(URL_SECONDS)]
     part = parse_qs(urlsplit(urls[2]).query)
     assert (part["uploadId"], part["partNumber"]) == (["upload"], ["7"])
+
+
+def test_downloads_of_aws_have_the_bucket_in_their_path(stack: AwsStack) -> None:
+    """Of the bucket's region, for a while, and saved under the file's own name."""
+    bucket = stack.create_bucket()
+    parts = urlsplit(
+        AwsPayloadStore(bucket).presign_download("jobs/1/o/s/0/a/b c.txt", "a/b c.txt")
+    )
+    query = parse_qs(parts.query)
+    assert parts.path == f"/{bucket}/jobs/1/o/s/0/a/b%20c.txt"
+    assert parts.netloc.startswith("s3.")
+    assert query["X-Amz-Expires"] == [str(DOWNLOAD_SECONDS)]
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["response-content-disposition"] == ["attachment; filename*=UTF-8''b%20c.txt"]

@@ -102,6 +102,9 @@ class CachedPayloadStore:
     def presign_get(self, key: str) -> str:
         return self._store.presign_get(key)
 
+    def presign_download(self, key: str, name: str) -> str:
+        return self._store.presign_download(key, name)
+
     def presign_put(self, key: str) -> str:
         return self._store.presign_put(key)
 

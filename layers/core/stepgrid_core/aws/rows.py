@@ -5,6 +5,7 @@ S#<session> / BLOB#<id>    its tasks or chunk boundaries
 S#<session> / SHARD#<k>    chunk rows c0 .. c15; under 1 KB, so that a swap is one write unit
 S#<session> / CONTAINER#<t> a container that has run chunks of it, and for how long
 S#<session> / DEP#<id>     one for each session that depends on it
+S#<session> / JOB#<index>  how far a job has come; its JobRecord is one JSON text
 S#<session> / LATCH        the set of terminal shards (apart: no index copies it)
 W#<worker>  / WORKER       measured task time, slots in use, whether anybody waits, limit;
                            of a registered function also what worker_registry keeps
@@ -27,6 +28,7 @@ from ..records import (
     ContainerSize,
     ContainerUse,
     Ending,
+    JobRecord,
     Output,
     Session,
     Shard,
@@ -72,6 +74,10 @@ def session_key(session_id: str, sort: str = SESSION) -> Item:
 
 def shard_key(session_id: str, number: int) -> Item:
     return session_key(session_id, f"SHARD#{number:05d}")
+
+
+def job_key(session_id: str, index: int) -> Item:
+    return session_key(session_id, f"JOB#{index:05d}")
 
 
 def worker_key(name: str) -> Item:
@@ -178,6 +184,20 @@ def read_session(item: Item) -> Session:
         "task_seconds": _number(item, "task_seconds"),
     }
     return Session.read({**json.loads(item["data"]), **changing})
+
+
+def write_job(session_id: str, index: int, record: JobRecord, expires_at: int) -> Item:
+    return {
+        **job_key(session_id, index),
+        "attempt": record.attempt,
+        "terminal": record.terminal,
+        "data": json.dumps(record.as_dict(), separators=(",", ":"), sort_keys=True),
+        "expires_at": expires_at,
+    }
+
+
+def read_job(item: Item) -> JobRecord:
+    return JobRecord.read(json.loads(item["data"]))
 
 
 def write_ending(ending: Ending) -> Item:

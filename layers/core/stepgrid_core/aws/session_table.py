@@ -163,6 +163,17 @@ class SessionTable:
         with translated(f"table {self._name}"):
             return self._table.get_item(Key=key, ConsistentRead=True).get("Item")
 
+    def _query(self, **request: Any) -> list[Item]:
+        """All pages."""
+        items: list[Item] = []
+        while True:
+            with translated(f"table {self._name}"):
+                page = self._table.query(**request)
+            items.extend(page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return items
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def read_lane(self, worker: str, max_age_seconds: float = 0.0) -> Lane:
         read_at, lane = self._lanes.get(worker, (-math.inf, Lane()))
         now = time.monotonic()

@@ -21,8 +21,9 @@ from ..ports import Page, Swap
 from ..records import Chunk, ContainerUse, Session, Shard
 from ..states import SessionState
 from . import rows
+from .job_table import JobTable
 from .rows import SESSION, Item, decimal, session_key, shard_key
-from .session_table import OPEN, SessionTable
+from .session_table import OPEN
 from .translate import code_of, translated
 
 WRITERS = 16
@@ -30,8 +31,8 @@ WRITERS = 16
 LIST_QUERIES = 8
 
 
-class AwsStateTable(SessionTable):
-    """Sessions and their budgets by SessionTable; blobs, shards, latch and lists here."""
+class AwsStateTable(JobTable):
+    """Sessions and budgets by SessionTable, jobs by JobTable; blobs, shards, latch, lists here."""
 
     def _create(self, item: Item) -> bool:
         """Put unless the key is taken."""
@@ -83,17 +84,6 @@ class AwsStateTable(SessionTable):
             ConsistentRead=True,
         )
         return [rows.read_shard(item) for item in items]
-
-    def _query(self, **request: Any) -> list[Item]:
-        """All pages."""
-        items: list[Item] = []
-        while True:
-            with translated(f"table {self._name}"):
-                page = self._table.query(**request)
-            items.extend(page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return items
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def swap_chunk(
         self,

@@ -80,6 +80,9 @@ class MemoryPayloadStore:
     def presign_get(self, key: str) -> str:
         return f"memory:{key}"
 
+    def presign_download(self, key: str, name: str) -> str:
+        return f"memory:{key}"
+
     def presign_put(self, key: str) -> str:
         return f"memory:{key}"
 

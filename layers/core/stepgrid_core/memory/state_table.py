@@ -10,7 +10,7 @@ from ..budgets import Lane, Limits, Quota, Usage, exceeded
 from ..errors import NotFound
 from ..listing import check_cursor, first_due, is_in, sort_key, steered
 from ..ports import Closing, Page, Refusal, RowSwap, Swap, Waiting
-from ..records import Chunk, ContainerUse, Ending, Session, Shard, closed
+from ..records import Chunk, ContainerUse, Ending, JobRecord, Session, Shard, closed
 from ..states import SessionState
 from ..task_time import TaskTime, learn
 from .waiting_queues import WaitingQueues
@@ -27,6 +27,7 @@ class MemoryStateTable:
         self._shards: dict[str, dict[int, Shard]] = {}
         self._containers: dict[str, dict[str, ContainerUse]] = {}
         self._latched: dict[str, set[int]] = {}
+        self._jobs: dict[str, dict[int, JobRecord]] = {}
         self._task_times: dict[str, TaskTime] = {}
         self._progress: dict[str, int] = {}
         self._dependents: dict[str, set[str]] = {}
@@ -265,6 +266,23 @@ class MemoryStateTable:
         self._shards[shard.session_id][shard.number] = shard
         return shard
 
+    def put_job(self, session_id: str, index: int, record: JobRecord, expires_at: int) -> bool:
+        with self._lock:
+            jobs = self._jobs.setdefault(session_id, {})
+            stored = jobs.get(index)
+            if stored is not None and not stored.is_replaced_by(record):
+                return stored == record
+            jobs[index] = record
+            return True
+
+    def read_job(self, session_id: str, index: int) -> JobRecord | None:
+        return self.read_jobs(session_id, index, 1).get(index)
+
+    def read_jobs(self, session_id: str, first: int, limit: int) -> dict[int, JobRecord]:
+        with self._lock:
+            jobs = self._jobs.get(session_id, {})
+            return {index: jobs[index] for index in sorted(jobs) if first <= index < first + limit}
+
     def latch(self, session_id: str, shard: int, expires_at: int) -> int:
         with self._lock:
             latched = self._latched.setdefault(session_id, set())
@@ -357,7 +375,14 @@ class MemoryStateTable:
 
     def delete_session(self, session: Session) -> None:
         with self._lock:
-            kept = (self._shards, self._latched, self._due, self._containers, self._dependents)
+            kept = (
+                self._shards,
+                self._latched,
+                self._due,
+                self._containers,
+                self._dependents,
+                self._jobs,
+            )
             for stored in kept:
                 stored.pop(session.session_id, None)
             for name in [name for name in self._blobs if name[0] == session.session_id]:

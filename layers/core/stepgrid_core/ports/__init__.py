@@ -14,7 +14,7 @@ from .job_desk import JobDesk
 from .logs import LogEvent, LogReader, LogSearch
 from .metrics import MetricSink
 from .page import Page
-from .payload_store import URL_SECONDS, PayloadStore, StoredObject
+from .payload_store import DOWNLOAD_SECONDS, URL_SECONDS, PayloadStore, StoredObject
 from .rows import Rows
 from .state_table import Closing, Refusal, RowSwap, StateTable, Swap, Waiting
 from .subscriptions import Delivery, Subscription, Subscriptions
@@ -30,6 +30,7 @@ from .task_runner import (
 from .worker_registry import WorkerRegistry
 
 __all__ = [
+    "DOWNLOAD_SECONDS",
     "URL_SECONDS",
     "Broker",
     "Clock",

@@ -13,6 +13,8 @@ class StoredObject:
 
 #: how long a presigned URL is good
 URL_SECONDS = 3600
+#: how long one that leads to a file of a job is
+DOWNLOAD_SECONDS = 1500
 
 
 class PayloadStore(Protocol):
@@ -39,6 +41,12 @@ class PayloadStore(Protocol):
         """Answers the keys that it deleted."""
 
     def presign_get(self, key: str) -> str: ...
+
+    def presign_download(self, key: str, name: str) -> str:
+        """To save the object as a file of that name; good for DOWNLOAD_SECONDS.
+
+        Bucket and key are both in the URL's path: clients of Cloud Kotta read them there.
+        """
 
     def presign_put(self, key: str) -> str: ...
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from ..budgets import Lane, Limits, Quota, Usage
-from ..records import Chunk, ContainerUse, Ending, Session, Shard
+from ..records import Chunk, ContainerUse, Ending, JobRecord, Session, Shard
 from ..states import SessionState
 from .page import Page
 
@@ -118,6 +118,17 @@ class StateTable(Protocol):
     def swap_shard(self, old: Shard, new: Shard) -> Swap:
         """All rows at once, only if none of them changed."""
 
+    def put_job(self, session_id: str, index: int, record: JobRecord, expires_at: int) -> bool:
+        """Keep how far a job has come, in place of what was kept before.
+
+        False if that is of a later attempt, or another end of the same one: nothing was changed.
+        """
+
+    def read_job(self, session_id: str, index: int) -> JobRecord | None: ...
+
+    def read_jobs(self, session_id: str, first: int, limit: int) -> dict[int, JobRecord]:
+        """What there is of jobs `first` to `first + limit - 1`, by their index."""
+
     def latch(self, session_id: str, shard: int, expires_at: int) -> int:
         """Note that a shard is terminal; answers how many are. Repeating it changes nothing.
 
@@ -218,7 +229,7 @@ class StateTable(Protocol):
         """All that were noted, in order of their tokens."""
 
     def delete_session(self, session: Session) -> None:
-        """Remove shards, blob and latch; what is left of the session says only that it is deleted.
+        """Remove shards, blob, latch and jobs; the session that is left says only: it is deleted.
 
         An old execution of it may still claim chunks: a new session of the same id would get them.
         """

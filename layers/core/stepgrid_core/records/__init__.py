@@ -30,7 +30,7 @@ from .chunk import (
     verdict,
 )
 from .container import ContainerSize, ContainerUse, is_claimed_by, puller_token
-from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFile, JobRecord
+from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFacts, JobFile, JobRecord
 from .session import CommonRef, Ending, InputRef, Session, closed, lane_name, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
 
@@ -46,6 +46,7 @@ __all__ = [
     "ContainerUse",
     "Ending",
     "InputRef",
+    "JobFacts",
     "JobFile",
     "JobRecord",
     "Output",

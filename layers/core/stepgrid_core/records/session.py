@@ -9,6 +9,7 @@ from ..names import CHUNKS_PER_SHARD
 from ..states import SessionState, TaskState
 from ..task_time import TaskTime
 from .container import ContainerSize
+from .job import JobFacts
 from .shard import NO_WORK, Work
 
 
@@ -60,6 +61,8 @@ class Session:
     #: what its containers show to the broker; whoever has it may run its chunks, and nothing else
     ticket: str = field(default="", repr=False)
     queue: str = ""  #: of jobs, whose slots it takes; empty: it takes those of its worker
+    output_days: int = 0  #: that outputs of its jobs are kept; 0: it has no jobs
+    job: JobFacts | None = None
     target: str = ""  #: ARN of the registered function that `function`, the relay, calls
     replicas: int = 1  #: identical functions over which its chunks are spread
     name: str | None = None
@@ -128,7 +131,7 @@ class Session:
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Session":
         common, time = values.get("common"), values.get("worker_task_time")
-        container = values.get("container")
+        container, job = values.get("container"), values.get("job")
         nested = {
             "input": InputRef(**values["input"]),
             "layout": Layout.read(values["layout"]),
@@ -136,6 +139,7 @@ class Session:
             "worker_task_time": TaskTime(**time) if time else None,
             "container": ContainerSize(**container) if container else None,
             "depends_on": tuple(values.get("depends_on", ())),
+            "job": JobFacts.read(job) if job else None,
         }
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**known, **nested})
