@@ -12,6 +12,8 @@ JOB_WORKER = "job"
 
 SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TASK_ID = re.compile(rf"(?P<session>{SESSION_ID.pattern})_[0-9]+")
+#: of a job, or with `_` and a number of one job of an array
+JOB_ID = re.compile(rf"({SESSION_ID.pattern})(?:_(0|[1-9][0-9]{{0,4}}))?")
 SUBSCRIPTION_ID = re.compile(r"[0-9a-f]{24}")
 WORKER_NAME = r"^[a-z][a-z0-9-]{0,47}$"
 CLIENT_TOKEN = r"^[A-Za-z0-9_.:=@-]{1,128}$"  # noqa: S105 - a pattern, not a secret
@@ -69,6 +71,21 @@ def is_output_key(key: str) -> bool:
 
 def results_prefix(session: str) -> str:
     return f"results/{session}/"
+
+
+def file_key(owner: str, upload_id: str, name: str) -> str:
+    """Of a file that was uploaded for jobs; also made from the verified owner."""
+    return f"files/{owner_folder(owner)}/{upload_id}/{name}"
+
+
+def job_outputs_prefix(days: int, owner: str, session: str) -> str:
+    """The days come first: the bucket removes by prefix what has been kept so long."""
+    return f"jobs/{days}/{owner_folder(owner)}/{session}/"
+
+
+def job_output_key(days: int, owner: str, session: str, index: int, name: str) -> str:
+    """Of a file that a job left; `name` is relative to the job's folder."""
+    return f"{job_outputs_prefix(days, owner, session)}{index}/{name}"
 
 
 def execution_name(session: str, dispatch: int) -> str:

@@ -49,6 +49,8 @@ class Settings(BaseModel):
     aws_endpoint_url: str | None = None
     #: results and state are kept this long after a session was submitted
     retention_days: int = Field(14, ge=1)
+    #: quota: days that outputs of jobs are kept, whatever a job asks for
+    max_output_days: int = Field(365, ge=1)
     #: quota: tasks in one session
     max_tasks: int = Field(1_000_000, ge=1)
     #: chunks of one session that run at once, unless it asks for another number

@@ -79,7 +79,7 @@ from .subscription import (
     Subscription,
     UnsubscribeResponse,
 )
-from .upload import MAX_PARTS, MIN_PART_BYTES, Upload, UploadRequest
+from .upload import MAX_PARTS, MIN_PART_BYTES, JobFileUpload, Upload, UploadRequest
 from .worker import WorkerDescription, WorkerList
 
 __all__ = [
@@ -117,6 +117,7 @@ __all__ = [
     "EventBatch",
     "Health",
     "JobDescription",
+    "JobFileUpload",
     "JobInput",
     "JobList",
     "JobOutput",
