@@ -28,14 +28,15 @@ from .contract import (
 )
 from .dependencies import Dependencies, check, release
 from .errors import Conflict, InvalidRequest, RequestTooLarge
+from .job_files import create_file_upload
 from .material import Material, gather, size_of
 from .metrics import Metric
-from .names import input_key, session_id
+from .names import JOB_WORKER, input_key, session_id
 from .packing import Packed
 from .placement import Placement, place
 from .ports import URL_SECONDS, Dispatch, Worker
 from .queues import Queue
-from .records import CommonRef, Session
+from .records import CommonRef, JobFacts, Session
 from .recovery import revive
 from .session_events import accepted, started
 from .sharding import cut_lines, make_blob, make_shards
@@ -54,6 +55,8 @@ def create_upload(grid: Grid, owner: str, request: UploadRequest) -> Upload:
     """
     if request.common is not None:
         return create_common_upload(grid, owner, request.common)
+    if request.file is not None:
+        return create_file_upload(grid, owner, request.file)
     upload_id = request.upload_id or uuid.uuid4().hex
     key = input_key(owner, upload_id)
     if request.parts is not None:
@@ -93,6 +96,8 @@ class Terms:
     """What a session is given beside what its request says."""
 
     queue: Queue | None = None
+    job: JobFacts | None = None  #: its tasks are jobs
+    output_days: int = 0  #: that their outputs are kept
 
 
 NO_TERMS = Terms()
@@ -105,6 +110,8 @@ def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TER
     RequestTooLarge for more than one session may hold, QuotaExceeded over the owner's quota,
     InvalidRequest for options or input that can't be.
     """
+    if request.worker == JOB_WORKER and terms.job is None:
+        raise InvalidRequest(f"worker {JOB_WORKER!r} runs jobs, which POST /v1/jobs takes")
     tasks = request.input.tasks if request.input else len(request.tasks or ())
     made = session_id(owner, request.client_token)
     dependencies = check(grid, owner, made, request.depends_on)
@@ -203,8 +210,10 @@ def _new_session(
         container=placement.container,
         ticket=token_urlsafe(24) if placement.container else "",
         queue=terms.queue.name if terms.queue else "",
+        output_days=terms.output_days,
+        job=terms.job,
         tasks=packed.tasks,
-        digest=_digest(request, packed, material.common),
+        digest=_digest(request, packed, material.common, terms),
         input=material.input,
         layout=chosen.layout,
         route=chosen.route,
@@ -216,7 +225,7 @@ def _new_session(
         priority=options.priority,
         created_at=now,
         deadline_at=now + options.timeout_seconds,
-        expires_at=int(now + retention_seconds + 86_400),
+        expires_at=int(now + max(retention_seconds, terms.output_days * 86_400) + 86_400),
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
@@ -249,7 +258,7 @@ def check_retention(grid: Grid, options: SessionOptions) -> int:
     return retention_seconds
 
 
-def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None) -> str:
+def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None, terms: Terms) -> str:
     """Of what the caller said, not of where the file lies: a new upload of it is the same."""
     options = request.options.model_dump(mode="json")
     if options["container"] is None:
@@ -259,6 +268,8 @@ def _digest(request: SubmitRequest, packed: Packed, common: CommonRef | None) ->
         said.append(common.sha256)
     if request.depends_on:
         said.append(sorted(set(request.depends_on)))
+    if terms.queue is not None:
+        said.append([terms.queue.name, terms.output_days])
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
