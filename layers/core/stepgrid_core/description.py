@@ -13,7 +13,7 @@ from .contract import (
 from .ending import end_all
 from .errors import NotFound
 from .long_poll import poll
-from .names import SESSION_ID
+from .names import JOB_WORKER, SESSION_ID
 from .placement import max_task_timeout
 from .ports import Worker
 from .records import Session, Work, count, untouched, work
@@ -38,9 +38,14 @@ def may_exist(session_id: str) -> bool:
 
 def check_owner(session: Session | None, owner: str, session_id: str) -> Session:
     """What was read of a session, if it is the owner's to see; raises as `own_session`."""
-    if session is None or session.owner != owner or session.deleted:
+    if session is None or not is_own(session, owner):
         raise NotFound(f"there is no session {session_id!r} of yours; it may have expired")
     return session
+
+
+def is_own(session: Session, owner: str) -> bool:
+    """May the owner see it?"""
+    return session.owner == owner and not session.deleted
 
 
 def describe(
@@ -186,7 +191,8 @@ def _summarise(session: Session) -> SessionSummary:
 
 
 def list_workers(grid: Grid) -> WorkerList:
-    workers = grid.dispatcher.list_workers()
+    """All but that of jobs, to which no session can be sent."""
+    workers = [one for one in grid.dispatcher.list_workers() if one.name != JOB_WORKER]
     default = grid.settings.default_worker
     return WorkerList(
         default=default if any(worker.name == default for worker in workers) else None,

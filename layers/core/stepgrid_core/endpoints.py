@@ -21,6 +21,8 @@ from .admission import show_quota
 from .cancellation import cancel
 from .description import describe, describe_login, describe_started, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
+from .job_description import cancel_job, describe_job, list_jobs, list_outputs
+from .job_submission import submit_job
 from .logs import read_logs
 from .outputs import delete_session, list_tasks
 from .plans import plan_session, read_plan
@@ -61,6 +63,10 @@ class Call:
     @property
     def session_id(self) -> str:
         return self.ids["session_id"]
+
+    @property
+    def job_id(self) -> str:
+        return self.ids["job_id"]
 
     @property
     def subscription_id(self) -> str:
@@ -122,6 +128,11 @@ def _delete(call: Call) -> BaseModel:
     return contract.DeleteResponse(session_id=call.session_id)
 
 
+def _submit_job(call: Call) -> BaseModel:
+    job_id = submit_job(call.grid, call.owner, call.body)
+    return describe_job(call.grid, call.owner, job_id)
+
+
 def _health(_: Call) -> BaseModel:
     return contract.Health(version=__version__, contract_version=contract.CONTRACT_VERSION)
 
@@ -159,6 +170,17 @@ ROUTES = (
           contract.LogPage, query=contract.LogsQuery),
     Route("DELETE", "/v1/sessions/{session_id}", "Forget a closed session and its results",
           _delete, contract.DeleteResponse),
+    Route("POST", "/v1/jobs", "Submit a job, or an array of jobs; idempotent by client_token",
+          _submit_job, contract.JobDescription, contract.JobRequest, status=HTTPStatus.ACCEPTED),
+    Route("GET", "/v1/jobs", "Own jobs, newest first",
+          lambda call: list_jobs(call.grid, call.owner, call.query.cursor),
+          contract.JobList, query=contract.JobsQuery),
+    Route("GET", "/v1/jobs/{job_id}", "State, times and outcome of a job",
+          lambda call: describe_job(call.grid, call.owner, call.job_id), contract.JobDescription),
+    Route("POST", "/v1/jobs/{job_id}/cancel", "Cancel a job or an array; idempotent",
+          lambda call: cancel_job(call.grid, call.owner, call.job_id), contract.JobDescription),
+    Route("GET", "/v1/jobs/{job_id}/outputs", "Files that a job left, with links to them",
+          lambda call: list_outputs(call.grid, call.owner, call.job_id), contract.JobOutputs),
     Route("GET", "/v1/quota", "What the caller's open sessions hold, and may hold",
           lambda call: show_quota(call.grid, call.owner), contract.QuotaDescription),
     Route("POST", "/v1/subscriptions", "Keep own events from now on; idempotent by client_token",
@@ -187,8 +209,7 @@ def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> Htt
         query = _read_query(route, request)
         body = None if route.body is None else route.body.model_validate_json(request.body)
         model = route.use(Call(grid, owner, ids, body, query))
-        about = ids.get("session_id") or getattr(model, "session_id", None)
-        return HttpAnswer(route.status, model.model_dump_json(), about)
+        return HttpAnswer(route.status, model.model_dump_json(), _session_of(ids, model))
     except RequestError as error:
         return _refuse(request, error.status, error.code, error.message, error.details)
     except ValidationError as error:
@@ -197,6 +218,14 @@ def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> Htt
         logger.warning("service unavailable", reason=str(error))
         message = "the grid can't do this right now; send the same request again"
         return _refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", message)
+
+
+def _session_of(ids: Mapping[str, str], model: BaseModel) -> str | None:
+    """The id of a job begins with that of its session."""
+    job_id = getattr(model, "job_id", None)
+    if job_id is not None:
+        return str(job_id).partition("_")[0]
+    return ids.get("session_id") or getattr(model, "session_id", None)
 
 
 def _find(request: HttpRequest) -> tuple[Route, Mapping[str, str]]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from .contract import TaskDescription, TaskPage
 from .data_plane import OutcomeHead, check, read_error, read_heads
 from .description import own_session
-from .errors import Conflict, InvalidRequest, NotFound, reason_of
-from .names import CHUNKS_PER_SHARD, output_key, results_prefix, task_id
+from .errors import Conflict, InvalidRequest, NotFound, PayloadCorrupted, reason_of
+from .names import CHUNKS_PER_SHARD, job_outputs_prefix, output_key, results_prefix, task_id
 from .records import Chunk, Session, Shard, count, open_state
 from .states import ENDINGS, TERMINAL_TASKS, ChunkState, TaskState
 from .wiring import Grid
@@ -42,6 +42,18 @@ def with_reason(grid: Grid, session: Session, shards: Sequence[Shard]) -> Sessio
         return session
     now = grid.table.read_session(session.session_id)
     return replace(session, reason=now.reason) if now else session
+
+
+def task_error(grid: Grid, session: Session, shard: Shard, slot: int) -> dict[str, str] | None:
+    """Why the only task of a chunk failed, as far as that is still kept."""
+    try:
+        lines = list(read_heads(read_output(grid, session, shard, slot)))
+    except (NotFound, PayloadCorrupted):
+        lines = []  # outputs may be gone before the rows
+    for head, line in lines:
+        if head.state == TaskState.FAILED:
+            return read_error(line)
+    return ending_error(shard.chunks[slot])
 
 
 def key_of_output(session: Session, number: int, chunk: Chunk) -> str:
@@ -177,4 +189,7 @@ def delete_session(grid: Grid, owner: str, session_id: str) -> None:
     if session.verdict is None:
         raise Conflict(f"session {session_id} is still open; cancel it first")
     grid.payloads.delete_prefix(results_prefix(session_id))
+    if session.output_days:
+        prefix = job_outputs_prefix(session.output_days, owner, session_id)
+        grid.payloads.delete_prefix(prefix)
     grid.table.delete_session(session)
