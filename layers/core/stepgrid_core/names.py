@@ -13,7 +13,7 @@ JOB_WORKER = "job"
 SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TASK_ID = re.compile(rf"(?P<session>{SESSION_ID.pattern})_[0-9]+")
 #: of a job, or with `_` and a number of one job of an array
-JOB_ID = re.compile(rf"({SESSION_ID.pattern})(?:_(0|[1-9][0-9]{{0,4}}))?")
+JOB_ID = re.compile(rf"(?P<session>{SESSION_ID.pattern})(_(?P<index>0|[1-9][0-9]{{0,4}}))?")
 SUBSCRIPTION_ID = re.compile(r"[0-9a-f]{24}")
 WORKER_NAME = r"^[a-z][a-z0-9-]{0,47}$"
 CLIENT_TOKEN = r"^[A-Za-z0-9_.:=@-]{1,128}$"  # noqa: S105 - a pattern, not a secret

@@ -11,6 +11,7 @@ called in this process instead of a supervised child. Nothing waits: time is `me
 """
 
 from .grid import InMemoryGrid
+from .jobs import JobFailed
 from .runner import EnvironmentDied
 
-__all__ = ["EnvironmentDied", "InMemoryGrid"]
+__all__ = ["EnvironmentDied", "InMemoryGrid", "JobFailed"]

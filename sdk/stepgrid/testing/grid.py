@@ -16,6 +16,7 @@ from stepgrid_core.memory import (
     MemorySubscriptions,
     VirtualClock,
 )
+from stepgrid_core.names import JOB_WORKER
 from stepgrid_core.ports import Worker
 from stepgrid_core.recovery import sweep
 from stepgrid_core.settings import Settings
@@ -25,6 +26,7 @@ from stepgrid_core.wiring import Grid as Wiring
 
 from ..client import Grid
 from .executions import Executions
+from .jobs import JobHandler, JobTasks, job_worker
 from .runner import Handler
 from .transport import MemoryObjects, MemoryTransport
 
@@ -35,13 +37,15 @@ class InMemoryGrid:
     """A whole grid in this process. `workers`: name -> function(event, context).
 
     Work is done whenever a client asks for anything (`autorun`), or when `run` is called; the clock
-    stands still unless a worker function, a wait or the test moves it.
+    stands still unless a worker function, a wait or the test moves it. `jobs`: runs jobs in the
+    place of containers, see stepgrid.testing.jobs; without it the grid takes none.
     """
 
     def __init__(
         self,
         workers: Mapping[str, Handler],
         *,
+        jobs: JobHandler | None = None,
         autorun: bool = True,
         settings: Mapping[str, object] | None = None,
         fargate: bool = False,
@@ -69,6 +73,10 @@ class InMemoryGrid:
                 for name in workers
             }
         )
+        handlers = dict(workers)
+        if jobs is not None:
+            self.dispatcher.workers[JOB_WORKER] = job_worker()
+            handlers[JOB_WORKER] = JobTasks(jobs, lambda: self.wiring)
         self.wiring = Wiring(
             table=self.table,
             payloads=self.payloads,
@@ -89,7 +97,7 @@ class InMemoryGrid:
                 }
             ),
         )
-        self.executions = Executions(self.wiring, self.dispatcher, self.clock, workers)
+        self.executions = Executions(self.wiring, self.dispatcher, self.clock, handlers)
         self.autorun = autorun
         self.lock = threading.RLock()
 
