@@ -18,6 +18,10 @@ from stepgrid_core.contract import (
     ContainerUse,
     Estimate,
     Health,
+    JobDescription,
+    JobInput,
+    JobOutput,
+    JobSummary,
     LogLine,
     PlanDescription,
     QuotaDescription,
@@ -63,13 +67,14 @@ from stepgrid_core.errors import (
     Unavailable,
     WorkerLost,
 )
-from stepgrid_core.states import EventKind, FailureReason, SessionState, TaskState
+from stepgrid_core.states import EventKind, FailureReason, JobState, SessionState, TaskState
 
 from .client import Grid
 from .config import Config
 from .dead_letters import DeadLetter
 from .events import EventStream, SessionEvent, Subscription
 from .executor import GridExecutor
+from .jobs import Job, Jobs
 from .session import Session, Task
 
 __all__ = [
@@ -93,7 +98,14 @@ __all__ = [
     "Health",
     "InputError",
     "InvalidRequest",
+    "Job",
+    "JobDescription",
     "JobFailed",
+    "JobInput",
+    "JobOutput",
+    "JobState",
+    "JobSummary",
+    "Jobs",
     "LocalCloudError",
     "LogLine",
     "LoginError",

@@ -15,6 +15,10 @@ from stepgrid_core.contract import (
     DeleteResponse,
     EventBatch,
     Health,
+    JobDescription,
+    JobList,
+    JobOutputs,
+    JobRequest,
     LoginDescription,
     LogPage,
     PlanDescription,
@@ -35,7 +39,7 @@ from stepgrid_core.contract import (
     WorkerList,
 )
 from stepgrid_core.errors import InvalidRequest, NotFound, Unavailable
-from stepgrid_core.names import SESSION_ID
+from stepgrid_core.names import JOB_ID, SESSION_ID
 from stepgrid_core.states import SessionState, TaskState
 
 from .transport import Query, Transport
@@ -157,6 +161,21 @@ class Api:
     def delete(self, session_id: str) -> DeleteResponse:
         return self._call(DeleteResponse, "DELETE", _path(session_id))
 
+    def submit_job(self, request: JobRequest) -> JobDescription:
+        return self._call(JobDescription, "POST", "/v1/jobs", body=_encode(request))
+
+    def list_jobs(self, cursor: str | None) -> JobList:
+        return self._call(JobList, "GET", "/v1/jobs", _given(cursor=cursor))
+
+    def describe_job(self, job_id: str) -> JobDescription:
+        return self._call(JobDescription, "GET", _job_path(job_id))
+
+    def cancel_job(self, job_id: str) -> JobDescription:
+        return self._call(JobDescription, "POST", _job_path(job_id, "/cancel"))
+
+    def list_job_outputs(self, job_id: str) -> JobOutputs:
+        return self._call(JobOutputs, "GET", _job_path(job_id, "/outputs"))
+
     def subscribe(self, request: SubscribeRequest) -> Subscription:
         return self._call(Subscription, "POST", "/v1/subscriptions", body=_encode(request))
 
@@ -229,3 +248,12 @@ def _path(session_id: str, rest: str = "") -> str:
             "0b54e6a1-6e4f-5c1a-9d2e-3f4a5b6c7d8e"
         )
     return f"/v1/sessions/{quote(session_id, safe='')}{rest}"
+
+
+def _job_path(job_id: str, rest: str = "") -> str:
+    if not isinstance(job_id, str) or JOB_ID.fullmatch(job_id) is None:
+        raise NotFound(
+            f"there is no job {job_id!r}: an id looks like 0b54e6a1-6e4f-5c1a-9d2e-3f4a5b6c7d8e, "
+            "and that of one job of an array ends in _ and its number"
+        )
+    return f"/v1/jobs/{quote(job_id, safe='')}{rest}"

@@ -1,6 +1,7 @@
 """The grid as a Python object: where everything in the SDK begins.
 
 Grid ── submit ──▶ Session ── results
+  ├── jobs: submit, get, list
   ├── plan, map, session, sessions, cancel, workers, health
   `── config, credentials, transport: found once, when the Grid is made
 """
@@ -28,6 +29,7 @@ from .config import Config, find_config
 from .connection import TRANSFERS, Connection
 from .credentials import Given, find_signer
 from .events import EventStream
+from .jobs import Jobs
 from .login import Login
 from .objects import HttpObjects, Objects
 from .options import Options
@@ -99,6 +101,8 @@ class Grid(Closable):
             )
         #: what sessions and executors of this grid share
         self.connection = Connection(Api(transport), objects, clock)
+        #: submits and finds jobs
+        self.jobs = Jobs(self.connection)
         self._closers: list[Callable[[], None]] = [self.connection.close]
         if isinstance(transport, HttpTransport) and isinstance(objects, HttpObjects):
             self._closers += [transport.close, objects.close]

@@ -53,7 +53,7 @@ def task_error(grid: Grid, session: Session, shard: Shard, slot: int) -> dict[st
     for head, line in lines:
         if head.state == TaskState.FAILED:
             return read_error(line)
-    return ending_error(shard.chunks[slot])
+    return ending_error(session, shard.chunks[slot])
 
 
 def key_of_output(session: Session, number: int, chunk: Chunk) -> str:

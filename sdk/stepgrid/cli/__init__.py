@@ -7,8 +7,8 @@
     waiting     for the end of a session, until Ctrl-C
     session_options
                 options of commands that submit or plan
-    planning, submission, results, sessions, events, logs, grid, login, users, workers, quota,
-    local, bench, cost, simulation, session_cost
+    planning, submission, results, sessions, events, jobs, logs, grid, login, users, workers,
+    quota, local, bench, cost, simulation, session_cost
                 the commands
     operating   options of commands that work on the deployed stack
 
@@ -29,6 +29,7 @@ from stepgrid.cli import (
     events,
     exit_codes,
     grid,
+    jobs,
     local,
     login,
     logs,
@@ -137,6 +138,7 @@ for command in (
     sessions.delete,
     sessions.list_sessions,
     events.events,
+    jobs.jobs,
     workers.workers,
     session_cost.cost,
     quota.quota,

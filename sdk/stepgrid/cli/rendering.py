@@ -37,6 +37,9 @@ _STATE_COLOURS = {
     "running": "cyan",
     "processing": "cyan",
     "retrying": "yellow",
+    "completed": "green",
+    "staging_inputs": "cyan",
+    "staging_outputs": "cyan",
 }
 _MESSAGE_WIDTH = 100
 

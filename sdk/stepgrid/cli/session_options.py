@@ -14,7 +14,7 @@ BACKENDS = get_args(SessionOptions.model_fields["backend"].annotation)
 CONTAINER = {"containers": "count"} | {name: name for name in ContainerOptions.model_fields}
 
 
-def _parse_tags(
+def parse_tags(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
     tags = {}
@@ -33,7 +33,7 @@ label_options = (
         "tags",
         metavar="KEY=VALUE",
         multiple=True,
-        callback=_parse_tags,
+        callback=parse_tags,
         help="May be given again.",
     ),
     click.option("--priority", type=int, help="0 to 9; 9 is the most urgent.  [default: 4]"),

@@ -16,7 +16,6 @@ from stepgrid_core.dependencies import release_dependents
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.loss import lose, settle
 from stepgrid_core.memory import MemoryDispatcher, VirtualClock
-from stepgrid_core.names import JOB_WORKER
 from stepgrid_core.ports import Dispatch, ExecutionState
 from stepgrid_core.records import Session
 from stepgrid_core.wiring import Grid
@@ -25,8 +24,6 @@ from .containers import Containers
 from .runner import EnvironmentDied, Handler, InlineRunner
 
 ENVIRONMENT_SECONDS = 900.0
-#: Of a container, which lives as long as its job may take.
-CONTAINER_SECONDS = 30 * 86_400.0
 
 
 class Executions:
@@ -111,10 +108,9 @@ class Executions:
         """One worker invocation whose world is another grid, for example one with faults."""
         runner = self._runner(invocation.facts.worker)
         started = self._clock.monotonic()
-        lifetime = CONTAINER_SECONDS if name == JOB_WORKER else ENVIRONMENT_SECONDS
 
         def time_left() -> float:
-            return lifetime - (self._clock.monotonic() - started)
+            return ENVIRONMENT_SECONDS - (self._clock.monotonic() - started)
 
         return run_chunk(grid, invocation, runner, time_left)
 

@@ -13,7 +13,7 @@ from typing import Any
 from stepgrid_core.container_sizes import default_size
 from stepgrid_core.contract import JobSpec
 from stepgrid_core.job_files import readable_key
-from stepgrid_core.names import JOB_WORKER, SESSION_ID, job_output_key
+from stepgrid_core.names import JOB_WORKER, job_output_key
 from stepgrid_core.ports import Worker
 from stepgrid_core.records import JobFile, JobRecord, Session
 from stepgrid_core.states import JobState
@@ -76,12 +76,17 @@ class JobTasks:
             files = self._handler(spec, index, inputs)
         except JobFailed as failure:
             exit_code, error, files = failure.exit_code, str(failure), failure.files
-        record = replace(record, staging_outputs_at=grid.clock.now(), exit_code=exit_code)
-        record = _store(grid, session, index, spec, files, record)
-        if error is None and record.missing:
-            error = f"outputs are missing: {', '.join(record.missing)}"
+        stored_at = grid.clock.now()
+        left = _left(spec, files)
+        missing = [want for want in spec.outputs if not any(fnmatchcase(n, want) for n in left)]
+        if error is None and missing:
+            error = f"outputs are missing: {', '.join(missing)}"
         return replace(
             record,
+            staging_outputs_at=stored_at,
+            exit_code=exit_code,
+            outputs=_store(grid, session, index, spec, left),
+            missing=tuple(missing),
             state=JobState.COMPLETED if error is None else JobState.FAILED,
             ended_at=grid.clock.now(),
             error=error,
@@ -99,22 +104,20 @@ def _fetch(grid: Grid, session: Session, spec: JobSpec) -> dict[str, bytes]:
     return found
 
 
-def _store(
-    grid: Grid,
-    session: Session,
-    index: int,
-    spec: JobSpec,
-    files: Mapping[str, bytes],
-    record: JobRecord,
-) -> JobRecord:
+def _left(spec: JobSpec, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """All files of the job's folder."""
     left = {**dict.fromkeys(STREAMS, b""), **files}
     if spec.script is not None and spec.script_name is not None:
         left[spec.script_name] = spec.script.encode()
+    return left
+
+
+def _store(
+    grid: Grid, session: Session, index: int, spec: JobSpec, left: Mapping[str, bytes]
+) -> tuple[JobFile, ...]:
     wanted = [*spec.outputs, *STREAMS, *([spec.script_name] if spec.script_name else [])]
     kept = {n: data for n, data in left.items() if any(fnmatchcase(n, want) for want in wanted)}
     for name, data in kept.items():
         days, owner, session_id = session.output_days, session.owner, session.session_id
         grid.payloads.put(job_output_key(days, owner, session_id, index, name), data)
-    stored = (JobFile(n, len(data), hashlib.sha256(data).hexdigest()) for n, data in kept.items())
-    missing = (want for want in spec.outputs if not any(fnmatchcase(n, want) for n in left))
-    return replace(record, outputs=tuple(stored), missing=tuple(missing))
+    return tuple(JobFile(n, len(d), hashlib.sha256(d).hexdigest()) for n, d in kept.items())
