@@ -1,4 +1,4 @@
-"""More than 200 requests that no client should send; each must be refused with a 4xx.
+"""More than 400 requests that no client should send; each must be refused with a 4xx.
 
 Data only: the integration test sends them to the api function over the in-memory grid, the system
 test to the deployed API over the wire.
@@ -40,6 +40,7 @@ def make_cases() -> list[Malformed]:
         *_input_fields(),
         *_uploads(),
         *_cancels(),
+        *_jobs(),
         *_subscriptions(),
         *_queries(),
         *_routes(),
@@ -199,9 +200,62 @@ def _uploads() -> Iterator[Malformed]:
         "continuation without parts": {"upload_id": "0" * 32, "multipart_id": "m"},
         "unknown field": {"key": "inputs/x"},
         "long multipart id": {"parts": 1, "upload_id": "0" * 32, "multipart_id": "m" * 1025},
+        "file without a name": {"file": {}},
+        "file with a folder": {"file": {"name": "a/b"}},
+        "file above": {"file": {"name": ".."}},
+        "file encoded": {"file": {"name": "%2e%2e"}},
+        "file with a newline": {"file": {"name": "a\n"}},
+        "file with a bad sha256": {"file": {"name": "a", "sha256": "x"}},
+        "file in parts": {"file": {"name": "a"}, "parts": 2},
+        "file a string": {"file": "a"},
+        "file with a key": {"file": {"name": "a", "key": "files/x/a"}},
     }
     for name, body in bodies.items():
         yield _post(f"upload: {name}", "/v1/uploads", body)
+
+
+def _jobs() -> Iterator[Malformed]:
+    good = {"client_token": "t", "executable": "true"}
+    wrong: dict[str, list[Any]] = {
+        "client_token": [..., "", "a b", None, 7],
+        "executable": [..., "", None, [], "x" * 8193],
+        "args": ["-x", [1], [None], {"0": "x"}, ["x" * 8193]],
+        "shell": ["yes", 1, None],
+        "script": [1, [], "x" * (256 * 1024 + 1)],
+        "script_name": ["", 1, "x" * 1025],
+        "inputs": ["https://a/b", ["https://a/b"], [{}], [{"url": ""}], [{"url": 1}],
+                   [{"url": "s3://x/y"}], [{"url": "ftp://a/b"}], [{"url": "/etc/passwd"}],
+                   [{"url": "https://a/b", "sha256": "x"}], [{"url": "https://a/b", "key": "x"}],
+                   [{"url": "https://a/b"}] * 101],
+        "outputs": ["a", [1], [""], ["x"] * 101, ["x" * 1025]],
+        "environment": ["A=b", ["A"], {"A": 1}, {"": "x"}],
+        "walltime_seconds": [0, -1, "60", 1.5, 10**6],
+        "queue": ["", 1, None, "Nowhere", "x" * 65],
+        "resources": ["large", {"vcpu": 3}, {"vcpu": 16}, {"memory_mib": 1}, {"gpu": 1},
+                      {"count": 2}],
+        "array": [0, -1, 10_001, "3", 1.5, None],
+        "depends_on": [SESSION, [1], [SESSION] * 21],
+        "retention_days": [0, 2, "7", 400],
+        "name": ["n" * 129, 1],
+        "tags": [[], {"a": 1}, {"": "x"}],
+        "worker": ["job"],
+        "owner": ["somebody"],
+        "user_email": ["a@b"],
+    }  # fmt: skip
+    for name, values in wrong.items():
+        for value in values:
+            shown = "..." if value is ... else json.dumps(value)[:40]
+            yield _post(f"job: {name} = {shown}", "/v1/jobs", _changed(good, {name: value}))
+    for name, text in NO_JSON.items():
+        yield Malformed(f"/v1/jobs {name}", "POST", "/v1/jobs", text)
+    for strange in (SESSION, f"{SESSION}_0", f"{SESSION}_", "x", "%00", "é", "a" * 2000, "cancel"):
+        path = f"/v1/jobs/{strange}"
+        for method, tail in (("GET", ""), ("GET", "/outputs"), ("POST", "/cancel")):
+            yield Malformed(f"{method} {path:.48}{tail}", method, f"{path}{tail}")
+        yield Malformed(f"DELETE {path:.48}", "DELETE", path)
+    for value in ("1", "x" * 129, "#", ""):
+        yield Malformed(f"jobs?cursor={value:.40}", "GET", "/v1/jobs", query={"cursor": [value]})
+    yield Malformed("jobs?state", "GET", "/v1/jobs", query={"state": ["failed"]})
 
 
 def _cancels() -> Iterator[Malformed]:

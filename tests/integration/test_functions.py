@@ -39,7 +39,10 @@ def load(name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def memory() -> InMemoryGrid:
-    return InMemoryGrid({"mock-compute": lambda task, context: task["worker_arguments"][0]})
+    return InMemoryGrid(
+        {"mock-compute": lambda task, context: task["worker_arguments"][0]},
+        jobs=lambda spec, index, inputs: {},
+    )
 
 
 def request(method: str, path: str, body: bytes = b"", user: str = "quant", **query: list[str]):  # type: ignore[no-untyped-def]

@@ -105,7 +105,7 @@ def test_an_array_is_what_its_jobs_are(
 
 def test_the_counts_of_an_array_add_up() -> None:
     """Whatever is between pending and its end is processing; what no job is in is left out."""
-    counts = array_counts({state: 2 for state in TaskState} | {TaskState.CANCELLED: 0})
+    counts = array_counts(dict.fromkeys(TaskState, 2) | {TaskState.CANCELLED: 0})
     assert counts == {
         JobState.PENDING: 2,
         JobState.PROCESSING: 4,
