@@ -139,6 +139,9 @@ class JobDescription(Response):
     name: str | None = None
     queue: str
     executable: str
+    args: list[str] = Field(default_factory=list)
+    script_name: str | None = None
+    inputs: list[str] = Field(default_factory=list, description="their URLs, as submitted")
     array: int
     walltime_seconds: int
     created_at: float
