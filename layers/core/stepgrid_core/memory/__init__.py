@@ -12,6 +12,7 @@ from .logs import MemoryLogReader
 from .metrics import MemoryMetrics
 from .payload_store import MemoryPayloadStore
 from .state_table import MemoryStateTable
+from .tokens import MemoryTokenVerifier
 from .workers import Behaviour, MemoryFunctionCall, MemoryFunctionCaller, MemoryWorkerRegistry
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryPayloadStore",
     "MemoryStateTable",
     "MemorySubscriptions",
+    "MemoryTokenVerifier",
     "MemoryWorkerRegistry",
     "VirtualClock",
 ]

@@ -27,12 +27,14 @@ from .task_runner import (
     TaskRunner,
     TaskSpan,
 )
+from .token_verifier import Caller, NoTokens, TokenVerifier
 from .worker_registry import WorkerRegistry
 
 __all__ = [
     "DOWNLOAD_SECONDS",
     "URL_SECONDS",
     "Broker",
+    "Caller",
     "Clock",
     "Closing",
     "CommonInput",
@@ -53,6 +55,7 @@ __all__ = [
     "LogReader",
     "LogSearch",
     "MetricSink",
+    "NoTokens",
     "Page",
     "PayloadStore",
     "Refusal",
@@ -67,6 +70,7 @@ __all__ = [
     "TaskOutcome",
     "TaskRunner",
     "TaskSpan",
+    "TokenVerifier",
     "Waiting",
     "Worker",
     "WorkerRegistry",
