@@ -15,9 +15,11 @@ from .ports import (
     FunctionCaller,
     LogReader,
     MetricSink,
+    NoTokens,
     PayloadStore,
     StateTable,
     Subscriptions,
+    TokenVerifier,
 )
 from .request_tally import RequestTally
 from .settings import Settings
@@ -45,6 +47,8 @@ class Grid:
     commons: CommonCache = field(default_factory=CommonCache)
     #: what the invocation has sent to AWS; it stays empty unless the settings ask for it
     tally: RequestTally = field(default_factory=RequestTally)
+    #: who bears a token, for requests that are not signed
+    tokens: TokenVerifier = field(default_factory=NoTokens)
 
     def each(self, call: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Call for each item, several at once where this grid may; answers in order."""
@@ -80,7 +84,17 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         settings=settings,
         threads=16,
         tally=tally,
+        tokens=_tokens(settings, clock),
     )
+
+
+def _tokens(settings: Settings, clock: Clock) -> TokenVerifier:
+    if not settings.identity_pool_id:
+        return NoTokens()
+    from .aws.token_verifier import AwsTokenVerifier  # noqa: PLC0415
+    from .token_cache import TokenCache  # noqa: PLC0415
+
+    return TokenCache(AwsTokenVerifier(settings), clock)
 
 
 def _tally(settings: Settings, environment: dict[str, str]) -> RequestTally:

@@ -32,6 +32,8 @@ TRANSLATIONS: dict[str, type[StepgridError]] = {
     "InternalException": Unavailable,
     "InternalServerError": Unavailable,
     "InternalFailure": Unavailable,
+    "InternalErrorException": Unavailable,
+    "ExternalServiceException": Unavailable,
     "ServiceUnavailable": Unavailable,
     "ServiceException": Unavailable,
     "RequestLimitExceeded": Unavailable,

@@ -1,0 +1,96 @@
+"""TokenVerifier by an identity pool: an id token that it takes is one of this grid's user pool.
+
+    id token ─▶ GetId ─▶ GetCredentialsForIdentity ─▶ identity id = owner
+
+The pool checks signature, audience and end, and asks the user pool whether the user is still there
+(ServerSideTokenCheck). The calls bear no signature and need no right; the keys that come of them
+are thrown away. A claim is read only of a token that the pool has taken.
+"""
+
+import base64
+import json
+import re
+from functools import cached_property
+from typing import Any
+
+from botocore import UNSIGNED
+from botocore.exceptions import ClientError
+
+from ..ports import Caller
+from ..settings import Settings
+from .translate import code_of, make_client, translated
+
+#: Three parts in base64url; anything else is not worth a request.
+_JWT = re.compile(r"[\w-]{1,1024}\.[\w-]{1,6144}\.[\w-]{1,1024}", re.ASCII)
+_REFUSALS = (
+    "NotAuthorizedException",
+    "InvalidParameterException",
+    "ResourceConflictException",
+    "UserNotFoundException",
+)
+
+
+class AwsTokenVerifier:
+    def __init__(self, settings: Settings, client: Any = None) -> None:
+        """client: of cognito-identity; one that signs nothing when left out, made at first use."""
+        self._settings = settings
+        self._given = client
+
+    @cached_property
+    def _client(self) -> Any:
+        region = self._settings.user_pool_id.partition("_")[0]
+        return self._given or make_client(
+            "cognito-identity", region_name=region, signature_version=UNSIGNED
+        )
+
+    def verify(self, token: str) -> Caller | None:
+        if not _JWT.fullmatch(token):
+            return None
+        with translated("the identity pool"):
+            identity_id = self._exchange(token)
+        return None if identity_id is None else self._read(token, identity_id)
+
+    def _exchange(self, token: str) -> str | None:
+        logins = {self._provider: token}
+        try:
+            found = self._client.get_id(
+                IdentityPoolId=self._settings.identity_pool_id, Logins=logins
+            )
+            answer = self._client.get_credentials_for_identity(
+                IdentityId=found["IdentityId"], Logins=logins
+            )
+        except ClientError as error:
+            if code_of(error) in _REFUSALS:
+                return None
+            raise
+        return str(answer["IdentityId"])
+
+    def _read(self, token: str, identity_id: str) -> Caller | None:
+        """The pool has taken it; an access token is none that says who somebody is."""
+        claims = _claims(token)
+        meant_for_us = (
+            claims.get("token_use") == "id"
+            and claims.get("aud") == self._settings.user_pool_client_id
+            and claims.get("iss") == f"https://{self._provider}"
+        )
+        if not meant_for_us:
+            return None
+        username = str(claims.get("cognito:username") or claims.get("sub"))
+        return Caller(f"cognito:{identity_id}", username, claims.get("email"))
+
+    @property
+    def _provider(self) -> str:
+        """What an identity pool calls the user pool, whose id is <region>_<name>."""
+        pool = self._settings.user_pool_id
+        region = pool.partition("_")[0]
+        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        return f"cognito-idp.{region}.{suffix}/{pool}"
+
+
+def _claims(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
