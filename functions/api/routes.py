@@ -1,6 +1,7 @@
 """The api function: an API Gateway proxy event in, a proxy answer out.
 
-Everything between is stepgrid_core.endpoints; only the event's form is known here.
+Everything between is stepgrid_core.endpoints, and for Cloud Kotta's clients
+stepgrid_core.kotta_routes; only the event's form is known here.
 """
 
 import base64
@@ -10,7 +11,8 @@ from functools import cache
 from typing import Any
 
 from identity import owner_of
-from stepgrid_core.endpoints import HttpRequest, answer
+from stepgrid_core import kotta_routes
+from stepgrid_core.endpoints import HttpAnswer, HttpRequest, answer
 from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import Grid, aws_grid
 
@@ -24,8 +26,9 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         query=event.get("multiValueQueryStringParameters") or {},
         body=_body(event),
         request_id=context.get("requestId", ""),
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
     )
-    answered = answer(grid, request, lambda: owner_of(context.get("identity", {})))
+    answered = _answer(grid, request, context.get("identity", {}))
     grid.tally.session_id = answered.session_id
     about: dict[str, Any] = {"session_id": answered.session_id} if answered.session_id else {}
     logger.info(
@@ -41,6 +44,13 @@ def handle(event: dict[str, Any], grid: Grid) -> dict[str, Any]:
         "body": answered.body,
         "isBase64Encoded": False,
     }
+
+
+def _answer(grid: Grid, request: HttpRequest, identity: dict[str, Any]) -> HttpAnswer:
+    """Cloud Kotta's clients sign nothing: their token is looked at where the form is read."""
+    if request.path.startswith(kotta_routes.PREFIX):
+        return kotta_routes.answer(grid, request)
+    return answer(grid, request, lambda: owner_of(identity))
 
 
 def _body(event: dict[str, Any]) -> bytes:

@@ -20,9 +20,9 @@ from stepgrid.testing.runner import InlineRunner
 from stepgrid_core import worker
 from stepgrid_core.endpoints import ROUTES
 from stepgrid_core.errors import AccessDenied
-from stepgrid_core.memory import MemoryFunctionCaller
+from stepgrid_core.memory import MemoryFunctionCaller, MemoryTokenVerifier
 from stepgrid_core.names import session_id
-from stepgrid_core.ports import FunctionReply
+from stepgrid_core.ports import Caller, FunctionReply
 from stepgrid_core.request_tally import RequestTally
 from stepgrid_core.states import ChunkState
 from stepgrid_core.telemetry import logger
@@ -72,6 +72,21 @@ def test_counted_requests_belong_to_their_session(memory: InMemoryGrid) -> None:
     event = load("recorder/release.json")
     recorder.handle(event, grid)
     assert grid.tally.session_id == event["session_id"]
+
+
+def test_kottas_paths_take_a_token(memory: InMemoryGrid) -> None:
+    """Whoever signed: the token says who it is, in a header whose name has any case."""
+    tokens = MemoryTokenVerifier({"good": Caller("cognito:ann", "ann")})
+    grid = dataclasses.replace(memory.wiring, tokens=tokens)
+    event = request("POST", "/rest/v1/upload_url", b"filepath=")
+    for headers, reason in (
+        (None, "access_token missing"),
+        ({"AUTHORIZATION": "Bearer bad"}, "Failed to authenticate"),
+        ({"AUTHORIZATION": "Bearer good"}, "filepath missing"),
+    ):
+        answer = routes.handle(event | {"headers": headers}, grid)
+        assert answer["statusCode"] == 200
+        assert json.loads(answer["body"]) == {"status": "Fail", "reason": reason}
 
 
 def test_the_sample_submit_is_accepted_and_runs(memory: InMemoryGrid) -> None:

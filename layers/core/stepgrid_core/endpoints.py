@@ -41,6 +41,7 @@ class HttpRequest:
     query: Mapping[str, list[str]] = field(default_factory=dict)
     body: bytes = b""
     request_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)  #: by their names in lower case
 
 
 @dataclass(frozen=True, slots=True)
