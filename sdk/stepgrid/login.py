@@ -98,6 +98,15 @@ class Login:
         """Of the user in the identity pool; with `cognito:` before it, the owner of sessions."""
         return self.keys().identity_id
 
+    def id_token(self) -> Tokens:
+        """An id token that is good for a while, for services that take one. It is a secret.
+
+        Raises what sign_in raises.
+        """
+        with self._lock:
+            token = self._good_id_token()
+            return Tokens(token, self._id_token_span.ends_at - self._now())
+
     def sign_in(self, new_password: str | None = None) -> None:
         """Log in now, so that a refusal is known now.
 

@@ -156,6 +156,19 @@ def test_a_temporary_password_is_replaced(cognito: FakeCognito) -> None:
     assert cognito.users["ann"].password == "another horse 2!"
 
 
+def test_an_id_token_for_others(cognito: FakeCognito) -> None:
+    """Good for a while whenever it is asked for, and with what is left of its life."""
+    login = login_to(cognito)
+    first = login.id_token()
+    assert first.lifetime_seconds == 3600
+    cognito.now += 600
+    again = login.id_token()
+    assert (again.id_token, again.lifetime_seconds) == (first.id_token, 3000)
+    cognito.now += 2900
+    assert login.id_token().id_token != first.id_token
+    assert first.id_token not in repr(first)
+
+
 def test_sign_out_revokes(cognito: FakeCognito) -> None:
     """Afterwards the refresh token is worth nothing, and the login has no password either."""
     login = login_to(cognito)
