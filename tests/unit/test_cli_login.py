@@ -12,6 +12,7 @@ from click.testing import Result
 from stepgrid import Config, Conflict, LoginExpired, Unavailable
 from stepgrid.cli.context import App
 from stepgrid.cognito import UserPool
+from stepgrid.kotta.auth import read_auth
 from stepgrid.login_store import load_login
 from stepgrid.users import User
 from tests.fake_cognito import FakeCognito, FakeUser
@@ -137,6 +138,55 @@ class TestLogin:
         result = desk.run("login", stdin=f"ann\n{PASSWORD}\n")
         shown = result.stdout + result.stderr
         assert not [secret for secret in (PASSWORD, *desk.cognito.secrets()) if secret in shown]
+
+
+class TestKotta:
+    @pytest.fixture
+    def auth(self, tmp_path: Path) -> Path:
+        return tmp_path / "auth.info"
+
+    def test_a_login_writes_the_auth_file(self, desk: Desk, auth: Path) -> None:
+        """Private, with a fresh token and the grid's address; the token is not printed."""
+        result = desk.run("login", "-u", "ann", "--kotta", str(auth), stdin=f"{PASSWORD}\n")
+        assert result.exit_code == 0
+        assert result.stdout.endswith(f"kotta     {auth}\n")
+        found = read_auth(auth)
+        assert found.server == ENDPOINT.removesuffix("/v1")
+        assert desk.cognito.exchange(found.token).identity_id == "identity-of-ann"
+        assert auth.stat().st_mode & 0o777 == 0o600
+        assert found.token not in result.output
+
+    def test_a_login_that_is_kept_is_enough(self, desk: Desk, auth: Path) -> None:
+        """No question; each time another token."""
+        desk.run("login", "-u", "ann", stdin=PASSWORD)
+        tokens = set()
+        for arguments in ((), ("-u", "ann")):
+            [told] = json_lines(
+                desk.run("login", "--kotta", str(auth), "--json", *arguments).stdout
+            )
+            assert (told["user"], told["kotta"]) == ("ann", str(auth))
+            tokens.add(read_auth(auth).token)
+        assert len(tokens) == 2
+        assert desk.cognito.calls["authenticate"] == 1
+
+    def test_another_user_logs_in(self, desk: Desk, auth: Path) -> None:
+        """The login that is kept is not theirs."""
+        desk.cognito.users["bob"] = FakeUser(PASSWORD)
+        desk.run("login", "-u", "ann", stdin=PASSWORD)
+        assert desk.run("login", "-u", "bob", "--kotta", str(auth), stdin=PASSWORD).exit_code == 0
+        assert desk.cognito.exchange(read_auth(auth).token).identity_id == "identity-of-bob"
+
+    def test_a_kept_login_that_has_ended(self, desk: Desk, auth: Path) -> None:
+        """The password is asked for."""
+        desk.run("login", "-u", "ann", stdin=PASSWORD)
+        desk.cognito.sign_out("ann")
+        result = desk.run("login", "--kotta", str(auth), stdin=f"ann\n{PASSWORD}\n")
+        assert result.exit_code == 0
+        assert desk.cognito.calls["authenticate"] == 2
+
+    def test_nothing_is_written_without_a_login(self, desk: Desk, auth: Path) -> None:
+        assert desk.run("login", "-u", "ann", "--kotta", str(auth), stdin="no").exit_code == 4
+        assert not auth.exists()
 
 
 class TestLogout:
