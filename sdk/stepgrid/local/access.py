@@ -103,6 +103,17 @@ def write_profile(
     write_private_json(paths.profile, profile)
 
 
+def login_pool(outputs: dict[str, str], access: AwsAccess) -> UserPool:
+    """Where users of a stack that has some log in."""
+    return UserPool(
+        region=access.region,
+        user_pool_id=outputs["UserPoolId"],
+        client_id=outputs["UserPoolClientId"],
+        identity_pool_id=outputs["IdentityPoolId"],
+        endpoint_url=access.endpoint_url,
+    )
+
+
 def agent_config_is_ours(paths: LocalPaths, outputs: dict[str, str]) -> bool:
     """Whether agent_config.json is the one that `up` wrote for these pools."""
     values = read_json(paths.agent_config) or {}
@@ -120,15 +131,8 @@ def ensure_agent_config(
     ours = agent_config_is_ours(paths, outputs)
     if "UserPoolId" not in outputs or (ours and values.get("public_api_gateway_url") == endpoint):
         return
-    pool = UserPool(
-        region=access.region,
-        user_pool_id=outputs["UserPoolId"],
-        client_id=outputs["UserPoolClientId"],
-        identity_pool_id=outputs["IdentityPoolId"],
-        endpoint_url=access.endpoint_url,
-    )
     password = make_password()
-    users = local_users(pool)
+    users = local_users(login_pool(outputs, access))
     with suppress(Conflict):
         users.add(LOGIN_USER)
     users.set_password(LOGIN_USER, password)

@@ -39,9 +39,11 @@ from stepgrid.local.emulator import (
 )
 from stepgrid.local.errors import DeploymentError, LocalCloudError, NotRunningError
 from stepgrid.local.fingerprint import compute_fingerprint
+from stepgrid.local.kotta_auth import kotta_auth_is_ours, refresh_kotta_auth
 from stepgrid.local.redis_server import start_server, stop_server
 from stepgrid.local.state import Deployment, LocalState, load_state, save_state
 from stepgrid.local.storage import LocalPaths, exclusive_lock, read_json
+from stepgrid_core.errors import StepgridError
 
 Progress = Callable[[str], None]
 
@@ -110,7 +112,7 @@ class LocalCloud:
             if not redis:
                 state = self._stop_redis(state)
             self._ensure_profile(state, progress)
-            self._ensure_agent_config(state)
+            self._ensure_logins(state, progress)
         return self.status()
 
     def down(self) -> bool:
@@ -124,6 +126,8 @@ class LocalCloud:
                 self.paths.profile.unlink(missing_ok=True)
             if state is not None and access.agent_config_is_ours(self.paths, _outputs(state)):
                 self.paths.agent_config.unlink(missing_ok=True)
+            if kotta_auth_is_ours(self.paths):
+                self.paths.kotta_auth.unlink(missing_ok=True)
             self.paths.state.unlink(missing_ok=True)
         return stopped
 
@@ -289,10 +293,15 @@ class LocalCloud:
         access.write_profile(self.paths, endpoint, root, user, outputs)
         progress(f"the API is at {endpoint}; profile: {self.paths.profile}")
 
-    def _ensure_agent_config(self, state: LocalState) -> None:
+    def _ensure_logins(self, state: LocalState, progress: Progress) -> None:
         root, outputs = _root_access(state.emulator), _outputs(state)
         endpoint = access.loopback_endpoint(outputs, root.endpoint_url)
         access.ensure_agent_config(self.paths, outputs, endpoint, root)
+        try:
+            refresh_kotta_auth(self.paths, outputs, endpoint, root)
+        except StepgridError as error:
+            # Somebody has changed the password: all else works.
+            progress(f"no token in {self.paths.kotta_auth}: {error}")
 
     def _create_user(self, state: LocalState, name: str) -> access.UserCredentials:
         root = _root_access(state.emulator)

@@ -39,6 +39,11 @@ class LocalPaths:
         return self.root / "agent_config.json"
 
     @property
+    def kotta_auth(self) -> Path:
+        """The same for Cloud Kotta's clients, with a token that lasts an hour."""
+        return self.root / "kotta.auth"
+
+    @property
     def build_dir(self) -> Path:
         return self.root / "build"
 
