@@ -12,7 +12,7 @@ session is done here. Times and counts of its own tasks are taken at its word.
 import base64
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 
@@ -20,9 +20,19 @@ from . import records
 from .closing import shard_changed
 from .errors import InvalidRequest, NotFound, RequestError, Unavailable
 from .invocation import SessionFacts, facts_of
+from .job_files import readable_key
+from .names import job_outputs_prefix, shard_of
 from .ports import CredentialLender
 from .progress import Commit, report_progress
-from .records import Chunk, ContainerUse, Session, Shard, is_claimed_by, puller_token
+from .records import (
+    Chunk,
+    ContainerUse,
+    JobRecord,
+    Session,
+    Shard,
+    is_claimed_by,
+    puller_token,
+)
 from .states import ChunkState
 from .wiring import Grid
 
@@ -32,6 +42,8 @@ LEASE_SECONDS = 60.0
 RENEW_AFTER_SECONDS = 20.0
 #: So long after the end of a session its containers may be storing what they have.
 LEND_AFTER_END_SECONDS = 900.0
+#: What a job's record may take of an item, and what a file takes of that beside its name.
+MOST_RECORD_BYTES, OUTPUT_BYTES = 256 * 1024, 128
 #: Shards read at once when a chunk is looked for.
 SHARD_PAGE = 16
 #: What a worker may make of a row that it holds.
@@ -90,8 +102,15 @@ def _open(question: Question) -> dict[str, Any]:
     """What a container must know to begin; `over` if there is nothing left to do."""
     _note(question)
     facts = {**question.facts.as_dict(), "container": None}
-    over = question.session.verdict is not None
-    return {"facts": facts, "bucket": question.grid.settings.bucket, "over": over}
+    session = question.session
+    return {
+        "facts": facts,
+        "bucket": question.grid.settings.bucket,
+        "outputs_prefix": job_outputs_prefix(
+            session.output_days, session.owner, session.session_id
+        ),
+        "over": session.verdict is not None,
+    }
 
 
 def _lend(question: Question) -> dict[str, Any]:
@@ -208,6 +227,45 @@ def _read_blob(question: Question) -> dict[str, Any]:
     return {"blob": base64.b64encode(blob).decode()}
 
 
+def _report(question: Question) -> dict[str, Any]:
+    """How far a job has come. Who does not hold it tells at most how it was cancelled."""
+    grid, session = question.grid, question.session
+    index, record = int(question.given["index"]), JobRecord.read(question.given["record"])
+    number, slot = shard_of(index)
+    shard = grid.table.read_shard(session.session_id, number)
+    row = shard.chunks[slot] if shard is not None and slot < len(shard.chunks) else None
+    if session.job is None or row is None:
+        raise InvalidRequest(f"session {session.session_id} has no job {index}")
+    kept = _is_held(question, row) or row.terminal
+    if kept:
+        kept = grid.table.put_job(session.session_id, index, fitting(record), session.expires_at)
+    return {"kept": kept}
+
+
+def fitting(record: JobRecord) -> JobRecord:
+    """With as many outputs as an item of the table can name (DynamoDB quotas: 400 KB)."""
+    size, names = 0, 0
+    for file in record.outputs:
+        size += len(file.name.encode()) + OUTPUT_BYTES
+        if size > MOST_RECORD_BYTES:
+            break
+        names += 1
+    if names == len(record.outputs):
+        return record
+    said = f"only the first {names} of {len(record.outputs)} outputs are listed"
+    error = f"{record.error}; {said}" if record.error else said
+    return replace(record, outputs=record.outputs[:names], error=error)
+
+
+def _sign(question: Question) -> dict[str, Any]:
+    """Where an input can be read that the session's owner may read."""
+    grid, url = question.grid, str(question.given["url"])
+    key = readable_key(grid.settings.bucket, question.session.owner, url)
+    if key is None or grid.payloads.head(key) is None:
+        raise NotFound(f"there is no file {url[:256]!r} of yours; it may have expired")
+    return {"url": grid.payloads.presign_get(key)}
+
+
 def _leave(question: Question) -> dict[str, Any]:
     _note(question)
     return {}
@@ -229,5 +287,7 @@ ACTIONS: dict[str, Callable[[Question], dict[str, Any]]] = {
     "look": _look,
     "swap": _swap,
     "blob": _read_blob,
+    "report": _report,
+    "sign": _sign,
     "leave": _leave,
 }

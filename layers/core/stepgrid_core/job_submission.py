@@ -6,6 +6,8 @@ The job's spec travels as the session's common input. What is told of jobs is ke
 session, because the spec's object does not live as long. Knows nothing of containers.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from .codec import encode
@@ -35,6 +37,8 @@ MAX_JOB_ATTEMPTS = 3
 OUTPUT_DAYS = (1, 7, 30, 90, 365)
 #: Of the outputs that a job names: they are kept beside its session, which is read often.
 MOST_OUTPUT_NAMES_BYTES = 16 * 1024
+#: Of its arguments and of its inputs, which are kept there to be shown.
+MOST_SHOWN_BYTES = 8 * 1024
 #: Containers that one session may ask for (contract.ContainerOptions).
 MOST_CONTAINERS = 1000
 DAY_SECONDS = 86_400
@@ -58,7 +62,7 @@ def submit_job(grid: Grid, owner: str, request: JobRequest) -> str:
     session_request = SubmitRequest(
         client_token=request.client_token,
         worker=JOB_WORKER,
-        tasks=[{"index": index} for index in range(request.array)],
+        tasks=[{"index": index, "count": request.array} for index in range(request.array)],
         common=_spec(request, walltime_seconds),
         depends_on=request.depends_on,
         options=_options(request, queue, walltime_seconds, grid.settings),
@@ -166,4 +170,12 @@ def _facts(request: JobRequest, walltime_seconds: int) -> JobFacts:
         outputs=tuple(request.outputs),
         script_name=None if request.script is None else request.script_name,
         depends_on=tuple(request.depends_on),
+        args=first_of(request.args),
+        inputs=first_of([each.url for each in request.inputs]),
     )
+
+
+def first_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """As many as are shown with a job."""
+    sizes = accumulate(len(text.encode()) for text in texts)
+    return tuple(text for text, size in zip(texts, sizes, strict=True) if size <= MOST_SHOWN_BYTES)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .common_cache import CommonCache
@@ -140,12 +141,25 @@ def aws_lender(settings: Settings) -> CredentialLender:
     return AwsCredentialLender(settings)
 
 
-def lent_payloads(bucket: str, borrow: Callable[[], Mapping[str, Any]]) -> PayloadStore:
-    """S3 with credentials that are borrowed again before they end."""
-    from .aws.lent_client import lent_client  # noqa: PLC0415
+def lent_client(borrow: Callable[[], Mapping[str, Any]]) -> Any:
+    """A client of S3 with credentials that are borrowed again before they end."""
+    from .aws.lent_client import lent_client as make  # noqa: PLC0415
+
+    return make(borrow)
+
+
+def lent_payloads(bucket: str, client: Any) -> PayloadStore:
+    """The payloads as far as such a client may touch them."""
     from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
 
-    return AwsPayloadStore(bucket, lent_client(borrow))
+    return AwsPayloadStore(bucket, client)
+
+
+def lent_store(bucket: str, client: Any) -> Callable[[str, Path], None]:
+    """Stores files of any size by such a client."""
+    from .aws.file_store import AwsFileStore  # noqa: PLC0415
+
+    return AwsFileStore(bucket, client).store
 
 
 def container_tally(enabled: bool, memory_mib: int) -> RequestTally:

@@ -8,7 +8,7 @@ a role that was assumed by another one live for an hour ("role chaining").
 import json
 from typing import Any
 
-from ..names import results_prefix
+from ..names import job_outputs_prefix, results_prefix
 from ..ports import LentCredentials
 from ..records import Session
 from ..settings import Settings
@@ -46,15 +46,17 @@ def session_policy(bucket_arn: str, session: Session) -> dict[str, Any]:
     inputs = [session.input.key, session.common.key if session.common else None]
     results = f"{results_prefix(session.session_id)}*"
     read = [*(key for key in inputs if key), results]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _allow("s3:GetObject", bucket_arn, read),
-            _allow("s3:PutObject", bucket_arn, [results]),
-        ],
-    }
+    allowed = [
+        _allow(["s3:GetObject"], bucket_arn, read),
+        _allow(["s3:PutObject"], bucket_arn, [results]),
+    ]
+    if session.job is not None:
+        prefix = job_outputs_prefix(session.output_days, session.owner, session.session_id)
+        actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
+        allowed.append(_allow(actions, bucket_arn, [f"{prefix}*"]))
+    return {"Version": "2012-10-17", "Statement": allowed}
 
 
-def _allow(action: str, bucket_arn: str, keys: list[str]) -> dict[str, Any]:
+def _allow(actions: list[str], bucket_arn: str, keys: list[str]) -> dict[str, Any]:
     resources = [f"{bucket_arn}/{key}" for key in keys]
-    return {"Effect": "Allow", "Action": action, "Resource": resources}
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}

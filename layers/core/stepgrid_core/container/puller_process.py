@@ -6,16 +6,27 @@ Builds what a puller works with, runs it, and ends with 0, or with 143 after it 
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from ..common_cache import CommonCache
 from ..compute_plane import Bench
 from ..errors import NotFound
 from ..invocation import Invocation
+from ..names import JOB_WORKER
 from ..package_runner import package_runner
 from ..ports import TaskRunner
-from ..telemetry import EmfMetrics, logger
-from ..wiring import aws_broker, container_tally, lent_payloads, system_clock
+from ..telemetry import EmfMetrics, log_print, logger
+from ..wiring import (
+    aws_broker,
+    container_tally,
+    lent_client,
+    lent_payloads,
+    lent_store,
+    system_clock,
+)
 from .broker_rows import BrokerRows, Desk
+from .job_desk import BrokerJobDesk
+from .job_place import is_passable, make_root
 from .puller import Puller
 from .settings import ContainerSettings
 from .stopping import Stopping
@@ -35,6 +46,10 @@ CREDENTIAL_VARIABLES = (
 )
 
 
+#: What the programs of a job must know of the container.
+SHARED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+
+
 def pull(settings: ContainerSettings, number: int, stopping: Stopping) -> int:
     """Run chunks of the session; answers the exit code."""
     clock = system_clock()
@@ -45,10 +60,10 @@ def pull(settings: ContainerSettings, number: int, stopping: Stopping) -> int:
         opened = desk.ask("open")
         if opened["over"]:
             return 0
-        rows = BrokerRows(desk)
+        rows, lent = BrokerRows(desk), lent_client(lambda: desk.ask("lend"))
         bench = Bench(
             rows=rows,
-            payloads=lent_payloads(opened["bucket"], lambda: desk.ask("lend")),
+            payloads=lent_payloads(opened["bucket"], lent),
             commons=CommonCache(),
             metrics=EmfMetrics(),
             clock=clock,
@@ -56,10 +71,37 @@ def pull(settings: ContainerSettings, number: int, stopping: Stopping) -> int:
         )
         facts = Invocation.read_facts(opened["facts"])
         puller = Puller(number, settings.container, facts, desk, rows, bench, stopping)
-        chunks = puller.pull(_runner_maker(settings))
+        if facts.worker == JOB_WORKER:
+            chunks = _pull_jobs(puller, opened, lent)
+        else:
+            chunks = puller.pull(_runner_maker(settings))
         logger.info("puller done", chunks=chunks, stopped=stopping.asked)
         desk.ask("leave")
     return STOPPED if stopping.asked else 0
+
+
+def _pull_jobs(puller: Puller, opened: dict[str, Any], lent: Any) -> int:
+    """The same where a task is a job: it is no Python, and has a container to itself."""
+    from ..jobs import JobRunner  # noqa: PLC0415 - only jobs need it
+
+    store = lent_store(opened["bucket"], lent)
+    root = make_root()
+    apart = is_passable(root)
+    if not apart:
+        logger.warning("jobs run as the container does", folder=str(root))
+    runner = JobRunner(
+        BrokerJobDesk(puller.desk, opened["outputs_prefix"], store),
+        root,
+        puller.bench.clock,
+        on_print=log_print,
+        interrupted=lambda: puller.stopping.asked,
+        apart=apart,
+        environment={name: os.environ[name] for name in SHARED_VARIABLES if name in os.environ},
+    )
+    try:
+        return puller.pull(lambda: runner)
+    finally:
+        runner.close()
 
 
 def _desk(settings: ContainerSettings) -> Desk:

@@ -57,6 +57,7 @@ class JobRunner:
         limits: StagingLimits = StagingLimits(),  # noqa: B008 - frozen
         interrupted: Callable[[], bool] = lambda: False,
         user: JobUser | None = None,
+        apart: bool = True,
         is_allowed_address: IsAllowed = is_public_address,
         resolve: Resolve = resolve_by_system,
         environment: Mapping[str, str] = MappingProxyType({}),
@@ -70,12 +71,15 @@ class JobRunner:
             on_print: gets every line that a job prints; called in `run`.
             interrupted: is the container being stopped? Asked when `run` is closed early.
             user: whom jobs run as, if the runner is root; None: a user of this process alone.
+            apart: False: jobs run as the runner does, because no other user can reach `root`.
             is_allowed_address: may an input come from there?
             resolve: the addresses of a host.
             environment: what programs have to know of the container, such as PATH and
                 LD_LIBRARY_PATH. Variables that begin with AWS_ are left out.
         """
-        self.user = user or own_user()  #: whom jobs run as; None: as the runner
+        self.user = user or (
+            own_user() if apart else None
+        )  #: whom jobs run as; None: as the runner
         dialer = Dialer(limits, is_allowed_address, resolve)
         self._world = World(desk, clock, on_print, limits, dialer, self.user, environment)
         self._clock = clock

@@ -9,6 +9,9 @@ from ..states import TERMINAL_JOBS, JobState
 WALLTIME_EXCEEDED, KILLED_BY_REQUEST = 1001, 1002
 
 
+_LISTS = ("outputs", "depends_on", "args", "inputs")
+
+
 @dataclass(frozen=True, slots=True)
 class JobFacts:
     """What is told of jobs without their spec, which an object holds, and not for so long."""
@@ -18,11 +21,13 @@ class JobFacts:
     outputs: tuple[str, ...] = ()  #: names and patterns that were asked for
     script_name: str | None = None
     depends_on: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()  #: the first ones, where they are many
+    inputs: tuple[str, ...] = ()  #: URLs, likewise
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> "JobFacts":
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        lists = {name: tuple(values.get(name, ())) for name in ("outputs", "depends_on")}
+        lists = {name: tuple(values.get(name, ())) for name in _LISTS}
         return cls(**{**known, **lists})
 
 
