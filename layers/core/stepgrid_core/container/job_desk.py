@@ -1,4 +1,4 @@
-"""What the jobs of a container ask of the grid: of the broker, and of the store by lent credentials."""
+"""What the jobs of a container ask: of the broker, and of the store by lent credentials."""
 
 from collections.abc import Callable
 from pathlib import Path
