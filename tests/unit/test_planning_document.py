@@ -1,4 +1,4 @@
-"""docs/planning.md on backends: its examples are what the planner says today, its limits the code's."""
+"""docs/planning.md on backends: its examples are what the planner says today."""
 
 import re
 

@@ -124,8 +124,8 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    planning.plan,
     submission.submit,
+    planning.plan,
     sessions.status,
     results.results,
     sessions.tasks,
