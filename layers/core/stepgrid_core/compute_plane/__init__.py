@@ -15,6 +15,7 @@ This package knows user code only as a TaskRunner, and AWS not at all.
 
 from .bench import Bench
 from .claim import Claim
+from .lifetime import GUARD_SECONDS
 from .run import run_chunk, run_claim
 
-__all__ = ["Bench", "Claim", "run_chunk", "run_claim"]
+__all__ = ["GUARD_SECONDS", "Bench", "Claim", "run_chunk", "run_claim"]

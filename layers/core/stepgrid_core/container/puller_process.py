@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..common_cache import CommonCache
-from ..compute_plane import Bench
+from ..compute_plane import GUARD_SECONDS, Bench
 from ..errors import NotFound
 from ..invocation import Invocation
 from ..names import JOB_WORKER
@@ -36,6 +36,8 @@ from .stopping import Stopping
 STOPPED = 143
 #: Kept from the stop timeout, for Python to end.
 END_SECONDS = 5.0
+#: A job that has not ended so long before the container does is handed back, to run elsewhere.
+HAND_BACK_SECONDS = GUARD_SECONDS + 5.0
 #: What leads to the credentials of the container, which user code must not have.
 CREDENTIAL_VARIABLES = (
     "AWS_CONTAINER_",
@@ -94,7 +96,8 @@ def _pull_jobs(puller: Puller, opened: dict[str, Any], lent: Any) -> int:
         root,
         puller.bench.clock,
         on_print=log_print,
-        interrupted=lambda: puller.stopping.asked,
+        # Before, a run that is closed has lost its claim: its job was cancelled.
+        interrupted=lambda: puller.stopping.time_left() <= HAND_BACK_SECONDS,
         apart=apart,
         environment={name: os.environ[name] for name in SHARED_VARIABLES if name in os.environ},
     )
