@@ -449,10 +449,7 @@ def test_a_job_without_its_inputs(make_bench: MakeBench, server: Server) -> None
     inputs = [JobInput(url=server.url("/gone"))]
     outcome = bench.run(JobSpec(executable="true", inputs=inputs, outputs=["a.txt"]))
     record = bench.record
-    assert [one.state for one in bench.desk.history[0]] == [
-        JobState.STAGING_INPUTS,
-        JobState.FAILED,
-    ]
+    assert [one.state for one in bench.desk.history[0]] == [JobState.FAILED]
     assert fault(outcome) == ("InputError", record.error)
     assert (record.error or "").startswith("Failed to download inputs gone from ")
     assert (record.exit_code, record.missing, record.processing_at) == (None, ("a.txt",), None)

@@ -47,12 +47,10 @@ def test_a_job_that_completes(make_bench: MakeBench) -> None:
     outcome = bench.run(script("echo out; echo err >&2; echo data > a.txt", outputs=["a.txt"]))
     record = bench.record
     names = ["a.txt", "job.sh", "STDOUT.txt", "STDERR.txt"]
-    assert [one.state for one in bench.desk.history[0]] == [
-        JobState.STAGING_INPUTS,
-        JobState.PROCESSING,
-        JobState.STAGING_OUTPUTS,
-        JobState.COMPLETED,
-    ]
+    moments = (record.staging_inputs_at, record.processing_at, record.staging_outputs_at)
+    assert record.state is JobState.COMPLETED
+    assert None not in moments
+    assert sorted((*moments, record.ended_at)) == [*moments, record.ended_at]  # type: ignore[type-var]
     assert [bench.output(name) for name in names[:1] + names[2:]] == [b"data\n", b"out\n", b"err\n"]
     assert list(record.outputs) == [bench.desk.describe(0, name) for name in names]
     assert (record.exit_code, record.error, record.missing) == (0, None, ())
@@ -62,6 +60,18 @@ def test_a_job_that_completes(make_bench: MakeBench) -> None:
     assert (result["state"], result["exit_code"]) == ("completed", 0)
     assert [one["name"] for one in result["outputs"]] == names
     assert bench.left_over() == []
+
+
+def test_a_stage_that_lasts_is_told(make_bench: MakeBench) -> None:
+    """While it lasts; the stages before it, which were over at once, are only in its times."""
+    bench = make_bench()
+    outcomes = bench.begin(script("exec sleep 300"))
+    await_outcome(outcomes, lambda: bool(bench.desk.history))
+    told = bench.record
+    assert (told.state, len(bench.desk.history[0])) == (JobState.PROCESSING, 1)
+    assert told.staging_inputs_at is not None
+    outcomes.close()
+    assert bench.record.state is JobState.CANCELLED
 
 
 def test_the_job_of_the_first_document(make_bench: MakeBench) -> None:

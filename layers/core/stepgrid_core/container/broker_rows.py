@@ -34,6 +34,7 @@ class BrokerRows:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._slots: dict[int, int] = {}
+        self._blobs: dict[str, bytes] = {}
 
     def hold(self, shard: Shard, slot: int) -> None:
         """This is the row that the next looks are about: a look renews its lease."""
@@ -61,7 +62,10 @@ class BrokerRows:
         return Swap(answer["won"], Shard.read(answer["shard"]))
 
     def read_blob(self, session_id: str, blob_id: str) -> bytes:
-        return base64.b64decode(self._desk.ask("blob")["blob"])
+        """Asked for once: the chunks of a session share it, and a container has one session."""
+        if blob_id not in self._blobs:
+            self._blobs[blob_id] = base64.b64decode(self._desk.ask("blob")["blob"])
+        return self._blobs[blob_id]
 
     def changed(self, facts: SessionFacts, shard: Shard) -> None:
         """The broker has seen to it."""

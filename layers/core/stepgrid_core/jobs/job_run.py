@@ -94,7 +94,9 @@ class JobRun:
         if self._stop.reason is StopReason.CANCELLED:
             self._finish(judge_killed(self.record.exit_code))
 
-    def read_prints(self) -> None:
+    def look(self) -> None:
+        """Pass on what was printed, and tell the stage. In the runner's thread, now and then."""
+        self._reporter.tell_lasting()
         for tail in self._tails:
             tail.read()
 
@@ -229,7 +231,7 @@ class JobRun:
 
     def _advance(self, state: JobState, **moments: float) -> None:
         self.record = replace(self.record, state=state, **moments)  # type: ignore[arg-type]
-        self._reporter.tell(self.record)
+        self._reporter.begin(self.record)
 
     def _finish(self, verdict: Verdict) -> None:
         record = replace(

@@ -7,8 +7,10 @@ from ..ports import Clock, JobDesk
 from ..records import JobRecord
 from ..telemetry import logger
 
-#: A stage is told again with the next one: the job is not held up for it.
-_STAGE_ATTEMPTS, _LAST_ATTEMPTS = 2, 8
+#: A stage that lasts is told; the others are over before anybody could see them, and their times
+#: are in the last report. One that can't be told now is told again with the next one.
+_LASTING_SECONDS = 0.5
+_STAGE_ATTEMPTS, _LAST_ATTEMPTS = 1, 8
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.2, 5.0
 
 
@@ -21,9 +23,22 @@ class Reporter:
         self._clock = clock
         self._lock = threading.Lock()
         self._over = False
+        self._begun: tuple[JobRecord, float] | None = None
+
+    def begin(self, record: JobRecord) -> None:
+        """A stage has begun. Nothing is sent: the job is not held up for it."""
+        self._begun = record, self._clock.monotonic()
+
+    def tell_lasting(self) -> None:
+        """Tell the stage that the job is in, once it has lasted for a while."""
+        begun = self._begun
+        if begun is None or self._clock.monotonic() - begun[1] < _LASTING_SECONDS:
+            return
+        self._begun = None
+        self.tell(begun[0])
 
     def tell(self, record: JobRecord) -> None:
-        """A stage has begun."""
+        """At once."""
         if not self._over:
             self._report(record, _STAGE_ATTEMPTS)
 

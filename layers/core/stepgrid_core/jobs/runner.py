@@ -159,7 +159,7 @@ class JobRunner:
         run.begin()
         try:
             while not run.ended.wait(POLL_SECONDS):
-                run.read_prints()
+                run.look()
                 yield None
         finally:
             if not run.ended.is_set():
@@ -180,6 +180,6 @@ class JobRunner:
         run.stop(reason)
         until = self._clock.monotonic() + seconds
         while not run.ended.wait(POLL_SECONDS) and self._clock.monotonic() < until:
-            run.read_prints()
+            run.look()
         if not run.ended.is_set():
             run.give_up()
