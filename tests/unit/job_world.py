@@ -15,7 +15,7 @@ from stepgrid_core.states import JobState
 
 OWNER = "arn:aws:iam::000000000000:user/alice"
 OTHER = "arn:aws:iam::000000000000:user/bob"
-BUCKET = "b"
+BUCKET = "bucket"
 
 
 def leave_nothing(spec: JobSpec, index: int, inputs: Mapping[str, bytes]) -> Mapping[str, bytes]:

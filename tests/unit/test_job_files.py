@@ -84,7 +84,12 @@ def test_nothing_else_may_be_read(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [f"s3://other/{FILE}", f"s3://{BUCKET}/inputs/x", "ftp://host/a", "/etc/passwd", "a"]
+    "url",
+    [
+        f"s3://other/{FILE}",
+        f"s3://{BUCKET}/inputs/x",
+        f"s3://{BUCKET}/{file_key(OTHER, UPLOAD, 'data.csv')}",
+    ],
 )
 def test_a_submit_refuses_what_may_not_be_read(url: str) -> None:
     """The error names the URL, and no job is made."""
@@ -92,6 +97,18 @@ def test_a_submit_refuses_what_may_not_be_read(url: str) -> None:
     with pytest.raises(InvalidRequest, match="is no file of yours") as refused:
         world.submit(inputs=[{"url": "https://example.org/a"}, {"url": url}])
     assert repr(url) in str(refused.value)
+    assert world.ask("GET", "/v1/jobs")[1]["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/a", "/etc/passwd", "a", "s3://B/x", f"S3://own/{FILE}"]
+)
+def test_a_submit_refuses_what_is_no_address(url: str) -> None:
+    """Before anything is looked at."""
+    world = JobWorld()
+    body = {"client_token": "t", "executable": "true", "inputs": [{"url": url, "name": "a"}]}
+    status, answered = world.ask("POST", "/v1/jobs", body)
+    assert (status, "inputs.0.url" in answered["error"]["message"]) == (400, True)
     assert world.ask("GET", "/v1/jobs")[1]["jobs"] == []
 
 

@@ -93,6 +93,7 @@ def test_names_of_the_job_itself(name: str) -> None:
         ("https://example.com/a.csv", "a.csv"),
         ("https://example.com/x/a%20b.csv?sign=/x#y/z", "a b.csv"),
         ("s3://bucket/folder/key", "key"),
+        ("s3://bucket/folder/\u00e9 a+b.csv", "\u00e9 a+b.csv"),
         ("https://example.com/%C3%A4", "\u00e4"),
     ],
 )

@@ -14,17 +14,15 @@ from collections.abc import Sequence
 
 from .contract import JobFileUpload, JobInput, Upload
 from .errors import InvalidRequest
+from .job_urls import is_plain_key
 from .names import SESSION_ID, file_key, owner_folder
 from .ports import URL_SECONDS
 from .wiring import Grid
 
-#: What somebody else may read as another key: a client that decodes it, or ends the path there.
-_AMBIGUOUS = re.compile(r"[\\%?#]")
 _FOLDERS = re.compile(
     r"(?:files/(?P<uploader>[0-9a-f]{24})/[0-9a-f]{32}"
     rf"|jobs/[1-9][0-9]{{0,2}}/(?P<runner>[0-9a-f]{{24}})/{SESSION_ID.pattern}/(?:0|[1-9][0-9]*))/"
 )
-MOST_KEY_BYTES = 1024
 
 
 def readable_key(bucket: str, owner: str, url: str) -> str | None:
@@ -36,23 +34,12 @@ def readable_key(bucket: str, owner: str, url: str) -> str | None:
     """
     scheme, separator, rest = url.partition("://")
     named, slash, key = rest.partition("/")
-    if (scheme, separator, named, slash) != ("s3", "://", bucket, "/") or not is_plain(key):
+    if (scheme, separator, named, slash) != ("s3", "://", bucket, "/") or not is_plain_key(key):
         return None
     folders = _FOLDERS.match(key)
     if folders is None or folders.end() == len(key):
         return None
     return key if owner_folder(owner) in folders.groups() else None
-
-
-def is_plain(key: str) -> bool:
-    """Can it be read in one way only?"""
-    parts = key.split("/")
-    return (
-        key.isprintable()
-        and len(key.encode()) <= MOST_KEY_BYTES
-        and _AMBIGUOUS.search(key) is None
-        and not {"", ".", ".."} & set(parts)
-    )
 
 
 def check_inputs(grid: Grid, owner: str, inputs: Sequence[JobInput]) -> None:

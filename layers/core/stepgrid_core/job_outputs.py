@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from .contract import JobOutput
-from .job_files import MOST_KEY_BYTES
+from .job_urls import MAX_KEY_BYTES
 from .names import job_output_key
 from .records import JobFacts, JobFile, JobRecord, Session
 from .wiring import Grid
@@ -56,4 +56,4 @@ def _show(grid: Grid, session: Session, index: int, name: str, file: JobFile | N
 def _may_be_key(name: str) -> bool:
     """Nothing that leads out of the job's folder, whoever resolves it."""
     parts = name.split("/")
-    return len(name.encode()) < MOST_KEY_BYTES and not {"", ".", ".."} & set(parts)
+    return len(name.encode()) < MAX_KEY_BYTES and not {"", ".", ".."} & set(parts)

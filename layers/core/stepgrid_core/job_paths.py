@@ -69,9 +69,8 @@ def is_pattern(name: str) -> bool:
 
 def default_name(url: str) -> str:
     """What an input is called that was given no name. Raises ValueError if the URL tells none."""
-    segment = urlsplit(url).path.rsplit("/", 1)[-1]
     try:
-        name = unquote(segment, errors="strict")
+        name = _last_part(url)
     except UnicodeDecodeError:
         raise ValueError(f"{shorten(url)} ends in no readable name: give a name") from None
     if not name or "/" in name:
@@ -80,6 +79,12 @@ def default_name(url: str) -> str:
         return check_destination(name)
     except ValueError as error:
         raise ValueError(f"{shorten(url)} needs a name: its last part {error}") from None
+
+
+def _last_part(url: str) -> str:
+    if url.startswith("s3://"):  # a key is taken as it is written
+        return url.rsplit("/", 1)[-1]
+    return unquote(urlsplit(url).path.rsplit("/", 1)[-1], errors="strict")
 
 
 def check_apart(names: Iterable[str]) -> None:

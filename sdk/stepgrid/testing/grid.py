@@ -89,7 +89,7 @@ class InMemoryGrid:
             settings=Settings.model_validate(
                 {
                     "table": "t",
-                    "bucket": "b",
+                    "bucket": "bucket",
                     "event_bus": "e",
                     "worker_prefix": "",
                     "fargate": fargate,
