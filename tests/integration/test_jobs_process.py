@@ -137,6 +137,12 @@ def test_programs_that_can_not_be_started(make_bench: MakeBench) -> None:
             JobSpec(executable="r a", script="#!/bin/sh\necho $1", script_name="r", shell=True),
             "a\n",
         ),
+        (
+            JobSpec(
+                executable="r a # it's", script="#!/bin/sh\necho $1", script_name="r", shell=True
+            ),
+            "a\n",
+        ),
         (JobSpec(executable="sh -c 'pwd -P; cat'"), None),
     ],
 )

@@ -46,6 +46,13 @@ def test_a_full_one() -> None:
     assert JobRequest.model_validate_json(request.model_dump_json()) == request
 
 
+@pytest.mark.parametrize("line", ["echo it's", "cat <<. # it's", "true # '"])
+def test_a_shell_reads_its_line_itself(line: str) -> None:
+    """What is no list of words may be a command, or an error that the shell tells."""
+    assert JobSpec(executable=line, shell=True).executable == line
+    assert "No closing quotation" in refuse(executable=line)
+
+
 @pytest.mark.parametrize("name", [*HOSTILE_NAMES, *HOSTILE_PATTERNS], ids=ascii)
 def test_hostile_outputs(name: str) -> None:
     assert refuse(outputs=["good.txt", name]).startswith("outputs.1: ")
@@ -72,6 +79,7 @@ def test_surrogates_in_json() -> None:
         ({"script_name": "x"}, "script and script_name go together"),
         ({"executable": ""}, "executable: String should have at least 1 character"),
         ({"executable": "  "}, "executable has no word"),
+        ({"executable": "  ", "shell": True}, "executable has no word"),
         ({"executable": "echo 'a"}, "executable 'echo 'a': No closing quotation"),
         ({"executable": "a\0b"}, "has a NUL character"),
         ({"executable": "a\ud800"}, "executable: "),

@@ -75,13 +75,16 @@ class JobSpec(Request):
 
     @model_validator(mode="after")
     def _has_words(self) -> Self:
-        try:
-            words = shlex.split(self.executable)
-        except ValueError as error:
-            raise ValueError(f"executable {shorten(self.executable)}: {error}") from None
-        if not words:
+        # A shell has its own opinion of quotes: a comment may have one.
+        if not (self.executable.split() if self.shell else self._cut()):
             raise ValueError("executable has no word: say what is to be run")
         return self
+
+    def _cut(self) -> list[str]:
+        try:
+            return shlex.split(self.executable)
+        except ValueError as error:
+            raise ValueError(f"executable {shorten(self.executable)}: {error}") from None
 
     @model_validator(mode="after")
     def _files_have_names_of_their_own(self) -> Self:

@@ -12,13 +12,28 @@ DEFAULT_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 def build_argv(spec: JobSpec) -> list[str]:
     """The words of the command. The job's script is found by its name alone."""
-    words = shlex.split(spec.executable)
-    own = spec.script_name is not None and "/" not in words[0] and words[0] == spec.script_name
     if spec.shell:
+        own = _is_own_script(_first_word(spec.executable), spec)
         line = f"./{spec.executable.lstrip()}" if own else spec.executable
         # A line break would end the command before its arguments.
         return ["/bin/sh", "-c", f"{line.rstrip()} {shlex.join(spec.args)}".rstrip()]
+    words = shlex.split(spec.executable)
+    own = _is_own_script(words[0], spec)
     return [f"./{words[0]}" if own else words[0], *words[1:], *spec.args]
+
+
+def _first_word(line: str) -> str:
+    """Of a shell's line, whose later words may be none that shlex can read."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        return lexer.get_token() or ""
+    except ValueError:
+        return ""
+
+
+def _is_own_script(word: str, spec: JobSpec) -> bool:
+    return "/" not in word and word == spec.script_name
 
 
 def build_environment(
