@@ -60,8 +60,34 @@ def test_long_jobs_have_a_shell() -> None:
 
 def test_inputs_are_a_list_with_commas_and_keys() -> None:
     """In order, each once."""
-    request = read(inputs="http://a/1, s3://b/2,,", input_url="http://c/3", input_url2="http://a/1")
-    assert [one.url for one in request.inputs] == ["http://a/1", "s3://b/2", "http://c/3"]
+    request = read(
+        inputs="http://a/1, s3://own/2,,", input_url="http://c/3", input_url2="http://a/1"
+    )
+    assert [one.url for one in request.inputs] == ["http://a/1", "s3://own/2", "http://c/3"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ("http://a/x.csv,http://b/x.csv", r"two of them are called 'x.csv'; rename one"),
+        ("http://a/x%20y,s3://own/x y", r"two of them are called 'x y'"),
+        ("http://a/", r"'http://a/' does not end in the name of a file"),
+        ("http://a/STDOUT.txt", r"'STDOUT.txt' is what the job prints"),
+        ("http://a/~x", r"'~x' begins with ~"),
+        ("ftp://a/x", r"'ftp://a/x' is no URL of http, https, s3"),
+        ("s3://own/a//x", r"has an empty part"),
+    ],
+)
+def test_inputs_without_a_name_of_their_own_are_refused(inputs: str, reason: str) -> None:
+    """A file can't be given another name here, so the reason tells what to change."""
+    with pytest.raises(InvalidRequest, match=f"^inputs : .*{reason}"):
+        read(inputs=inputs)
+
+
+def test_an_input_is_not_the_script() -> None:
+    """Neither would be there for sure."""
+    with pytest.raises(InvalidRequest, match=r"^'none.sh' is the name of two files"):
+        read(inputs="http://a/none.sh")
 
 
 def test_outputs_are_a_list_with_commas_and_keys() -> None:
@@ -111,7 +137,7 @@ def test_what_is_refused(changes: dict[str, str | None], reason: str) -> None:
 
 def test_what_the_contract_refuses_is_told_without_the_value() -> None:
     """Where and why: a script may hold a password."""
-    with pytest.raises(InvalidRequest, match=r"^script: ") as caught:
+    with pytest.raises(InvalidRequest, match=r"^script : ") as caught:
         read(script="secret" * 100_000)
     assert "secret" not in caught.value.message
 

@@ -16,14 +16,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .contract import JobRequest
+from .contract import JobInput, JobRequest
 from .errors import InvalidRequest
+from .job_paths import shorten
 
 JOB_TYPES = ("script",)
 #: Files that every job leaves, so nobody needs to name them.
 ALWAYS_LEFT = ("STDOUT.txt", "STDERR.txt")
 #: Longer jobs were given to a shell, by the old rule; seconds.
 SHELL_FROM = 301
+MAX_FAULT = 512  #: characters of a reason
 
 
 def read_job(form: Mapping[str, str], client_token: str) -> JobRequest:
@@ -34,7 +36,7 @@ def read_job(form: Mapping[str, str], client_token: str) -> JobRequest:
         "client_token": client_token,
         "name": form.get("jobname") or None,
         "walltime_seconds": walltime,
-        "inputs": [{"url": url} for url in dict.fromkeys(_inputs(form))],
+        "inputs": _read_inputs(form),
         **_queue(form),
         **_command(form, shell=walltime >= SHELL_FROM),
         **_script(form),
@@ -101,6 +103,23 @@ def _script(form: Mapping[str, str]) -> dict[str, Any]:
     return {"script": text if name else None, "script_name": name or None}
 
 
+def _read_inputs(form: Mapping[str, str]) -> list[JobInput]:
+    """These files have no names but their own: what has none, or that of another, can't be had."""
+    names: set[str] = set()
+    inputs = []
+    for url in dict.fromkeys(_inputs(form)):
+        try:
+            one = JobInput.model_validate({"url": url})
+        except ValidationError as error:
+            raise InvalidRequest(f"inputs : {_reason(error)}"[:MAX_FAULT]) from None
+        if one.destination in names:
+            shown = shorten(one.destination)
+            raise InvalidRequest(f"inputs : two of them are called {shown}; rename one where it is")
+        names.add(one.destination)
+        inputs.append(one)
+    return inputs
+
+
 def _inputs(form: Mapping[str, str]) -> Iterator[str]:
     for key, value in form.items():
         if key == "inputs":
@@ -123,5 +142,10 @@ def _names(text: str) -> Iterator[str]:
 
 def _first_fault(error: ValidationError) -> str:
     """Where and what, never the value."""
+    where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+    return f"{where} : {_reason(error)}"[:MAX_FAULT] if where else _reason(error)[:MAX_FAULT]
+
+
+def _reason(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"[:512]
+    return fault["msg"].removeprefix("Value error, ")
