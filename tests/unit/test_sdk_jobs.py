@@ -194,6 +194,7 @@ def test_a_single_job_is_its_own_only_one(grid: Grid) -> None:
 def test_jobs_are_found_again(grid: Grid, memory: InMemoryGrid) -> None:
     """By id, in any process, and in the list."""
     job = grid.jobs.submit("true", name="n", resources=ContainerOptions(vcpu=1, memory_mib=2048))
+    memory.clock.advance(1)
     grid.jobs.submit("true", array=2)
     assert grid.jobs.get(job.id).id == job.id
     assert grid.jobs.get(f"{job.id}_0").id == job.id
