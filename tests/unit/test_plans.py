@@ -175,10 +175,7 @@ def test_the_plan_is_what_a_submit_does(
     count = plan.containers.count if plan.containers else 0
     assert count == session.containers_for(session.chunks)
     stored = read_plan(memory.wiring, OWNER, session.session_id)
-    if "task_seconds" not in options:
-        same = {"estimate": stored.estimate, "others": stored.others}
-        assert stored == plan.model_copy(update=same)
-        assert stored.estimate == plan.estimate
+    assert stored == plan.model_copy(update={"others": stored.others})
 
 
 def test_the_plan_of_a_session_is_kept() -> None:
@@ -190,6 +187,27 @@ def test_the_plan_of_a_session_is_kept() -> None:
     memory.table._task_times["echo"] = TaskTime(0.001, 0.001)
     assert read_plan(memory.wiring, OWNER, session.session_id) == before
     assert before.estimate.task_seconds == 10
+
+
+def test_what_the_owner_said_of_the_tasks_is_kept() -> None:
+    """Whatever was known of the worker; what it teaches the worker does not come from it."""
+    memory = make_grid()
+    memory.table._task_times["echo"] = TaskTime(10.0, 10.0)
+    session = submitted(memory, list(range(50)), task_seconds=2.0)
+    assert session.planned_task_time == TaskTime(2.0, 2.0)
+    assert session.worker_task_time == TaskTime(10.0, 10.0)
+    plan = read_plan(memory.wiring, OWNER, session.session_id)
+    assert plan.estimate == asked(memory, 50, session.input.size, task_seconds=2.0).estimate
+    assert plan.estimate.task_seconds == 2.0
+
+
+def test_a_session_of_an_earlier_version_was_planned_by_its_worker() -> None:
+    """Its row says nothing else."""
+    session = submitted(make_grid(), [1])
+    values = session.as_dict() | {"worker_task_time": {"mean": 3.0, "slow": 4.0}}
+    del values["planned_task_time"]
+    assert Session.read(values).planned_task_time == TaskTime(3.0, 4.0)
+    assert Session.read(session.as_dict()) == session
 
 
 def test_a_session_whose_worker_is_gone_has_a_plan() -> None:

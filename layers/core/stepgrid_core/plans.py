@@ -79,7 +79,7 @@ def _work(grid: Grid, session: Session) -> Work:
     workload = Workload(
         tasks=session.tasks,
         size=session.input.size,
-        task_time=session.worker_task_time,
+        task_time=session.planned_task_time,
         task_timeout_seconds=session.task_timeout_seconds,
         max_concurrency=session.max_concurrency,
         stride=stride_of(session.tasks, session.input.size),

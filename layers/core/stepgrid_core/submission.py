@@ -232,6 +232,7 @@ def _new_session(
         depends_on=dependencies.ids,
         blocked=dependencies.blocked,
         worker_task_time=placement.measured,
+        planned_task_time=placement.workload.task_time,
     )
 
 

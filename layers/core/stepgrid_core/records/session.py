@@ -71,6 +71,8 @@ class Session:
     depends_on: tuple[str, ...] = ()  #: sessions that must have finished well before it starts
     #: what was known of its worker's tasks when it was submitted
     worker_task_time: TaskTime | None = None
+    #: what it was planned by: what its owner said of the tasks, otherwise the same
+    planned_task_time: TaskTime | None = None
     dispatches: int = 0  #: executions started so far
     dispatched_at: float = 0.0
     slots: int = 0  #: chunks that may run at once: what it holds of its worker's budget
@@ -131,12 +133,14 @@ class Session:
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Session":
         common, time = values.get("common"), values.get("worker_task_time")
+        planned = values.get("planned_task_time", time)  # earlier versions kept one alone
         container, job = values.get("container"), values.get("job")
         nested = {
             "input": InputRef(**values["input"]),
             "layout": Layout.read(values["layout"]),
             "common": CommonRef(**common) if common else None,
             "worker_task_time": TaskTime(**time) if time else None,
+            "planned_task_time": TaskTime(**planned) if planned else None,
             "container": ContainerSize(**container) if container else None,
             "depends_on": tuple(values.get("depends_on", ())),
             "job": JobFacts.read(job) if job else None,
