@@ -8,11 +8,12 @@ import pytest
 
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.contract import ResultPage, SubmitRequest
+from stepgrid_core.description import describe, list_sessions
 from stepgrid_core.errors import NotFound
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.memory import MemoryStateTable
 from stepgrid_core.ports import Dispatch, StateTable
-from stepgrid_core.records import Shard
+from stepgrid_core.records import ContainerSize, ContainerUse, Shard
 from stepgrid_core.result_pages import describe_to_end, read_results
 from stepgrid_core.states import SessionState
 from tests.submitting import submit
@@ -183,6 +184,29 @@ def test_a_short_session_ends_with_one_read(ask: Callable[..., Any]) -> None:
     wiring = replace(world.memory.wiring, table=cast(StateTable, table))
     ask(wiring, OWNER, world.id)
     assert table.reads == ["read_session_and_shards"]
+
+
+@pytest.mark.parametrize("ask", [describe, describe_to_end])
+def test_a_session_with_containers_tells_them(ask: Callable[..., Any]) -> None:
+    """Which takes one read more; the list of sessions tells none."""
+    world = World(1)
+    made = world.memory.table.read_session(world.id)
+    assert made is not None
+    size = ContainerSize(4, 8192, 21, spot=True, architecture="arm64")
+    session = replace(made, backend="fargate", backend_reason="it asked", container=size)
+    world.memory.table._sessions[world.id] = session
+    for token, started_at in (("b", 10.0), ("a", 20.0)):
+        world.memory.table.note_container(session, ContainerUse(token, size, started_at, 99.0))
+    table = CountingTable(world.memory.table)
+    wiring = replace(world.memory.wiring, table=cast(StateTable, table))
+    described = ask(wiring, OWNER, world.id)
+    assert [one.started_at for one in described.containers] == [10.0, 20.0]
+    assert (described.containers[0].vcpu, described.containers[0].seen_at) == (4, 99.0)
+    assert described.backend_reason == "it asked"
+    assert table.reads.count("read_containers") == 1
+    table.reads.clear()
+    assert list_sessions(wiring, OWNER, None, None).sessions
+    assert "read_containers" not in table.reads
 
 
 class TornTable:

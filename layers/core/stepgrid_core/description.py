@@ -1,6 +1,10 @@
 """What a session looks like to its owner: states, counts and timings, derived from its rows."""
 
+from collections.abc import Sequence
+
+from . import records
 from .contract import (
+    ContainerUse,
     LoginDescription,
     SessionDescription,
     SessionList,
@@ -66,7 +70,7 @@ def describe(
 def describe_read(grid: Grid, session: Session) -> SessionDescription:
     """State, counts and timings of a session that was read just now."""
     counts, done = _look(grid, session)
-    return show(session, counts, _execution(grid, session), done)
+    return show(session, counts, _execution(grid, session), done, _containers(grid, session))
 
 
 def describe_started(grid: Grid, session: Session) -> SessionDescription:
@@ -76,6 +80,26 @@ def describe_started(grid: Grid, session: Session) -> SessionDescription:
 
 def _execution(grid: Grid, session: Session) -> str | None:
     return grid.dispatcher.locate(session) if session.dispatches else None
+
+
+def _containers(grid: Grid, session: Session) -> list[ContainerUse]:
+    """Those that have asked for work, in order. A session on Lambda is asked for none."""
+    if session.container is None:
+        return []
+    found = grid.table.read_containers(session.session_id)
+    return [_show_container(use) for use in sorted(found, key=lambda use: use.started_at)]
+
+
+def _show_container(use: records.ContainerUse) -> ContainerUse:
+    return ContainerUse(
+        vcpu=use.size.vcpu,
+        memory_mib=use.size.memory_mib,
+        storage_gib=use.size.storage_gib,
+        spot=use.size.spot,
+        architecture=use.size.architecture,
+        started_at=use.started_at,
+        seen_at=use.seen_at,
+    )
 
 
 def has_ended(session: Session) -> bool:
@@ -128,6 +152,7 @@ def show(
     counts: dict[TaskState, int],
     execution: str | None = None,
     done: Work | None = None,
+    containers: Sequence[ContainerUse] = (),
 ) -> SessionDescription:
     return SessionDescription(
         session_id=session.session_id,
@@ -141,6 +166,8 @@ def show(
         layout=str(session.layout),
         route=session.route,
         backend=session.backend,
+        backend_reason=session.backend_reason or None,
+        containers=list(containers),
         reason=session.reason if session.verdict is SessionState.FAILED else None,
         depends_on=list(session.depends_on),
         blocked=session.blocked,

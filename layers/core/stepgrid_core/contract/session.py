@@ -75,6 +75,7 @@ class SessionDescription(Response):
     )
     route: str
     backend: str = "lambda"
+    backend_reason: str | None = Field(None, description="why it runs there, in words")
     reason: str | None = Field(None, description="why it failed, if that is not its tasks' fault")
     depends_on: list[str] = Field(default_factory=list)
     blocked: bool = Field(False, description="waits for the sessions that it depends on")
