@@ -137,6 +137,7 @@ class TestSession:
             "name": "book",
             "tags": "desk=rates",
             "worker": "mock-compute",
+            "backend": "lambda",
             "state": "running",
             "tasks": "1,200 (599 finished, 1 failed, 600 pending)",
             "ended": "50 %",
@@ -164,6 +165,20 @@ class TestSession:
         shown = dict(session_fields(failed, CREATED))
         assert shown["reason"] == "session s-2 was cancelled"
         assert "standing" not in shown
+
+    def test_a_session_on_fargate_shows_why_and_its_containers(self) -> None:
+        """So many of each kind, and how long they were there together."""
+        size = {"memory_mib": 8192, "storage_gib": 21, "architecture": "arm64"}
+        containers = [
+            {**size, "vcpu": vcpu, "spot": vcpu == 4, "started_at": 0.0, "seen_at": 100.0}
+            for vcpu in (4, 4, 0.5)
+        ]
+        session = describe(backend="fargate", backend_reason="it asked", containers=containers)
+        shown = dict(session_fields(session, CREATED))
+        assert (shown["backend"], shown["because"]) == ("fargate", "it asked")
+        assert shown["containers"] == (
+            "2 of 4 vCPU, 8,192 MiB, Spot; 1 of 0.5 vCPU, 8,192 MiB; for 5 min"
+        )
 
     def test_the_summary_is_one_line(self) -> None:
         """State, counts and time."""

@@ -4,6 +4,7 @@ It must not know click's commands, the grid, the clock or whether a terminal is 
 says what time it is and whether to colour.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from stepgrid.dead_letters import DeadLetter
 from stepgrid.events import SessionEvent
 from stepgrid_core.contract import (
     CancelCounts,
+    ContainerUse,
     LogLine,
     QuotaDescription,
     SessionDescription,
@@ -215,6 +217,7 @@ def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[st
     if session.tags:
         yield "tags", ", ".join(f"{key}={value}" for key, value in session.tags.items())
     yield "worker", session.worker
+    yield from _backend_fields(session)
     yield "state", session.state.value
     yield from _standing_fields(session)
     yield "tasks", f"{number(session.tasks)} ({task_counts(counts)})"
@@ -235,6 +238,15 @@ def session_fields(session: SessionDescription, now: float) -> Iterator[tuple[st
         yield "took", duration(timings.closed_at - timings.created_at)
 
 
+def _backend_fields(session: SessionDescription) -> Iterator[tuple[str, str]]:
+    """Where it runs, why there, and in what."""
+    yield "backend", session.backend
+    if session.backend_reason:
+        yield "because", session.backend_reason
+    if session.containers:
+        yield "containers", containers(session.containers)
+
+
 def _standing_fields(session: SessionDescription) -> Iterator[tuple[str, str]]:
     """What it waits for or waited for, and why it failed if its tasks did not do it."""
     if session.waiting or session.paused or session.blocked:
@@ -243,6 +255,16 @@ def _standing_fields(session: SessionDescription) -> Iterator[tuple[str, str]]:
         yield "depends on", ", ".join(session.depends_on)
     if session.reason is not None:
         yield "reason", session.reason
+
+
+def containers(found: Sequence[ContainerUse]) -> str:
+    """How many of which size, and how long they were there, all together."""
+    kinds = Counter(
+        f"{each.vcpu:g} vCPU, {number(each.memory_mib)} MiB{', Spot' if each.spot else ''}"
+        for each in found
+    )
+    shown = "; ".join(f"{number(count)} of {kind}" for kind, count in kinds.items())
+    return f"{shown}; for {duration(sum(each.seen_at - each.started_at for each in found))}"
 
 
 def _percent(part: int, whole: int) -> int:
