@@ -26,6 +26,7 @@ def dollars(usage: Usage) -> float:
         (Usage({"s3.DeleteObjects": 1}), 0.0),
         (Usage({"sqs.ReceiveMessage": 1}), 0.40),
         (Usage({"sfn.StartExecution": 1, "lambda.GetFunctionConfiguration": 1}), 0.0),
+        (Usage({"sts.AssumeRole": 1, "cognito-identity.GetId": 1}), 0.0),
         (Usage({"dynamodb.UpdateItem": 1}, {"write": 3}), 3 * 0.625),
         (Usage(units={"read": 0.5}), 0.0625),
         (Usage(units={"events": 2}), 2.00),
@@ -52,6 +53,11 @@ def test_what_has_no_price_is_told() -> None:
     """An operation that the table does not know must not make a bill look low."""
     usage = Usage({"kms.Decrypt": 1, "s3.SelectObjectContent": 1, "s3.GetObject": 1})
     assert unpriced(usage) == ["kms.Decrypt", "s3.SelectObjectContent"]
+
+
+def test_what_a_broker_asks_is_known() -> None:
+    """STS and identity pools cost nothing."""
+    assert unpriced(Usage({"sts.AssumeRole": 1, "cognito-identity.GetId": 1})) == []
 
 
 def test_htc_grid_asks_eleven_requests_of_a_task() -> None:

@@ -7,10 +7,16 @@ import pytest
 import yaml
 
 from stepgrid.bench.cost import meter as cost_meter
-from stepgrid.bench.cost.executions import BURST, CHILD_STATES, ExecutionUse, read_execution
+from stepgrid.bench.cost.executions import (
+    BURST,
+    CHILD_STATES,
+    CONTAINER_STATES,
+    ExecutionUse,
+    read_execution,
+)
 from stepgrid.bench.cost.meter import CostMeter, SessionCost
 from stepgrid.bench.cost.sums import add_up
-from stepgrid.bench.cost.tally_log import PARTS, Invocation, TallyLog
+from stepgrid.bench.cost.tally_log import CONTAINER, PARTS, Invocation, TallyLog
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.errors import ConfigurationError, DeadlineExceeded
 from tests.unit.bench_fakes import FakeLogs, FakeStates, tally_event
@@ -54,6 +60,17 @@ class TestAddUp:
         worker = Invocation("worker", "ses", {"lambda.Invoke": 1}, {}, 1024, 10)
         assert add_up({}, [relay, worker], BURST, 1).invocations == 7
 
+    def test_containers_are_requests_and_no_invocations(self) -> None:
+        """Their time is billed by the container, and the broker writes lines of its own."""
+        asked = {"lambda.Invoke": 3, "s3.PutObject": 1}
+        container = Invocation(CONTAINER, "ses", asked, {}, 8192, 3_600_000)
+        brokers = [run_of("broker", 10, GetObject=0) for _ in range(3)]
+        usage = add_up({}, [container, *brokers], ExecutionUse(9, 0), 3_600)
+        assert usage.requests == {"lambda.Invoke": 3, "s3.PutObject": 1, "s3.GetObject": 0}
+        assert usage.invocations == 3
+        assert usage.function_gb_seconds == pytest.approx(3 * 0.02)
+        assert (usage.express_executions, usage.express_gb_seconds) == (0, 0)
+
 
 class TestExecutions:
     def test_transitions_are_states_start_end_and_children(self) -> None:
@@ -70,6 +87,20 @@ class TestExecutions:
         """Which AWS bills as it does the parent's; there is no EXPRESS execution then."""
         states = FakeStates(["Route", "FanOutStandard"], [10])
         assert read_execution(states, "arn") == ExecutionUse(2 + 2 + 10 * (1 + 4 + 2), 0)
+
+    def test_containers_are_standard_children(self) -> None:
+        """Each is one of a Map, with states of its own."""
+        states = FakeStates(["Route", "FanOutContainers"], [3])
+        assert read_execution(states, "arn") == ExecutionUse(2 + 2 + 3 * (1 + 6 + 2), 0)
+
+    def test_the_states_of_a_container_are_those_of_the_machine(self) -> None:
+        """The way of one that ends by itself: no other follows."""
+        machine = yaml.safe_load(MACHINE.read_text())
+        states = machine["States"]["FanOutContainers"]["ItemProcessor"]
+        way = [states["StartAt"]]
+        while "End" not in (state := states["States"][way[-1]]):
+            way.append(state.get("Default") or state["Next"])
+        assert len(way) == CONTAINER_STATES
 
     def test_the_states_of_a_child_are_those_of_the_machine(self) -> None:
         """The way of a chunk that ends at once, in the definition itself."""
@@ -92,6 +123,13 @@ class TestTallyLog:
         assert log.read_new() == []
         logs.events["/aws/lambda/grid-recorder"] = [tally_event(4)]
         assert [each.part for each in log.read_new()] == ["recorder"]
+
+    def test_containers_write_into_the_workers_log(self) -> None:
+        """Told apart by what the line says of its function."""
+        events = [tally_event(1, function="grid-worker-echo"), tally_event(2, function="container")]
+        groups = {"/aws/lambda/grid-worker": events, "/aws/lambda/grid-broker": [tally_event(3)]}
+        log = TallyLog(FakeLogs(groups), "grid", since=0)
+        assert [each.part for each in log.read_new()] == ["worker", CONTAINER, "broker"]
 
     @pytest.mark.parametrize("paged", [True, False])
     def test_long_logs_come_in_pages(self, monkeypatch: pytest.MonkeyPatch, paged: bool) -> None:

@@ -38,6 +38,8 @@ _BY_SERVICE: Mapping[str, Price | None] = {
     "lambda": None,
     "sfn": None,
     "cloudwatch-logs": None,
+    "sts": None,
+    "cognito-identity": None,
 }
 _BY_UNIT = {"read": prices.READ_UNIT, "write": prices.WRITE_UNIT, "events": prices.EVENT}
 _BY_TIME = (prices.FUNCTION_GB_SECOND, prices.EXPRESS_GB_SECOND)

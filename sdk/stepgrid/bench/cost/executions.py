@@ -3,7 +3,7 @@
 Source: Step Functions pricing (its example counts start and end), and the developer guide,
 "Transitions in distributed Map state": each child that a distributed Map starts is one transition;
 "Handling errors": so is each retry. Those within STANDARD children are not counted, nor are lost
-chunks there: it would take the history of each child.
+chunks and containers there: it would take the history of each child.
 """
 
 from collections import Counter
@@ -15,8 +15,12 @@ from typing import Any
 START_AND_END = 2
 #: Of a chunk that ends at once: IssueToken, RunChunk, RunAgain, Done in session.asl.yaml.
 CHILD_STATES = 4
-#: The state whose children are STANDARD executions; of the other Map they are EXPRESS.
-STANDARD_MAP = "FanOutStandard"
+#: Of a container that ends by itself: FirstCapacity, IssueToken, RunContainer, ContainerEnded,
+#: AnotherContainer, Done.
+CONTAINER_STATES = 6
+#: The states whose children are STANDARD executions, and the states of a child; of the other Map
+#: they are EXPRESS.
+STANDARD_MAPS = {"FanOutStandard": CHILD_STATES, "FanOutContainers": CONTAINER_STATES}
 #: The route of sessions whose execution is an EXPRESS one.
 BURST_ROUTE = "burst"
 _GOES_ON = ("RUNNING", "PENDING_REDRIVE")
@@ -47,8 +51,9 @@ def read_execution(states: Any, execution_arn: str) -> ExecutionUse:
     entered = list(_entered(history))
     children = sum(_children(states, execution_arn))
     own = len(entered) + _retries(history) + START_AND_END
-    if STANDARD_MAP in entered:
-        return ExecutionUse(own + children * (1 + CHILD_STATES + START_AND_END), 0)
+    for name, states_of_child in STANDARD_MAPS.items():
+        if name in entered:
+            return ExecutionUse(own + children * (1 + states_of_child + START_AND_END), 0)
     return ExecutionUse(own + children, children)
 
 

@@ -8,6 +8,7 @@ Nothing is estimated but the time of EXPRESS executions, which AWS tells nobody:
 the invocations in them. Calls that only measure are not counted.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from .bill import API, Usage
 from .executions import BURST, BURST_ROUTE, ExecutionUse, is_over, read_execution
 from .past import SKEW_SECONDS, PastUse, look_back
 from .sums import add_up, of_part, session_seconds
-from .tally_log import API_FUNCTION, RECORDER, RELAY, WORKER, Invocation, TallyLog
+from .tally_log import API_FUNCTION, CONTAINER, RECORDER, RELAY, WORKER, Invocation, TallyLog
 
 #: Lines reach CloudWatch within seconds; an execution ends seconds after its session.
 PATIENCE_SECONDS, LOOK_SECONDS = 120.0, 0.5
@@ -111,7 +112,8 @@ class CostMeter:
 
     def _is_complete(self, status: SessionDescription, found: Sequence[Invocation]) -> bool:
         """Every chunk was run, and the execution that made them run is over and settled."""
-        if len(of_part(found, WORKER)) + len(of_part(found, RELAY)) < status.chunks:
+        runs = len(of_part(found, WORKER)) + len(of_part(found, RELAY))
+        if runs < status.chunks and len(of_part(found, CONTAINER)) < _pullers(status):
             return False
         if status.route == BURST_ROUTE:
             return True
@@ -121,6 +123,11 @@ class CostMeter:
         if status.route == BURST_ROUTE:
             return BURST
         return read_execution(self._states, status.execution or "")
+
+
+def _pullers(status: SessionDescription) -> float:
+    """Processes of its containers, of which each writes a line; infinite where there are none."""
+    return sum(max(1, int(each.vcpu)) for each in status.containers) or math.inf
 
 
 def _but(invocations: Iterable[Invocation], part: str) -> list[Invocation]:

@@ -8,7 +8,7 @@ from stepgrid_core.contract import SessionDescription
 
 from .bill import EXPRESS_GB, EXPRESS_STEP_SECONDS, Usage
 from .executions import BURST, ExecutionUse
-from .tally_log import RELAY, WORKER, Invocation
+from .tally_log import CONTAINER, RELAY, WORKER, Invocation
 
 
 def add_up(
@@ -20,7 +20,8 @@ def add_up(
     """What the client sent, the functions counted and Step Functions ran, as one usage.
 
     session_seconds: from submit to end, which is the time of a burst's one execution; other EXPRESS
-    executions are as long as the invocation in them.
+    executions are as long as the invocation in them. Containers count as requests alone: their time
+    is billed by the container (session_bill), and what they ask of the broker by its own lines.
     """
     requests: Counter[str] = Counter(sent)
     units: defaultdict[str, float] = defaultdict(float)
@@ -30,14 +31,15 @@ def add_up(
             units[unit] += amount
     runs = [each.milliseconds / 1000 for each in invocations if each.part in (WORKER, RELAY)]
     express = [session_seconds] if execution == BURST else runs[: execution.express_executions]
+    functions = [each for each in invocations if each.part != CONTAINER]
     called = sum(each.requests.get("lambda.Invoke", 0) for each in of_part(invocations, RELAY))
     return Usage(
         requests=dict(requests),
         units=dict(units),
-        invocations=len(invocations) + called,  # registered functions write no lines
+        invocations=len(functions) + called,  # registered functions write no lines
         state_transitions=execution.state_transitions,
         express_executions=execution.express_executions,
-        function_gb_seconds=sum(map(_gb_seconds, invocations)),
+        function_gb_seconds=sum(map(_gb_seconds, functions)),
         express_gb_seconds=sum(map(_express_gb_seconds, express)),
     )
 

@@ -13,17 +13,19 @@ from botocore.exceptions import ClientError
 from stepgrid_core.request_tally import TALLY_MESSAGE, read_tally
 
 #: The functions that take part in a session; the sweeper's minutes are nobody's.
-API_FUNCTION, WORKER, RELAY, RECORDER = "api", "worker", "relay", "recorder"
-PARTS = (API_FUNCTION, WORKER, RELAY, RECORDER)
+API_FUNCTION, WORKER, RELAY, RECORDER, BROKER = "api", "worker", "relay", "recorder", "broker"
+PARTS = (API_FUNCTION, WORKER, RELAY, RECORDER, BROKER)
+#: A process of a container, whose lines are in the workers' log: it is no function.
+CONTAINER = "container"
 #: FilterLogEvents gives no more at once. An emulator gives no cursor either.
 PAGE_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One line: what an invocation of one of the parts counted."""
+    """One line: what an invocation of one of the parts counted, or a process of a container."""
 
-    part: str
+    part: str  #: one of PARTS, or CONTAINER
     session_id: str | None
     requests: Mapping[str, int]
     units: Mapping[str, float]
@@ -78,7 +80,7 @@ class TallyLog:
 
 def _invocation(part: str, fields: Mapping[str, Any]) -> Invocation:
     return Invocation(
-        part,
+        CONTAINER if fields.get("function") == CONTAINER else part,
         fields.get("session_id"),
         fields["requests"],
         fields["units"],
