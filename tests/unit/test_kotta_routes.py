@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlparse
 import pytest
 
 from stepgrid_core import kotta_routes
-from stepgrid_core.endpoints import HttpRequest
+from stepgrid_core.endpoints import HttpAnswer, HttpRequest
 from stepgrid_core.errors import QuotaExceeded, Unavailable
 from stepgrid_core.ports import NoTokens
 
@@ -45,6 +45,18 @@ def call(  # type: ignore[no-untyped-def]
     headers: Any = None,
     **query: str,
 ) -> tuple[int, dict[str, Any]]:
+    answered = ask(jobs, route, form, grid, headers, **query)
+    return int(answered.status), json.loads(answered.body)
+
+
+def ask(  # type: ignore[no-untyped-def]
+    jobs: FakeJobs,
+    route: tuple[str, str],
+    form: Any = None,
+    grid=None,
+    headers: Any = None,
+    **query: str,
+) -> HttpAnswer:
     body = form if isinstance(form, bytes) else urlencode(form or {}).encode()
     request = HttpRequest(
         method=route[0],
@@ -53,12 +65,23 @@ def call(  # type: ignore[no-untyped-def]
         body=body,
         headers=headers or {},
     )
-    answered = kotta_routes.answer(grid or make_grid(), request, jobs.service())
-    return int(answered.status), json.loads(answered.body)
+    return kotta_routes.answer(grid or make_grid(), request, jobs.service())
 
 
 def fail(reason: str) -> dict[str, str]:
     return {"status": "Fail", "reason": reason}
+
+
+def test_answers_say_which_session_they_are_about(jobs: FakeJobs) -> None:
+    """That of the job, where one is known and the caller's: logs and costs are found by it."""
+    jobs.add(SEED_JOB.model_copy(update={"state": "processing"}))
+    token = {"access_token": TOKEN}
+    session_id = JOB_ID.partition("_")[0]
+    assert ask(jobs, SUBMIT, ECHO | token).session_id == session_id
+    assert ask(jobs, STATUS, token).session_id == session_id
+    assert ask(jobs, CANCEL, token).session_id == session_id
+    assert ask(jobs, LIST, token).session_id is None
+    assert ask(jobs, STATUS).session_id is None
 
 
 def test_submit(jobs: FakeJobs) -> None:

@@ -222,11 +222,15 @@ def answer(grid: Grid, request: HttpRequest, identify: Callable[[], str]) -> Htt
 
 
 def _session_of(ids: Mapping[str, str], model: BaseModel) -> str | None:
-    """The id of a job begins with that of its session."""
     job_id = getattr(model, "job_id", None)
     if job_id is not None:
-        return str(job_id).partition("_")[0]
+        return session_of_job(str(job_id))
     return ids.get("session_id") or getattr(model, "session_id", None)
+
+
+def session_of_job(job_id: str) -> str:
+    """The id of a job begins with that of its session."""
+    return job_id.partition("_")[0]
 
 
 def _find(request: HttpRequest) -> tuple[Route, Mapping[str, str]]:

@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 from urllib.parse import parse_qsl
 
 from . import contract
-from .endpoints import HttpAnswer, HttpRequest
+from .endpoints import HttpAnswer, HttpRequest, session_of_job
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .kotta_jobs import invalid_queue, read_job
 from .kotta_service import JobService
@@ -126,13 +126,18 @@ def answer(grid: Grid, request: HttpRequest, jobs: JobService | None = None) -> 
         form = _read_form(request)
         caller = _authenticate(grid, request, form)
         result = route.use(Call(grid, jobs or JobService(), caller, form, job_id))
-        return HttpAnswer(HTTPStatus.OK, json.dumps(result))
+        return HttpAnswer(HTTPStatus.OK, json.dumps(result), _session_of(job_id, result))
     except RequestError as error:
         return _fail(_status_of(error, about_a_job), error.message)
     except Unavailable as error:
         logger.warning("service unavailable", reason=str(error))
         message = "the grid can't do this right now; send the same request again"
         return _fail(HTTPStatus.SERVICE_UNAVAILABLE, message)
+
+
+def _session_of(job_id: str, result: Answer) -> str | None:
+    """Of the job that was asked for, or that was made."""
+    return session_of_job(job_id or str(result.get("job_id", ""))) or None
 
 
 def _status_of(error: RequestError, about_a_job: bool) -> int:
