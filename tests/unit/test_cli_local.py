@@ -23,6 +23,7 @@ RUNNING = LocalStatus(
     endpoint="http://127.0.0.1:4000/v1",
     aws_endpoint_url="http://127.0.0.1:4000",
     agent_config_path=Path("/p/.stepgrid/agent_config.json"),
+    kotta_auth_path=Path("/p/.stepgrid/kotta.auth"),
     outputs={"SessionMachineArn": "arn:aws:states:::m"},
 )
 STOPPED = LocalStatus(False, RUNNING.profile_path, RUNNING.log_path)
@@ -98,6 +99,7 @@ class TestUp:
             "aws      http://127.0.0.1:4000",
             "profile  /p/.stepgrid/profile.json",
             "login    a user and its password are in /p/.stepgrid/agent_config.json",
+            "kotta    a token of that user is in /p/.stepgrid/kotta.auth",
             "log      /p/.stepgrid/emulator.log",
         ]
 

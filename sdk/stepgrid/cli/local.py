@@ -174,4 +174,6 @@ def status_fields(status: LocalStatus) -> Iterator[tuple[str, str]]:
     yield "profile", str(status.profile_path)
     if status.agent_config_path:
         yield "login", f"a user and its password are in {status.agent_config_path}"
+    if status.kotta_auth_path:
+        yield "kotta", f"a token of that user is in {status.kotta_auth_path}"
     yield "log", str(status.log_path)

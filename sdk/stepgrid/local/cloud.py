@@ -67,6 +67,8 @@ class LocalStatus:
     redis_url: str | None = None
     #: For clients written for HTC-Grid; with a user who may log in, and the password.
     agent_config_path: Path | None = None
+    #: For Cloud Kotta's clients: a token of that user.
+    kotta_auth_path: Path | None = None
     #: The stack's outputs.
     outputs: dict[str, str] = field(default_factory=dict)
 
@@ -149,6 +151,7 @@ class LocalCloud:
             agent_config_path=self.paths.agent_config
             if access.agent_config_is_ours(self.paths, outputs)
             else None,
+            kotta_auth_path=self.paths.kotta_auth if kotta_auth_is_ours(self.paths) else None,
             outputs=outputs,
         )
 
