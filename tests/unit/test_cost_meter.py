@@ -18,6 +18,7 @@ from stepgrid.bench.cost.meter import CostMeter, SessionCost
 from stepgrid.bench.cost.sums import add_up
 from stepgrid.bench.cost.tally_log import CONTAINER, PARTS, Invocation, TallyLog
 from stepgrid.testing import InMemoryGrid
+from stepgrid_core.contract import ContainerUse
 from stepgrid_core.errors import ConfigurationError, DeadlineExceeded
 from tests.unit.bench_fakes import FakeLogs, FakeStates, tally_event
 
@@ -191,6 +192,20 @@ class TestMeter:
         cost = self.measure(memory, logs, states, 100, chunk_size=1)
         assert cost.usage.state_transitions == 104
         assert cost.usage.express_executions == 100
+
+    def test_lines_of_containers_stand_for_those_of_chunks(self, memory: InMemoryGrid) -> None:
+        """One for each of their processes, however many chunks these ran."""
+        states = FakeStates(["Route", "FanOutContainers"])
+        clients: dict[str, Any] = {"logs": FakeLogs(), "stepfunctions": states}
+        size = {"memory_mib": 4096, "storage_gib": 21, "spot": True, "architecture": "arm64"}
+        use = ContainerUse(vcpu=2, started_at=0.0, seen_at=9.0, **size)
+        with memory.client() as grid:
+            session = grid.submit("echo", range(100), client_token="t", chunk_size=1)
+            status = session.status().model_copy(update={"containers": [use]})
+            meter = CostMeter(grid, "grid", clients.__getitem__, memory.clock, now=0.0)
+        lines = [run_of(part, 10) for part in ("recorder", CONTAINER, CONTAINER)]
+        assert not meter._is_complete(status, lines[:2])
+        assert meter._is_complete(status, lines)
 
     def test_a_grid_that_does_not_count_is_told(self, memory: InMemoryGrid) -> None:
         """The message says how to turn it on."""
