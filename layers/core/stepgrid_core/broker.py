@@ -115,10 +115,14 @@ def _open(question: Question) -> dict[str, Any]:
 
 def _lend(question: Question) -> dict[str, Any]:
     """Also a while after the end: what was cancelled still stores what it has."""
+    _refuse_after_end(question)
+    return question.lender.lend(question.session).as_dict()
+
+
+def _refuse_after_end(question: Question) -> None:
     session, now = question.session, question.grid.clock.now()
     if session.closed_at is not None and now > session.closed_at + LEND_AFTER_END_SECONDS:
         raise InvalidRequest(f"session {session.session_id} is over; there is nothing left to do")
-    return question.lender.lend(question.session).as_dict()
 
 
 def _claim(question: Question) -> dict[str, Any]:
@@ -260,6 +264,9 @@ def fitting(record: JobRecord) -> JobRecord:
 def _sign(question: Question) -> dict[str, Any]:
     """Where an input can be read that the session's owner may read."""
     grid, url = question.grid, str(question.given["url"])
+    _refuse_after_end(question)
+    if question.session.job is None:
+        raise InvalidRequest(f"session {question.session.session_id} is no job: it has no files")
     key = readable_key(grid.settings.bucket, question.session.owner, url)
     if key is None or grid.payloads.head(key) is None:
         raise NotFound(f"there is no file {url[:256]!r} of yours; it may have expired")
