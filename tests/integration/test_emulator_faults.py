@@ -211,6 +211,26 @@ def test_a_stopped_task_has_no_exit_code_before_its_end(kind: str, cloud: Cloud)
     assert container.get("exitCode") == (0 if kind == "ministack" else None)
 
 
+def test_a_task_stops_when_its_containers_have(kind: str, cloud: Cloud) -> None:
+    """AWS lets a stopped task come to its end; the emulator says at once that it has."""
+    ecs = cloud.client("ecs")
+    arn = run_task(cloud, "stopping", "sleep", "600")
+    ecs.submit_task_state_change(cluster="default", task=arn, status="RUNNING")
+    ecs.stop_task(task=arn, reason="enough")
+    task = ecs.describe_tasks(tasks=[arn])["tasks"][0]
+    if kind == "ministack":
+        assert task["lastStatus"] == "STOPPED"
+        return
+    assert (task["lastStatus"], task["desiredStatus"]) == ("STOPPING", "STOPPED")
+    ended = {"containerName": "main", "exitCode": 143, "status": "STOPPED", "reason": "it ended"}
+    ecs.submit_task_state_change(
+        cluster="default", task=arn, status="STOPPED", reason="it ended", containers=[ended]
+    )
+    task = ecs.describe_tasks(tasks=[arn])["tasks"][0]
+    assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "UserInitiated")
+    assert (task["stoppedReason"], task["containers"][0]["exitCode"]) == ("enough", 143)
+
+
 def test_a_state_waits_for_its_task(kind: str, cloud: Cloud) -> None:
     """AWS answers the task in PascalCase, and fails with it; the emulator answers a list."""
     ecs = cloud.client("ecs")

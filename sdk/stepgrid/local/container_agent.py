@@ -175,6 +175,7 @@ class Agent:
             self._ecs.report_end(cluster, arn, str(error), dict.fromkeys(names))
             return
         logger.info("starting task %s of %s", spec.task_id, spec.family)
+        self._ecs.report_start(cluster, arn)
         self._runs[arn] = TaskRun(spec, self._host)
         self._runs[arn].start()
 

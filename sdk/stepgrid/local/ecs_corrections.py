@@ -19,6 +19,9 @@ from ministack.services import ecs, stepfunctions
 
 LOOK_SECONDS = 0.2
 
+#: Of a task: an agent has told that it runs there.
+_TAKEN = "_taken_by_agent"
+
 #: The execution whose state runs in this thread.
 _execution: ContextVar[Mapping[str, Any] | None] = ContextVar("execution", default=None)
 
@@ -58,19 +61,26 @@ def name_the_account_of_a_service() -> None:
 
 
 def end_tasks_as_the_agent_says() -> None:
-    """Let SubmitTaskStateChange end a task.
+    """Let SubmitTaskStateChange say when a task runs, and how it ended.
 
-    AWS: the container agent tells with it how the containers of a task ended.
-    ministack 1.5.33: acknowledges it, and changes nothing. StopTask writes exit code 0 before any
-    container has ended; here there is none until the agent tells.
+    AWS: the container agent tells so. A task that StopTask stops is STOPPING until its containers
+    have ended, which may take as long as their stop timeout, and STOPPED only then.
+    ministack 1.5.33: acknowledges it, and changes nothing. StopTask makes a task STOPPED at once,
+    with exit code 0 for containers that go on. Here it does so only where no agent has the task.
     """
     mark_stopped = ecs._mark_task_stopped
 
     def mark_without_code(
         arn: str, task: Any, reason: str, stop_code: str, exit_code: int | None = None
     ) -> Any:
-        known = None if stop_code == "UserInitiated" else exit_code
-        return mark_stopped(arn, task, reason, stop_code, known)
+        if stop_code != "UserInitiated":
+            return mark_stopped(arn, task, reason, stop_code, exit_code)
+        if not task.get(_TAKEN):
+            return mark_stopped(arn, task, reason, stop_code, None)
+        if task["desiredStatus"] != "STOPPED":
+            stopping = {"desiredStatus": "STOPPED", "lastStatus": "STOPPING"}
+            task.update(stopping, stopCode=stop_code, stoppedReason=reason)
+        return True
 
     ecs._mark_task_stopped = mark_without_code
 
@@ -84,6 +94,8 @@ def end_tasks_as_the_agent_says() -> None:
             )
         if asked.get("status") == "STOPPED":
             _stop_as_told(task, asked)
+        elif asked.get("status") == "RUNNING":
+            task[_TAKEN] = True
         return ecs.json_response({"acknowledgment": "ACCEPT"})
 
     ecs._submit_task_state_change = submit
@@ -101,7 +113,11 @@ def _stop_as_told(task: dict[str, Any], asked: Mapping[str, Any]) -> None:
             container["reason"] = found["reason"]
     started = any("exitCode" in found for found in told.values())
     stop_code = "EssentialContainerExited" if started else "TaskFailedToStart"
-    ecs._mark_task_stopped(task["taskArn"], task, asked.get("reason", ""), stop_code)
+    reason = asked.get("reason", "")
+    if task["lastStatus"] == "STOPPING":
+        stop_code, reason = task["stopCode"], task["stoppedReason"]
+        task.update({"desiredStatus": "RUNNING", "lastStatus": "RUNNING", _TAKEN: False})
+    ecs._mark_task_stopped(task["taskArn"], task, reason, stop_code)
 
 
 def wait_for_tasks_of_states() -> None:
@@ -163,8 +179,7 @@ def _outcome(tasks: list[dict[str, Any]]) -> Any:
 def failed(task: Mapping[str, Any]) -> bool:
     """Whether a stopped task fails its state.
 
-    One that StopTask stopped has no exit codes yet; its containers get SIGTERM, so it counts as
-    failed.
+    One that StopTask stopped counts as failed, whatever its containers made of the SIGTERM.
     """
     codes = [container.get("exitCode") for container in task["containers"]]
     return task.get("stopCode") != "EssentialContainerExited" or any(codes)

@@ -72,6 +72,10 @@ class EcsTasks:
             self._definitions[arn] = answer["taskDefinition"]
         return self._definitions[arn]
 
+    def report_start(self, cluster: str, arn: str) -> None:
+        """Tell that a task runs here: who stops it then waits for its containers."""
+        self._ecs.submit_task_state_change(cluster=cluster, task=arn, status="RUNNING")
+
     def report_end(
         self, cluster: str, arn: str, reason: str, exit_codes: Mapping[str, int | None]
     ) -> None:
