@@ -30,7 +30,7 @@ State = dict[str, Any]
 
 
 def fan_outs() -> dict[str, State]:
-    """The three Map states, by where they are."""
+    """The Map states, by where they are."""
     return {
         f"{name}.{state}": described
         for name in NAMES
@@ -66,10 +66,13 @@ def chunk_states(fan_out: State) -> dict[str, State]:
 
 
 FAN_OUTS = fan_outs()
+CONTAINERS = FAN_OUTS["session.FanOutContainers"]
+#: Those whose children are chunks, one each.
+OF_CHUNKS = {name: fan_out for name, fan_out in FAN_OUTS.items() if fan_out is not CONTAINERS}
 
 
-def test_there_are_three_fan_outs() -> None:
-    """Two distributed Maps in the session machine, one inline Map in the burst machine."""
+def test_there_are_four_fan_outs() -> None:
+    """Three distributed Maps in the session machine, one inline Map in the burst machine."""
     modes = {
         name: (
             fan_out["ItemProcessor"]["ProcessorConfig"]["Mode"],
@@ -80,6 +83,7 @@ def test_there_are_three_fan_outs() -> None:
     assert modes == {
         "session.FanOutExpress": ("DISTRIBUTED", "EXPRESS"),
         "session.FanOutStandard": ("DISTRIBUTED", "STANDARD"),
+        "session.FanOutContainers": ("DISTRIBUTED", "STANDARD"),
         "burst.FanOut": ("INLINE", None),
     }
 
@@ -88,7 +92,7 @@ def test_a_chunk_runs_alike_on_every_route() -> None:
     """The item processors are equal, but that a burst hands the chunk's lines to the worker."""
     processors = [
         {key: value for key, value in fan_out["ItemProcessor"].items() if key != "ProcessorConfig"}
-        for fan_out in FAN_OUTS.values()
+        for fan_out in OF_CHUNKS.values()
     ]
     express, standard, burst = copy.deepcopy(processors)
     payload = burst["States"]["RunChunk"]["Parameters"]["Payload"]
@@ -107,11 +111,14 @@ def test_the_distributed_maps_differ_in_their_children_only() -> None:
 
 
 def test_children_are_chosen_by_the_session() -> None:
-    """`children: standard` gives STANDARD children; anything else EXPRESS ones."""
+    """Fargate gives containers; of the rest, `children: standard` STANDARD ones, else EXPRESS."""
     route = read_definition("session")["States"]["Route"]
-    (choice,) = route["Choices"]
-    assert (choice["Variable"], choice["StringEquals"]) == ("$.session.children", "standard")
-    assert (choice["Next"], route["Default"]) == ("FanOutStandard", "FanOutExpress")
+    chosen = [(each["Variable"], each["StringEquals"], each["Next"]) for each in route["Choices"]]
+    assert chosen == [
+        ("$.session.backend", "fargate", "FanOutContainers"),
+        ("$.session.children", "standard", "FanOutStandard"),
+    ]
+    assert route["Default"] == "FanOutExpress"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -151,7 +158,7 @@ def test_a_map_is_caught(fan_out: State) -> None:
 
 def test_the_map_never_decides_a_session() -> None:
     """All children may fail and the distributed Map still succeeds."""
-    for name in ("session.FanOutExpress", "session.FanOutStandard"):
+    for name in ("session.FanOutExpress", "session.FanOutStandard", "session.FanOutContainers"):
         assert FAN_OUTS[name]["ToleratedFailurePercentage"] == 100
 
 
@@ -188,7 +195,7 @@ def test_each_attempt_may_go_to_another_replica() -> None:
 
 def test_a_lost_chunk_is_recorded_without_its_tasks() -> None:
     """The recorder is told of the chunk, the token and the error, never of payloads."""
-    for fan_out in FAN_OUTS.values():
+    for fan_out in OF_CHUNKS.values():
         payload = chunk_states(fan_out)["RecordLoss"]["Parameters"]["Payload"]
         assert set(payload) == {"action", "session.$", "chunk.$", "token.$", "error.$"}
         assert payload["action"] == "lost"
@@ -275,9 +282,12 @@ def test_paths_are_jsonpath(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_session_is_opaque(name: str) -> None:
-    """The machines read which functions there are and which children, and carry the rest unread."""
+    """The machines read what they choose by and what ECS is told, and carry the rest unread."""
+    read = {"functions", "replicas", "children"}
+    if name == "session":
+        read |= {"backend", "container", "session_id"}
     text = json.dumps(read_definition(name))
-    assert set(re.findall(r"\$\.session\.(\w+)", text)) <= {"functions", "replicas", "children"}
+    assert set(re.findall(r"\$\.session\.(\w+)", text)) <= read
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from tests.unit.translated_template import (
 TEMPLATE = read_template()
 WORKERS = worker_names(TEMPLATE)
 CONTROL_FUNCTIONS = ("ApiFunction", "RecorderFunction", "SweeperFunction")
-FUNCTIONS = (*CONTROL_FUNCTIONS, *WORKERS)
+FUNCTIONS = (*CONTROL_FUNCTIONS, "BrokerFunction", "RelayFunction", *WORKERS)
+#: Days that owners may keep the outputs of their jobs.
+OUTPUT_DAYS = (1, 7, 30, 90, 365)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +167,7 @@ def test_variables_are_settings(translated: dict[str, Any]) -> None:
     settings = importlib.import_module("stepgrid_core.settings")
     known = {f"STEPGRID_{field.upper()}" for field in settings.Settings.model_fields}
     known |= set(settings.WorkerSettings.model_fields)
+    known |= {"STEPGRID_BACKENDS"}  # read off a worker's function by the dispatcher
     given = {
         variable
         for name in FUNCTIONS
@@ -230,16 +233,35 @@ def test_the_bucket_refuses_plain_http(translated: dict[str, Any]) -> None:
 def test_payloads_outlive_state_by_a_day(translated: dict[str, Any]) -> None:
     """Inputs and results expire one day after the rows that point to them, for every retention."""
     rules = properties(translated, "PayloadBucket")["LifecycleConfiguration"]["Rules"]
-    expiring = {rule["Prefix"]: rule for rule in rules if "ExpirationInDays" in rule}
     days = {"Fn::FindInMap": ["PayloadExpiration", {"Ref": "RetentionDays"}, "Days"]}
-    assert set(expiring) == {"inputs/", "results/"}
-    assert all(rule["ExpirationInDays"] == days for rule in expiring.values())
+    kept_as_state = {rule["Prefix"] for rule in rules if rule.get("ExpirationInDays") == days}
+    assert kept_as_state == {"files/", "inputs/", "results/"}
     (abort,) = (rule for rule in rules if "AbortIncompleteMultipartUpload" in rule)
     assert abort["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert translated["Mappings"]["PayloadExpiration"] == {
         days: {"Days": int(days) + 1}
         for days in TEMPLATE["Parameters"]["RetentionDays"]["AllowedValues"]
     }
+
+
+def test_outputs_of_jobs_outlive_their_days_by_one(translated: dict[str, Any]) -> None:
+    """A folder for each choice of days; what is kept long moves to cheaper storage."""
+    rules = properties(translated, "PayloadBucket")["LifecycleConfiguration"]["Rules"]
+    folders = {rule["Prefix"]: rule for rule in rules if rule.get("Prefix", "").startswith("jobs/")}
+    assert TEMPLATE["Parameters"]["MaxOutputDays"]["AllowedValues"] == list(OUTPUT_DAYS)
+    assert {prefix: rule["ExpirationInDays"] for prefix, rule in folders.items()} == {
+        f"jobs/{days}/": days + 1 for days in OUTPUT_DAYS
+    }
+    moves = {
+        prefix: [(move["StorageClass"], move["TransitionInDays"]) for move in rule["Transitions"]]
+        for prefix, rule in folders.items()
+        if "Transitions" in rule
+    }
+    assert moves == {
+        "jobs/90/": [("STANDARD_IA", 30)],
+        "jobs/365/": [("STANDARD_IA", 30), ("GLACIER_IR", 180)],
+    }
+    assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
 def test_a_failed_sweep_leaves_a_letter(translated: dict[str, Any]) -> None:

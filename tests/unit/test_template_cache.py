@@ -6,6 +6,9 @@ import pytest
 
 from stepgrid_core.settings import Settings
 from tests.unit.translated_template import (
+    broken_rules,
+    chosen,
+    is_made,
     properties,
     read_template,
     resources_of_type,
@@ -24,39 +27,6 @@ def translated() -> dict[str, Any]:
     return translate(TEMPLATE)
 
 
-def chosen(template: dict[str, Any], value: Any, **parameters: Any) -> Any:
-    """A value as CloudFormation sees it, with these parameters in place of the defaults."""
-    given = {name: entry.get("Default") for name, entry in template["Parameters"].items()}
-    return _resolve(template, value, {**given, **parameters})
-
-
-def _resolve(template: dict[str, Any], value: Any, given: dict[str, Any]) -> Any:
-    if isinstance(value, list):
-        return [_resolve(template, entry, given) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if "Fn::If" in value:
-        name, first, second = value["Fn::If"]
-        holds = _holds(template["Conditions"][name], given)
-        return _resolve(template, first if holds else second, given)
-    if value.keys() == {"Ref"} and value["Ref"] in given:
-        return given[value["Ref"]]
-    return {name: _resolve(template, entry, given) for name, entry in value.items()}
-
-
-def _holds(condition: Any, given: dict[str, Any]) -> bool:
-    """Of the conditions that are used here."""
-    if "Fn::Not" in condition:
-        return not _holds(condition["Fn::Not"][0], given)
-    if "Fn::EachMemberEquals" in condition:
-        members, value = condition["Fn::EachMemberEquals"]
-        return all(member == value for member in given[members["Ref"]])
-    left, right = condition["Fn::Equals"]
-    if "Fn::Join" in left:
-        return "".join(given[left["Fn::Join"][1]["Ref"]]) == str(right)
-    return bool(given[left["Ref"]] == right)
-
-
 def variables(template: dict[str, Any], name: str, **parameters: Any) -> dict[str, Any]:
     found = properties(template, name)["Environment"]["Variables"]
     named = {key: value for key, value in found.items() if key.startswith("STEPGRID_REDIS")}
@@ -67,9 +37,9 @@ def variables(template: dict[str, Any], name: str, **parameters: Any) -> dict[st
 def test_it_is_off_by_default(translated: dict[str, Any]) -> None:
     """No resource, no address, no VPC: nothing is paid for while nothing runs."""
     for kind in CACHE_TYPES:
-        for resource in resources_of_type(translated, f"AWS::ElastiCache::{kind}").values():
-            assert resource["Condition"] == "HasOwnCache"
-    assert not _holds(translated["Conditions"]["HasOwnCache"], {"PayloadCache": "off"})
+        for cache in resources_of_type(translated, f"AWS::ElastiCache::{kind}"):
+            assert not is_made(translated, cache)
+            assert is_made(translated, cache, PayloadCache="elasticache")
     for name in FUNCTIONS:
         assert set(variables(translated, name).values()) == {""}
         network = chosen(translated, properties(translated, name)["VpcConfig"])
@@ -147,11 +117,4 @@ def test_user_code_has_no_right_on_the_network(translated: dict[str, Any]) -> No
 )
 def test_choices_that_can_not_work_are_refused(given: dict[str, Any], broken: set[str]) -> None:
     """Before anything is made: CloudFormation checks the rules of the template first."""
-    defaults = {"PayloadCache": "off", "RedisUrl": ""}
-    values = defaults | {"VpcSubnetIds": [""], "VpcSecurityGroupIds": [""]} | given
-    assert broken == {
-        name
-        for name, rule in TEMPLATE["Rules"].items()
-        if _holds(rule["RuleCondition"], values)
-        and not all(_holds(each["Assert"], values) for each in rule["Assertions"])
-    }
+    assert broken_rules(TEMPLATE, **given) == broken

@@ -1,15 +1,16 @@
 """Who may do what in the deployed stack: asserted on the roles that the SAM transform makes."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from stepgrid.registrar import TAG
 from tests.unit.translated_template import (
+    listed,
     properties,
     read_template,
     resources_of_type,
+    statements_of,
     translate,
     worker_names,
 )
@@ -37,6 +38,13 @@ LOG_DELIVERY_ACTIONS = {
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+}
+#: Only where tracing is on.
+TRACE_ACTIONS = {
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 }
 ROLE_ACTIONS = {
     "ApiFunctionRole": {
@@ -99,40 +107,52 @@ ROLE_ACTIONS = {
         "states:StartExecution",
     },
     "RelayFunctionRole": WORKER_ACTIONS,
+    "BrokerFunctionRole": {
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "events:PutEvents",
+        "lambda:InvokeFunction",
+        "s3:GetObject",
+        "sts:AssumeRole",
+    },
+    "ContainerRole": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
+    "TaskRole": {"lambda:GetFunction", "lambda:GetLayerVersion", "lambda:InvokeFunction"},
+    "TaskExecutionRole": {"logs:CreateLogStream", "logs:PutLogEvents"},
     "SessionMachineRole": LOG_DELIVERY_ACTIONS
+    | TRACE_ACTIONS
     | {
+        "ecs:DescribeTasks",
+        "ecs:RunTask",
+        "ecs:StopTask",
+        "events:DescribeRule",
+        "events:PutRule",
+        "events:PutTargets",
+        "iam:PassRole",
         "lambda:InvokeFunction",
         "states:DescribeExecution",
         "states:StartExecution",
         "states:StopExecution",
     },
     "UserRole": {"execute-api:Invoke"},
-    "BurstMachineRole": LOG_DELIVERY_ACTIONS | {"lambda:InvokeFunction"},
+    "BurstMachineRole": LOG_DELIVERY_ACTIONS | TRACE_ACTIONS | {"lambda:InvokeFunction"},
     **{f"{worker}Role": WORKER_ACTIONS for worker in worker_names(TEMPLATE)},
 }
 #: SAM adds the second one to a function that may be placed in a VPC, whether it is or not.
 SERVICE_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole"}
 #: Statements on any resource: these actions know no resource.
-UNBOUND_STATEMENTS = {"FindWorkers": {"lambda:ListFunctions"}, "DeliverLogs": LOG_DELIVERY_ACTIONS}
+UNBOUND_STATEMENTS = {
+    "FindWorkers": {"lambda:ListFunctions"},
+    "DeliverLogs": LOG_DELIVERY_ACTIONS,
+    "WriteTraces": TRACE_ACTIONS,
+}
 
 
 @pytest.fixture(scope="module")
 def translated() -> dict[str, Any]:
     return translate(TEMPLATE)
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def statements_of(template: dict[str, Any], role: str) -> Iterator[dict[str, Any]]:
-    """The statements of a role's inline policies and of the template's managed ones it has."""
-    described = properties(template, role)
-    for policy in described.get("Policies", []):
-        yield from policy["PolicyDocument"]["Statement"]
-    for attached in described.get("ManagedPolicyArns", []):
-        if isinstance(attached, dict):
-            yield from properties(template, attached["Ref"])["PolicyDocument"]["Statement"]
 
 
 @pytest.mark.parametrize("role", sorted(ROLE_ACTIONS))
