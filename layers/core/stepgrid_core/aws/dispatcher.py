@@ -44,7 +44,7 @@ class AwsDispatcher:
                     stateMachineArn=self._machine(session.route, dispatch.number),
                     name=execution_name(session.session_id, dispatch.number),
                     # At most 256 KiB of UTF-8, so nothing is escaped that need not be.
-                    input=json.dumps(_execution_input(dispatch), ensure_ascii=False),
+                    input=json.dumps(execution_input(dispatch), ensure_ascii=False),
                 )
         except ClientError as error:
             if code_of(error) != "ExecutionAlreadyExists":
@@ -194,7 +194,8 @@ def _replicas(function: dict[str, Any]) -> int:
     return max(1, int(said)) if said.isascii() and said.isdigit() else 1
 
 
-def _execution_input(dispatch: Dispatch) -> dict[str, Any]:
+def execution_input(dispatch: Dispatch) -> dict[str, Any]:
+    """What the execution is given: the session's facts, and the items of its Map."""
     chunks: list[Any] = list(dispatch.chunks)
     if dispatch.session.route == "burst" and dispatch.number == 1:
         lines: Sequence[str | None] = dispatch.lines or [None] * len(chunks)
