@@ -125,7 +125,7 @@ class TestNetworks:
         assert broken_rules(TEMPLATE, **given) == broken
 
     def test_the_machine_is_told_where_containers_run(self, translated: dict[str, Any]) -> None:
-        """In its own or the given subnets; with a public address where there is no other way out."""
+        """In its own or the given subnets; in its own with a public address."""
         told = properties(translated, "SessionMachine")["DefinitionSubstitutions"]
         own, given, off = (chosen(translated, told, **each) for each in ({}, GIVEN, OFF))
         assert own["SubnetIds"] == {

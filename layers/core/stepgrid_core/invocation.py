@@ -22,6 +22,11 @@ class ContainerCall:
     capacity: tuple[dict[str, Any], ...]  #: the capacity provider strategy
     ticket: str  #: what the container shows to the broker
 
+    @classmethod
+    def read(cls, call: dict[str, Any]) -> "ContainerCall":
+        known = {name: call[name] for name in cls.__dataclass_fields__ if name in call}
+        return cls(**{**known, "capacity": tuple(call["capacity"])})
+
 
 def capacity_of(spot: bool) -> tuple[dict[str, Any], ...]:
     provider = "FARGATE_SPOT" if spot else "FARGATE"
@@ -140,6 +145,6 @@ class Invocation:
             "layout": Layout.read(session["layout"]),
             "functions": tuple(session["functions"]),
             "session": Session.read(whole) if whole else None,
-            "container": ContainerCall(**call) if call else None,
+            "container": ContainerCall.read(call) if call else None,
         }
         return SessionFacts(**{**facts, **typed})
