@@ -3,7 +3,7 @@
 The session's facts travel in the execution input, so that a worker needs no read to begin.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .layout import Layout
@@ -20,7 +20,7 @@ class ContainerCall:
     storage_gib: int
     pullers: str  #: chunks that it runs at once
     capacity: tuple[dict[str, Any], ...]  #: the capacity provider strategy
-    ticket: str  #: what the container shows to the broker
+    ticket: str = field(repr=False)  #: what the container shows to the broker
 
     @classmethod
     def read(cls, call: dict[str, Any]) -> "ContainerCall":
