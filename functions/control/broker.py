@@ -14,13 +14,14 @@ from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import Grid, aws_grid, aws_lender
 
 
-def handle(event: dict[str, Any], grid: Grid, lender: CredentialLender) -> dict[str, Any]:
+def handle(event: Any, grid: Grid, lender: CredentialLender) -> dict[str, Any]:
     """{"action", session_id, ticket, container, ...}; neither ticket nor answer is logged."""
-    session_id = str(event.get("session_id", ""))[:64]
+    asked = event if isinstance(event, dict) else {}
+    session_id = str(asked.get("session_id", ""))[:64]
     grid.tally.session_id = session_id
-    answered = answer(grid, lender, event)
+    answered = answer(grid, lender, asked)
     code = answered["error"]["code"] if "error" in answered else "ok"
-    action = str(event.get("action", ""))[:32]
+    action = str(asked.get("action", ""))[:32]
     logger.info("container answered", session_id=session_id, action=action, outcome=code)
     return answered
 

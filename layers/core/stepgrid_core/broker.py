@@ -11,6 +11,7 @@ session is done here. Times and counts of its own tasks are taken at its word.
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -21,13 +22,14 @@ from .closing import shard_changed
 from .errors import InvalidRequest, NotFound, RequestError, Unavailable
 from .invocation import SessionFacts, facts_of
 from .job_files import readable_key
-from .names import job_outputs_prefix, shard_of
+from .names import CHUNKS_PER_SHARD, job_outputs_prefix, shard_of
 from .ports import CredentialLender
 from .progress import Commit, report_progress
 from .records import (
     Chunk,
     ContainerUse,
     JobRecord,
+    Output,
     Session,
     Shard,
     is_claimed_by,
@@ -46,6 +48,12 @@ LEND_AFTER_END_SECONDS = 900.0
 MOST_RECORD_BYTES, OUTPUT_BYTES = 256 * 1024, 128
 #: Shards read at once when a chunk is looked for.
 SHARD_PAGE = 16
+#: Step Functions makes UUIDs; what is in a row must hold none of its separators.
+_CONTAINER = re.compile(r"[0-9A-Za-z]{8}[0-9A-Za-z-]{0,56}")
+_NONCE = re.compile(r"[0-9a-f]{6}")
+_DIGEST = re.compile(r"[0-9A-Za-z_=+/-]{0,64}")
+#: No honest number is larger.
+_MOST = 2**53
 #: What a worker may make of a row that it holds.
 OF_WORKERS = frozenset(
     {
@@ -73,6 +81,23 @@ class Question:
     def facts(self) -> SessionFacts:
         return facts_of(self.session)
 
+    def number(self, name: str, end: int) -> int:
+        """One that was given, from 0 on and below `end`. Raises ValueError for anything else."""
+        value = self.given[name]
+        if not _is_count(value, end - 1):
+            raise ValueError(name)
+        return int(value)
+
+    def place(self) -> tuple[int, int]:
+        """The shard and the slot that are meant, of those that the session has."""
+        number = self.number("shard", self.session.shards)
+        chunks = self.session.chunks - number * CHUNKS_PER_SHARD
+        return number, self.number("slot", min(chunks, CHUNKS_PER_SHARD))
+
+
+def _is_count(value: object, most: int = _MOST) -> bool:
+    return type(value) is int and 0 <= value <= most
+
 
 def answer(grid: Grid, lender: CredentialLender, given: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to a container's question; {"error": {code, message}} if there is none."""
@@ -83,19 +108,32 @@ def answer(grid: Grid, lender: CredentialLender, given: Mapping[str, Any]) -> di
         return {"error": {"code": error.code, "message": error.message}}
     except Unavailable as error:
         return {"error": {"code": "unavailable", "message": str(error)}}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         message = f"this is no question of a container: {type(error).__name__}"
         return {"error": {"code": InvalidRequest.code, "message": message}}
 
 
 def _admit(grid: Grid, lender: CredentialLender, given: Mapping[str, Any]) -> Question:
     """Raises NotFound, in the same words for an unknown session and a wrong ticket."""
-    session = grid.table.read_session(str(given["session_id"]))
-    ticket = str(given["ticket"]).encode()
+    session_id, ticket, container = (
+        str(given[name]) for name in ("session_id", "ticket", "container")
+    )
+    if not _CONTAINER.fullmatch(container):
+        raise ValueError("container")
+    session = grid.table.read_session(session_id) if _is_name(session_id) else None
     known = session is not None and bool(session.ticket)
-    if not known or session is None or not hmac.compare_digest(session.ticket.encode(), ticket):
+    if not known or session is None or not _is_same(session.ticket, ticket):
         raise NotFound("there is no such session, or this is not its ticket")
-    return Question(grid, lender, session, str(given["container"]), given)
+    return Question(grid, lender, session, container, given)
+
+
+def _is_name(text: str) -> bool:
+    """Could this be the id of a session?"""
+    return text.isascii() and text.isprintable() and 0 < len(text) <= 64
+
+
+def _is_same(ticket: str, shown: str) -> bool:
+    return hmac.compare_digest(ticket.encode(), shown.encode(errors="replace"))
 
 
 def _open(question: Question) -> dict[str, Any]:
@@ -128,13 +166,18 @@ def _refuse_after_end(question: Question) -> None:
 def _claim(question: Question) -> dict[str, Any]:
     """A chunk that is pending, or whose claimant is gone: claimed. `chunk` is None if none is."""
     session, grid = question.session, question.grid
-    if session.verdict is not None or session.paused or session.cancelling:
+    token = puller_token(question.container, question.number("puller", 10_000))
+    nonce = question.given.get("nonce") or token_hex(3)
+    after = question.given.get("after", 0)
+    if not (_is_count(after) and isinstance(nonce, str) and _NONCE.fullmatch(nonce)):
+        raise ValueError("nonce or after")
+    if session.verdict is not None or session.cancelling or session.paused or session.waiting:
         return {"chunk": None}
-    first = min(max(int(question.given.get("after", 0)), 0), session.shards - 1)
+    first = min(int(after), session.shards - 1)
     _note(question)
     for number in _pages(first, session.shards):
         for shard in grid.table.read_shards(session.session_id, number, SHARD_PAGE):
-            claimed = _claim_in(question, shard)
+            claimed = _claim_in(question, shard, token, nonce)
             if claimed is not None:
                 return claimed
     return {"chunk": None}
@@ -147,14 +190,12 @@ def _pages(first: int, shards: int) -> list[int]:
     return [*pages[turn:], *pages[:turn]]
 
 
-def _claim_in(question: Question, shard: Shard) -> dict[str, Any] | None:
-    grid, puller = question.grid, int(question.given["puller"])
-    token = puller_token(question.container, puller)
+def _claim_in(question: Question, shard: Shard, token: str, nonce: str) -> dict[str, Any] | None:
+    grid = question.grid
     slot = 0
     while slot < len(shard.chunks):
         now = grid.clock.now()
-        row = shard.chunks[slot]
-        new = _claimed(row, token, now)
+        new = _claimed(shard.chunks[slot], token, nonce, now)
         if new is None:
             slot += 1
             continue
@@ -167,17 +208,22 @@ def _claim_in(question: Question, shard: Shard) -> dict[str, Any] | None:
     return None
 
 
-def _claimed(row: Chunk, token: str, now: float) -> Chunk | None:
-    """A puller has one chunk at a time: its own token on a running row is a claim that it lost."""
-    if row.state is ChunkState.RUNNING and row.lease_until > now and row.token[:12] != token:
-        return None
-    return records.claim(row, token, token_hex(3), now, now + LEASE_SECONDS)
+def _claimed(row: Chunk, token: str, nonce: str, now: float) -> Chunk | None:
+    """The row as it is after the claim; None for one that cannot be claimed.
+
+    The same question, asked again because its answer got lost, finds the claim that it made. Any
+    other claim holds as long as its lease, even one under the same token: it may be that of a
+    container which was started twice.
+    """
+    if row.state is ChunkState.RUNNING and row.lease_until > now:
+        return row if row.token == token + nonce else None
+    return records.claim(row, token, nonce, now, now + LEASE_SECONDS)
 
 
 def _look(question: Question) -> dict[str, Any]:
     """The shard of a claim as it is now; whoever looks lives, so its lease is renewed."""
-    grid, slot = question.grid, int(question.given["slot"])
-    number = int(question.given["shard"])
+    grid = question.grid
+    number, slot = question.place()
     shard = grid.table.read_shard(question.session.session_id, number)
     if shard is None:
         return {"shard": None}
@@ -199,12 +245,19 @@ def _swap(question: Question) -> dict[str, Any]:
     The row of the last chunk closes the session. Raises InvalidRequest for what no worker writes.
     """
     grid, session = question.grid, question.session
-    number, slot = int(question.given["shard"]), int(question.given["slot"])
+    number, slot = question.place()
     old, new = Chunk.read(question.given["old"]), Chunk.read(question.given["new"])
-    if not _may_write(question, old, new):
+    tasks = session.layout.tasks_in(number * CHUNKS_PER_SHARD + slot)
+    if old.tasks != tasks or not _may_write(question, old, new):
         raise InvalidRequest(f"chunk {slot} of shard {number} is not yours to change like this")
     stub = Shard(session.session_id, number, (*[Chunk(1)] * slot, old))
     swap = grid.table.swap_chunk(stub, slot, new)
+    now_there = swap.shard.chunks[slot]
+    if not swap.won and replace(now_there, lease_until=old.lease_until) == old:
+        # It was renewed by a look whose answer got lost.
+        if new.state is ChunkState.RUNNING:
+            new = records.renew(new, now_there.lease_until)
+        swap = grid.table.swap_chunk(swap.shard, slot, new)
     if swap.won and new.state is not ChunkState.RUNNING:
         ended = shard_changed(grid, swap.shard, session.shards)
         report_progress(grid, Commit(question.facts, old, swap.shard, slot, ended))
@@ -213,15 +266,46 @@ def _swap(question: Question) -> dict[str, Any]:
 
 
 def _may_write(question: Question, old: Chunk, new: Chunk) -> bool:
-    counts = new.finished >= 0 and new.failed >= 0 and new.finished + new.failed <= new.tasks
+    holds = new.state is ChunkState.RUNNING
     return (
-        _is_held(question, old)
+        _is_row(old)
+        and _is_row(new)
+        and _is_held(question, old)
         and new.state in OF_WORKERS
         and (new.tasks, new.attempt) == (old.tasks, old.attempt)
-        and new.token in ("", old.token)
-        and new.lease_until in (0, old.lease_until)
-        and counts
+        and (new.token, new.lease_until) == ((old.token, old.lease_until) if holds else ("", 0))
+        and new.finished >= old.finished
+        and new.failed >= old.failed
+        and new.unsettled >= new.retrying
+        and (new.unsettled == 0 or new.state is not ChunkState.ENDED)
+        and (new.output is not None or new.unsettled == new.tasks)
     )
+
+
+def _is_row(chunk: Chunk) -> bool:
+    """Can the table keep it? Whoever reads the row must not stumble over what is in it."""
+    numbers = (
+        chunk.tasks,
+        chunk.attempt,
+        chunk.lease_until,
+        chunk.finished,
+        chunk.failed,
+        chunk.retrying,
+        chunk.losses,
+        chunk.idle_losses,
+        chunk.suspect_starts,
+        chunk.milliseconds,
+    )
+    offset = chunk.suspect is None or _is_count(chunk.suspect, chunk.tasks - 1)
+    return all(map(_is_count, numbers)) and offset and _is_output(chunk.output)
+
+
+def _is_output(output: Output | None) -> bool:
+    if output is None:
+        return True
+    numbers = (output.attempt, output.part, output.size)
+    digest = isinstance(output.digest, str) and _DIGEST.fullmatch(output.digest) is not None
+    return all(map(_is_count, numbers)) and digest
 
 
 def _read_blob(question: Question) -> dict[str, Any]:
@@ -234,7 +318,10 @@ def _read_blob(question: Question) -> dict[str, Any]:
 def _report(question: Question) -> dict[str, Any]:
     """How far a job has come. Who does not hold it tells at most how it was cancelled."""
     grid, session = question.grid, question.session
-    index, record = int(question.given["index"]), JobRecord.read(question.given["record"])
+    index, record = (
+        question.number("index", session.chunks),
+        JobRecord.read(question.given["record"]),
+    )
     number, slot = shard_of(index)
     shard = grid.table.read_shard(session.session_id, number)
     row = shard.chunks[slot] if shard is not None and slot < len(shard.chunks) else None
@@ -283,6 +370,8 @@ def _note(question: Question) -> None:
     session, now = question.session, question.grid.clock.now()
     assert session.container is not None
     started_at = float(question.given.get("started_at", now))
+    if not started_at >= session.created_at:  # also what is no number
+        started_at = now
     use = ContainerUse(question.container, session.container, min(started_at, now), now)
     question.grid.table.note_container(session, use)
 

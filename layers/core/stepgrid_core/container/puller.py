@@ -6,6 +6,7 @@ knows the grid by the broker, and user code as a TaskRunner.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from ..compute_plane import Bench, Claim, run_claim
@@ -54,8 +55,10 @@ class Puller:
 
     def _claim(self, after: int) -> tuple[Invocation, Claim] | None:
         seen_at = self.bench.clock.monotonic()
-        answer = self._ask_for_chunk(after)
-        if answer["chunk"] is None:
+        # Asked again, the same question finds the claim whose answer was lost.
+        question = {"puller": self.number, "after": after, "nonce": token_hex(3)}
+        answer = ask_patiently(self.desk, self.stopping, "claim", **question)
+        if answer is None or answer["chunk"] is None:
             return None
         shard, slot = Shard.read(answer["shard"]), answer["slot"]
         self.rows.hold(shard, slot)
@@ -63,13 +66,17 @@ class Puller:
         invocation = Invocation(self.facts, answer["chunk"], token)
         return invocation, Claim(self.bench, shard, slot, seen_at)
 
-    def _ask_for_chunk(self, after: int) -> dict[str, Any]:
-        for pause_seconds in PAUSES_SECONDS:
-            try:
-                return self.desk.ask("claim", puller=self.number, after=after)
-            except Unavailable as error:
-                logger.warning("broker did not answer", reason=str(error))
-            self.stopping.pause(pause_seconds)
-            if self.stopping.asked:
-                return {"chunk": None}
-        return self.desk.ask("claim", puller=self.number, after=after)
+
+def ask_patiently(
+    desk: Desk, stopping: Stopping, action: str, **question: Any
+) -> dict[str, Any] | None:
+    """The answer, or None if the container is to stop. Raises Unavailable if there is none."""
+    for pause_seconds in PAUSES_SECONDS:
+        try:
+            return desk.ask(action, **question)
+        except Unavailable as error:
+            logger.warning("broker did not answer", action=action, reason=str(error))
+        stopping.pause(pause_seconds)
+        if stopping.asked:
+            return None
+    return desk.ask(action, **question)

@@ -27,7 +27,7 @@ from ..wiring import (
 from .broker_rows import BrokerRows, Desk
 from .job_desk import BrokerJobDesk
 from .job_place import is_passable, make_root
-from .puller import Puller
+from .puller import Puller, ask_patiently
 from .settings import ContainerSettings
 from .stopping import Stopping
 
@@ -59,7 +59,9 @@ def pull(settings: ContainerSettings, number: int, stopping: Stopping) -> int:
     with tally.invocation(clock, f"{settings.container}-{number}"):
         tally.session_id = settings.session_id
         desk = _desk(settings)
-        opened = desk.ask("open")
+        opened = ask_patiently(desk, stopping, "open")
+        if opened is None:
+            return STOPPED
         if opened["over"]:
             return 0
         rows, lent = BrokerRows(desk), lent_client(lambda: desk.ask("lend"))
