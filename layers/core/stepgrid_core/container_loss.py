@@ -5,7 +5,10 @@ failed, or was taken   its claims are given back --> again, if chunks are pendin
 never asked for work   all pending chunks are held to it: a broken one must not start for ever
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .closing import shard_changed
 from .invocation import SessionFacts
@@ -38,8 +41,32 @@ class ContainerEnd:
         return self._tells(*NO_ROOM[:1], *TAKEN)
 
     def _tells(self, *words: str) -> bool:
-        cause = self.cause.lower()
-        return any(word in cause for word in words)
+        reasons = [reason.lower() for reason in _reasons(self.cause)]
+        return any(word in reason for reason in reasons for word in words)
+
+
+#: Where ECS says in the description of a task why it ended; the rest is named by users.
+_REASONS = ("StopCode", "StoppedReason", "Reason")
+
+
+def _reasons(cause: str) -> Iterator[str]:
+    """All of a text; of a description, what tells why."""
+    try:
+        said = json.loads(cause)
+    except ValueError:
+        yield cause
+    else:
+        yield from _reasons_in(said)
+
+
+def _reasons_in(said: Any) -> Iterator[str]:
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, dict):
+        yield from (str(said[name]) for name in _REASONS if name in said)
+        for name in ("Containers", "Failures"):
+            for part in said.get(name) or ():
+                yield from _reasons_in(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +112,6 @@ def _give_back(
 def _after(chunk: Chunk, end: ContainerEnd, opened: bool) -> Chunk:
     if chunk.state is ChunkState.RUNNING and is_claimed_by(chunk.token, end.token):
         return lose(chunk, chunk.token, blame=end.blames) or chunk
-    if chunk.state is ChunkState.PENDING and end.error and not opened and end.blames:
+    if chunk.state is ChunkState.PENDING and not opened and end.blames:
         return idle(chunk)
     return chunk

@@ -17,7 +17,7 @@ from stepgrid_core.container.stopping import Stopping
 from stepgrid_core.container_loss import ContainerEnd, container_ended
 from stepgrid_core.invocation import facts_of
 from stepgrid_core.memory import MemoryLender
-from stepgrid_core.ports import CredentialLender, TaskRunner
+from stepgrid_core.ports import Broker, CredentialLender, TaskRunner
 from stepgrid_core.records import Session
 from stepgrid_core.wiring import Grid
 
@@ -39,10 +39,12 @@ class MemoryBroker:
         return answered
 
 
-def make_puller(grid: Grid, session: Session, container: str, number: int = 0) -> Puller:
+def make_puller(
+    grid: Grid, session: Session, container: str, number: int = 0, broker: Broker | None = None
+) -> Puller:
     """A puller as a container has it, over the grid's own payloads and clock."""
     who = {"session_id": session.session_id, "ticket": session.ticket, "container": container}
-    desk = Desk(MemoryBroker(grid), {**who, "started_at": grid.clock.now()})
+    desk = Desk(broker or MemoryBroker(grid), {**who, "started_at": grid.clock.now()})
     desk.ask("open")
     rows = BrokerRows(desk)
     bench = Bench(rows, grid.payloads, CommonCache(), grid.metrics, grid.clock)

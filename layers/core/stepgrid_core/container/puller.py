@@ -42,18 +42,25 @@ class Puller:
         chunks, after = 0, 0
         runner: TaskRunner | None = None
         while not self.stopping.asked:
-            claimed = self._claim(after)
+            claimed = self.claim(after)
             if claimed is None:
                 break
-            invocation, claim = claimed
             runner = runner or make_runner()
-            logger.append_keys(session_id=self.facts.session_id, chunk=invocation.chunk)
-            outcome = run_claim(self.bench, invocation, claim, runner, self.stopping.time_left)
-            logger.info("chunk run", outcome=outcome)
-            chunks, after = chunks + 1, claim.shard.number
+            self.run(claimed, runner)
+            chunks, after = chunks + 1, claimed[1].shard.number
         return chunks
 
-    def _claim(self, after: int) -> tuple[Invocation, Claim] | None:
+    def run(self, claimed: tuple[Invocation, Claim], runner: TaskRunner) -> str:
+        """Run a chunk as far as there is time; see run_claim for the answer."""
+        invocation, claim = claimed
+        logger.append_keys(session_id=self.facts.session_id, chunk=invocation.chunk)
+        self.rows.hold(claim.shard, claim.slot)
+        outcome = run_claim(self.bench, invocation, claim, runner, self.stopping.time_left)
+        logger.info("chunk run", outcome=outcome)
+        return outcome
+
+    def claim(self, after: int = 0) -> tuple[Invocation, Claim] | None:
+        """A chunk that is now this puller's; None if there is none to have."""
         seen_at = self.bench.clock.monotonic()
         # Asked again, the same question finds the claim whose answer was lost.
         question = {"puller": self.number, "after": after, "nonce": token_hex(3)}
@@ -61,7 +68,6 @@ class Puller:
         if answer is None or answer["chunk"] is None:
             return None
         shard, slot = Shard.read(answer["shard"]), answer["slot"]
-        self.rows.hold(shard, slot)
         token = puller_token(self.container, self.number)
         invocation = Invocation(self.facts, answer["chunk"], token)
         return invocation, Claim(self.bench, shard, slot, seen_at)

@@ -1,0 +1,586 @@
+"""Containers die, are taken away, live on too long or never begin; their sessions end all the same.
+
+The pullers are the real ones, and so is the broker; what they lack is Fargate.
+"""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from stepgrid.testing import EnvironmentDied, InMemoryGrid
+from stepgrid.testing.containers import STOP_TIMEOUT_SECONDS, MemoryBroker, make_puller
+from stepgrid.testing.runner import InlineRunner
+from stepgrid_core.broker import LEASE_SECONDS
+from stepgrid_core.cancellation import cancel, permit_seconds
+from stepgrid_core.container.puller import PAUSES_SECONDS, Puller
+from stepgrid_core.container.stopping import Stopping
+from stepgrid_core.container_loss import ContainerEnd, Replacement, container_ended
+from stepgrid_core.contract import SessionUpdate, SubmitRequest
+from stepgrid_core.data_plane import read_outcomes
+from stepgrid_core.errors import Unavailable
+from stepgrid_core.invocation import facts_of
+from stepgrid_core.loss import settle
+from stepgrid_core.outputs import list_tasks, read_output
+from stepgrid_core.ports import StateTable
+from stepgrid_core.records import MAX_IDLE_LOSSES, Chunk, Session, count
+from stepgrid_core.states import ChunkState, FailureReason, SessionState, TaskState
+from stepgrid_core.steering import update_session
+from tests.faults.agreement import agreed_counts
+from tests.faults.fuse import POINTS, Fuse, fused
+from tests.submitting import submit
+
+OWNER = "owner"
+FIRST, SECOND, THIRD = "aaaaaaaa", "bbbbbbbb", "cccccccc"
+FAILED = "States.TaskFailed"
+SPOT_TAKEN = json.dumps(
+    {
+        "StopCode": "SpotInterruption",
+        "StoppedReason": "Your Spot Task was interrupted.",
+        "Containers": [{"Name": "worker", "ExitCode": 143}],
+    }
+)
+DIED = json.dumps(
+    {
+        "StopCode": "EssentialContainerExited",
+        "StoppedReason": "Essential container in task exited",
+        "Containers": [{"Name": "worker", "ExitCode": 137}],
+    }
+)
+NO_SPOT = "Capacity is unavailable at this time. Please try again later"
+
+
+class Fleet:
+    """One session on Fargate, and its containers."""
+
+    def __init__(self, tasks: int = 6, chunk_size: int = 2, **options: Any) -> None:
+        self.starts: Counter[int] = Counter()
+        #: what happens in the grid while a task runs, once
+        self.meanwhile: dict[int, Callable[[], object]] = {}
+        self.poison: set[int] = set()
+        self.memory = InMemoryGrid({"work": self.work}, autorun=False, fargate=True)
+        self.grid = self.memory.wiring
+        request = {
+            "client_token": "token",
+            "worker": "work",
+            "tasks": list(range(tasks)),
+            "options": {"chunk_size": chunk_size, "backend": "fargate", **options},
+        }
+        self.session = submit(self.grid, OWNER, SubmitRequest.model_validate(request))
+
+    def work(self, task: int, _: object) -> int:
+        self.starts[task] += 1
+        self.memory.clock.advance(0.1)
+        if task in self.meanwhile:
+            self.meanwhile.pop(task)()
+        if task in self.poison:
+            raise EnvironmentDied
+        return task
+
+    def puller(self, container: str, number: int = 0, **parts: Any) -> Puller:
+        return make_puller(self.grid, self.session, container, number, **parts)
+
+    def runner(self) -> InlineRunner:
+        return InlineRunner("work", self.work, self.memory.clock)
+
+    def end(self, container: str, error: str = FAILED, cause: str = DIED) -> Replacement:
+        """What the state machine tells the recorder."""
+        end = ContainerEnd(container, error, cause)
+        return container_ended(self.grid, facts_of(self.session), end)
+
+    @property
+    def stored(self) -> Session:
+        session = self.grid.table.read_session(self.session.session_id)
+        assert session is not None
+        return session
+
+    def rows(self) -> list[Chunk]:
+        shards = self.grid.table.read_shards(self.session.session_id)
+        return [chunk for shard in shards for chunk in shard.chunks]
+
+    def results(self) -> list[Any]:
+        lines = [
+            line
+            for shard in self.grid.table.read_shards(self.session.session_id)
+            for slot in range(len(shard.chunks))
+            for line in read_outcomes(read_output(self.grid, self.session, shard, slot))
+        ]
+        assert [line["i"] for line in lines] == list(range(len(lines)))
+        return [line.get("result") for line in lines]
+
+    def forget_execution(self) -> None:
+        """Nobody is left to notice anything; only the sweeper is."""
+        self.memory.dispatcher.started.clear()
+        self.memory.dispatcher.stop(self.session)
+
+    def heal(self) -> None:
+        for _ in range(4):
+            self.memory.run()
+            self.memory.clock.advance(1000)
+            self.memory.sweep()
+        self.memory.run()
+
+    def check_finished(self) -> None:
+        assert self.stored.verdict is SessionState.FINISHED
+        assert self.results() == list(range(self.session.tasks))
+        counts = agreed_counts(self.memory, OWNER, self.session.session_id)
+        assert counts.finished == self.session.tasks
+        assert self.memory.table.due_sessions(self.memory.clock.now() + 1e9, 10) == []
+
+
+class FusedBroker:
+    """A broker whose asker dies just before or just after one of its questions."""
+
+    def __init__(self, broker: MemoryBroker, fuse: Fuse) -> None:
+        self._broker = broker
+        self._fuse = fuse
+
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._fuse.through(self._broker.ask, question)
+        return answer
+
+
+class SilentBroker:
+    """Does not answer some questions: neither the asker nor the table knows which were done."""
+
+    def __init__(self, broker: MemoryBroker, silent: Callable[[Mapping[str, Any]], bool]) -> None:
+        self._broker = broker
+        self._silent = silent
+
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._broker.ask(question)
+        if self._silent(question):
+            raise Unavailable("no answer")
+        return answer
+
+
+class Patience(Stopping):
+    """Waits on the grid's own clock."""
+
+    def __init__(self, memory: InMemoryGrid) -> None:
+        super().__init__(memory.clock.monotonic, STOP_TIMEOUT_SECONDS)
+        self._clock = memory.clock
+        self.pauses: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self._clock.advance(seconds)
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["death is noticed", "nobody notices"])
+@pytest.mark.parametrize("chunk_size", [1, 6])
+def test_a_container_cut_off_at_any_question(noticed: bool, chunk_size: int) -> None:
+    """Its chunk runs again, by the recorder's word or when its lease ends; results appear once."""
+    for point in POINTS:
+        fleet = Fleet(chunk_size=chunk_size)
+        cut = False
+        try:
+            broker = FusedBroker(MemoryBroker(fleet.grid), Fuse(*point))
+            fleet.puller(FIRST, broker=broker).pull(fleet.runner)
+        except EnvironmentDied:
+            cut = True
+        if noticed and cut:
+            fleet.end(FIRST)
+        if not noticed:
+            fleet.forget_execution()
+        fleet.heal()
+        fleet.check_finished()
+        if not cut:
+            return
+    pytest.fail("there are more questions than points")
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 12])
+def test_the_broker_itself_is_cut_off_anywhere(chunk_size: int) -> None:
+    """Just before or after any call that it makes, and the container with it."""
+    for call, moment in itertools.product(range(400), ("before", "after")):
+        fleet = Fleet(tasks=12, chunk_size=chunk_size)
+        fuse = Fuse(call, moment)
+        broker = MemoryBroker(fused(fleet.grid, fuse))
+        cut = False
+        try:
+            fleet.puller(FIRST, broker=broker).pull(fleet.runner)
+        except EnvironmentDied:
+            cut = True
+        fleet.forget_execution()
+        fleet.heal()
+        fleet.check_finished()
+        if not cut:
+            return
+
+
+@pytest.mark.parametrize("killer", range(6))
+@pytest.mark.parametrize("chunk_size", [1, 2, 6])
+def test_a_task_that_kills_its_container_fails_alone(killer: int, chunk_size: int) -> None:
+    """After as many starts as it may have; those beside it finish."""
+    fleet = Fleet(chunk_size=chunk_size, max_attempts=2)
+    fleet.poison = {killer}
+    fleet.heal()
+    assert fleet.stored.verdict is SessionState.FINISHED
+    assert fleet.starts[killer] == 2
+    (failed,) = list_tasks(
+        fleet.grid, OWNER, fleet.session.session_id, TaskState.FAILED, None
+    ).tasks
+    assert (failed.index, failed.reason) == (killer, FailureReason.WORKER_LOST)
+    assert agreed_counts(fleet.memory, OWNER, fleet.session.session_id).finished == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(FAILED, DIED), ("ECS.ClientException", "no such image"), ("", "")],
+    ids=["fails", "cannot start", "ends at once as if all were well"],
+)
+@pytest.mark.parametrize("containers", [1, 3])
+def test_containers_that_never_begin_end_their_session(
+    error: str, cause: str, containers: int
+) -> None:
+    """A broken package is started a few times, and never for ever."""
+    fleet = Fleet(container={"count": containers})
+    tokens = (f"{number:08x}" for number in itertools.count())
+    started, left = 0, containers
+    while left:
+        wanted = [True] * left
+        while any(wanted):
+            started += sum(wanted)
+            wanted = [fleet.end(next(tokens), error, cause).wanted for each in wanted if each]
+        left = len(settle(fleet.grid, facts_of(fleet.session)))
+    assert fleet.stored.verdict is SessionState.FINISHED
+    assert MAX_IDLE_LOSSES <= started <= MAX_IDLE_LOSSES * containers
+    counts = agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
+    assert counts.failed == fleet.session.tasks
+
+
+class SpotAlone:
+    """Knows every session as one that never runs on demand."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def read_session(self, session_id: str) -> Session | None:
+        session = self._table.read_session(session_id)
+        assert session is not None
+        assert session.container is not None
+        return replace(session, container=replace(session.container, fallback=False))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+class TestSpot:
+    def test_one_that_was_taken_is_replaced_on_demand(self) -> None:
+        """And the next one after that is on Spot again."""
+        fleet = Fleet(container={"spot": True})
+        assert fleet.end(FIRST, cause=SPOT_TAKEN) == Replacement(wanted=True, spot=False)
+        assert fleet.end(SECOND) == Replacement(wanted=True, spot=True)
+
+    def test_where_spot_has_no_room_it_is_on_demand(self) -> None:
+        """ECS says so in words."""
+        fleet = Fleet(container={"spot": True})
+        assert fleet.end(FIRST, "ECS.AmazonECSException", NO_SPOT).spot is False
+
+    def test_who_wants_spot_alone_waits_for_it(self) -> None:
+        """For as long as the session lasts."""
+        fleet = Fleet(container={"spot": True})
+        fleet.grid = replace(fleet.grid, table=cast("StateTable", SpotAlone(fleet.grid.table)))
+        assert fleet.end(FIRST, cause=SPOT_TAKEN) == Replacement(wanted=True, spot=True)
+
+    def test_who_wants_none_gets_none(self) -> None:
+        """Whatever happens to a container."""
+        fleet = Fleet(container={"spot": False})
+        for cause in (SPOT_TAKEN, DIED, NO_SPOT):
+            assert fleet.end(FIRST, cause=cause).spot is False
+
+    @pytest.mark.parametrize(
+        "cause",
+        [
+            SPOT_TAKEN,
+            NO_SPOT,
+            "Rate exceeded",
+            "You've reached the limit on the number of vCPUs you can run concurrently",
+            json.dumps(
+                {"Failures": [{"Arn": "a", "Reason": "Capacity is unavailable at this time"}]}
+            ),
+        ],
+    )
+    def test_want_of_room_is_held_against_nobody(self, cause: str) -> None:
+        """However often it happens, nothing is lost and another one follows."""
+        fleet = Fleet()
+        for number in range(3 * MAX_IDLE_LOSSES):
+            assert fleet.end(f"{number:08x}", cause=cause).wanted
+        assert {row.idle_losses for row in fleet.rows()} == {0}
+        fleet.heal()
+        fleet.check_finished()
+
+    @pytest.mark.parametrize("name", ["throttled", "rate exceeded", "spotinterruption"])
+    def test_a_name_is_no_reason(self, name: str) -> None:
+        """What users call their things is in the description of a task, and says nothing."""
+        environment = [{"Name": "STEPGRID_FUNCTION", "Value": f"grid-worker-{name}"}]
+        overrides = {"ContainerOverrides": [{"Name": "worker", "Environment": environment}]}
+        said = {**json.loads(DIED), "Overrides": overrides, "Group": name}
+        fleet = Fleet()
+        for number in range(MAX_IDLE_LOSSES):
+            fleet.end(f"{number:08x}", cause=json.dumps(said))
+        assert fleet.stored.verdict is SessionState.FINISHED
+
+    @pytest.mark.parametrize("cause", ["[]", "7", "null", '{"Containers": null}', '{"Reason": 1}'])
+    def test_whatever_ecs_says_is_read(self, cause: str) -> None:
+        """A description of another shape is a failure like any other."""
+        assert Fleet().end(FIRST, cause=cause).wanted
+
+
+class TestStop:
+    @pytest.mark.parametrize("task", range(6))
+    def test_what_is_left_is_handed_back(self, task: int) -> None:
+        """Another container finishes it, and no task is started twice."""
+        fleet = Fleet(chunk_size=3)
+        puller = fleet.puller(FIRST)
+
+        def stop() -> None:
+            puller.stopping.begin()
+            fleet.memory.clock.advance(permit_seconds(fleet.session.watch_seconds))
+
+        fleet.meanwhile[task] = stop
+        puller.pull(fleet.runner)
+        assert sum(fleet.starts.values()) == task + 1, "its permit has ended with the stop"
+        assert ChunkState.RUNNING not in {row.state for row in fleet.rows()}
+        assert fleet.end(FIRST, cause=SPOT_TAKEN).wanted is (task < 5)
+        fleet.puller(SECOND).pull(fleet.runner)
+        fleet.check_finished()
+        assert set(fleet.starts.values()) == {1}
+
+    def test_one_that_was_stopped_before_its_first_chunk_takes_none(self) -> None:
+        """It has a successor."""
+        fleet = Fleet()
+        puller = fleet.puller(FIRST)
+        puller.stopping.begin()
+        assert puller.pull(fleet.runner) == 0
+        assert fleet.end(FIRST, cause=SPOT_TAKEN).wanted
+
+
+class TestOverlaps:
+    @pytest.mark.parametrize("second", [FIRST, SECOND], ids=["under the same token", "another one"])
+    def test_two_that_take_turns_do_each_chunk_once(self, second: str) -> None:
+        """Also a container that ECS started twice under one token."""
+        fleet = Fleet(tasks=8)
+        pullers = [fleet.puller(FIRST), fleet.puller(second)]
+        while True:
+            claims = [(puller, puller.claim()) for puller in pullers]
+            for puller, claim in claims:
+                if claim is not None:
+                    puller.run(claim, fleet.runner())
+            if not any(claim for _, claim in claims):
+                break
+        fleet.check_finished()
+        assert set(fleet.starts.values()) == {1}
+        assert {row.losses for row in fleet.rows()} == {0}
+
+    def test_one_that_lives_on_has_nothing_to_say(self) -> None:
+        """Its claim was taken over: what it writes is refused, and what the other found stays."""
+        fleet = Fleet(chunk_size=6)
+        late = fleet.puller(FIRST)
+        claim = late.claim()
+        assert claim is not None
+        fleet.memory.clock.advance(LEASE_SECONDS + 1)
+        taken = fleet.puller(SECOND).claim()
+        assert taken is not None
+        assert late.run(claim, fleet.runner()) == "ended"
+        assert fleet.rows()[0].finished == 0
+        fleet.puller(THIRD).pull(fleet.runner)
+        fleet.memory.clock.advance(LEASE_SECONDS + 1)
+        fleet.puller(THIRD).pull(fleet.runner)
+        fleet.check_finished()
+
+    @pytest.mark.parametrize("task", range(6))
+    def test_taken_over_in_the_middle(self, task: int) -> None:
+        """While it is thought dead it runs on: whoever has the row then finishes alone."""
+        fleet = Fleet(chunk_size=3)
+
+        def overtake() -> None:
+            fleet.memory.clock.advance(LEASE_SECONDS + 1)
+            fleet.puller(SECOND).pull(fleet.runner)
+
+        fleet.meanwhile[task] = overtake
+        fleet.puller(FIRST).pull(fleet.runner)
+        fleet.check_finished()
+        assert all(starts <= 2 for starts in fleet.starts.values())
+
+    def test_given_back_while_it_lives(self) -> None:
+        """The state machine thought that it had ended; its successor has the chunk."""
+        fleet = Fleet(chunk_size=6)
+
+        def replace_it() -> None:
+            assert fleet.end(FIRST).wanted
+            fleet.puller(SECOND).pull(fleet.runner)
+
+        fleet.meanwhile[2] = replace_it
+        fleet.puller(FIRST).pull(fleet.runner)
+        fleet.check_finished()
+
+    def test_an_end_told_twice_is_one(self) -> None:
+        """The recorder is asked again if its answer was lost."""
+        fleet = Fleet()
+        fleet.puller(FIRST).claim()
+        first = fleet.end(FIRST)
+        rows = fleet.rows()
+        assert fleet.end(FIRST) == first
+        assert fleet.rows() == rows
+
+
+class TestSteering:
+    @pytest.mark.parametrize("task", range(6))
+    def test_nothing_starts_after_a_cancel(self, task: int) -> None:
+        """What was finished stays, counts add up, and the container goes."""
+        fleet = Fleet(chunk_size=3)
+        started: list[int] = []
+
+        def cancel_it() -> None:
+            cancel(fleet.grid, OWNER, [fleet.session.session_id])
+            started.append(sum(fleet.starts.values()))
+
+        fleet.meanwhile[task] = cancel_it
+        fleet.puller(FIRST).pull(fleet.runner)
+        assert sum(fleet.starts.values()) == started[0]
+        assert fleet.stored.verdict is SessionState.CANCELLED
+        assert not fleet.end(FIRST).wanted
+        counts = agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
+        assert counts.finished + counts.cancelled == 6
+        assert fleet.puller(SECOND).pull(fleet.runner) == 0
+
+    @pytest.mark.parametrize("task", range(4))
+    def test_a_pause_lets_containers_run_dry(self, task: int) -> None:
+        """They end and have no successor; resumed, the session is finished by others."""
+        fleet = Fleet()
+
+        def pause() -> None:
+            self.update(fleet, paused=True)
+
+        fleet.meanwhile[task] = pause
+        fleet.memory.dispatcher.started.clear()
+        fleet.puller(FIRST).pull(fleet.runner)
+        assert sum(fleet.starts.values()) < 6
+        assert not fleet.end(FIRST, cause=SPOT_TAKEN).wanted
+        assert fleet.puller(SECOND).pull(fleet.runner) == 0
+        fleet.memory.dispatcher.stop(fleet.session)
+        self.update(fleet, paused=False)
+        fleet.heal()
+        fleet.check_finished()
+
+    def update(self, fleet: Fleet, **changes: Any) -> None:
+        update = SessionUpdate.model_validate(changes)
+        update_session(fleet.grid, OWNER, fleet.session.session_id, update)
+
+    @pytest.mark.parametrize("task", range(6))
+    def test_a_deadline_ends_what_is_left(self, task: int) -> None:
+        """What was finished before stays; nobody starts another container."""
+        fleet = Fleet(timeout_seconds=60, task_timeout_seconds=10)
+        fleet.meanwhile[task] = lambda: fleet.memory.clock.advance(61)
+        fleet.puller(FIRST).pull(fleet.runner)
+        fleet.heal()
+        assert fleet.stored.verdict is SessionState.FAILED or task == 5
+        counts = agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
+        assert counts.finished >= task
+        assert counts.finished + counts.failed == 6
+        assert not fleet.end(FIRST).wanted
+
+
+class TestSilence:
+    def test_a_claim_whose_answer_was_lost_is_found_again(self) -> None:
+        """No chunk is lost by it, and none is run twice."""
+        fleet = Fleet()
+        asked: Counter[str] = Counter()
+
+        def silent(question: Mapping[str, Any]) -> bool:
+            asked[question["action"]] += 1
+            return question["action"] == "claim" and asked["claim"] % 2 == 1
+
+        broker = SilentBroker(MemoryBroker(fleet.grid), silent)
+        puller = replace(fleet.puller(FIRST, broker=broker), stopping=Patience(fleet.memory))
+        puller.pull(fleet.runner)
+        fleet.check_finished()
+        assert {row.losses for row in fleet.rows()} == {0}
+        assert set(fleet.starts.values()) == {1}
+
+    @pytest.mark.parametrize("lost", range(1, 8))
+    def test_a_look_whose_answer_was_lost_costs_no_claim(self, lost: int) -> None:
+        """It may have renewed the lease; what comes next is written all the same."""
+        fleet = Fleet(chunk_size=6)
+        looks: list[float] = []
+
+        def silent(question: Mapping[str, Any]) -> bool:
+            if question["action"] == "look":
+                looks.append(fleet.memory.clock.now())
+            return question["action"] == "look" and len(looks) == lost
+
+        for task in range(6):
+            fleet.meanwhile[task] = lambda: fleet.memory.clock.advance(15)
+        puller = fleet.puller(FIRST, broker=SilentBroker(MemoryBroker(fleet.grid), silent))
+        puller.pull(fleet.runner)
+        fleet.check_finished()
+        assert set(fleet.starts.values()) == {1}
+        assert len(looks) >= 5
+
+    def test_a_broker_that_stays_silent_is_given_up(self) -> None:
+        """After more than a minute; the container has failed, and what it held is given back."""
+        fleet = Fleet()
+        silent = SilentBroker(MemoryBroker(fleet.grid), lambda asked: asked["action"] == "claim")
+        patience = Patience(fleet.memory)
+        puller = replace(fleet.puller(FIRST, broker=silent), stopping=patience)
+        with pytest.raises(Unavailable):
+            puller.pull(fleet.runner)
+        assert patience.pauses == list(PAUSES_SECONDS)
+        assert sum(PAUSES_SECONDS) > LEASE_SECONDS
+        assert fleet.end(FIRST).wanted
+        fleet.heal()
+        fleet.check_finished()
+
+    def test_who_is_stopped_meanwhile_asks_no_more(self) -> None:
+        """It has little time left."""
+        fleet = Fleet()
+        silent = SilentBroker(MemoryBroker(fleet.grid), lambda asked: asked["action"] == "claim")
+        patience = Patience(fleet.memory)
+        puller = replace(fleet.puller(FIRST, broker=silent), stopping=patience)
+        patience.begin()
+        assert puller.claim() is None
+        assert len(patience.pauses) == 1
+
+
+def test_a_dead_execution_is_replaced() -> None:
+    """Container and execution are gone without a word: the sweeper starts another one."""
+    fleet = Fleet()
+    puller = fleet.puller(FIRST)
+    assert puller.claim() is not None
+    fleet.forget_execution()
+    fleet.memory.clock.advance(LEASE_SECONDS + 1)
+    fleet.memory.sweep()
+    (again,) = fleet.memory.dispatcher.started
+    assert again.number == 2
+    fleet.heal()
+    fleet.check_finished()
+
+
+def test_a_session_that_is_gone_ends_its_containers() -> None:
+    """Deleted, it has no ticket, and nobody follows."""
+    fleet = Fleet()
+    fleet.grid.table.delete_session(fleet.stored)
+    assert not fleet.end(FIRST).wanted
+    assert fleet.rows() == []
+
+
+def test_counts_add_up_while_containers_die() -> None:
+    """After each death, whichever task it was."""
+    fleet = Fleet(tasks=12, chunk_size=4)
+    for number, task in enumerate(range(0, 12, 3)):
+        fleet.poison = {task}
+        container = f"{number:08x}"
+        with pytest.raises(EnvironmentDied):
+            fleet.puller(container).pull(fleet.runner)
+        assert sum(count(fleet.rows()).values()) == 12
+        fleet.end(container)
+        agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
+    fleet.poison = set()
+    fleet.heal()
+    fleet.check_finished()
