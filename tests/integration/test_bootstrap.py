@@ -1,4 +1,4 @@
-"""The bootstrap of a container, as the template has it: a real process before a stand-in for Lambda.
+"""The bootstrap of a container, as the template has it: a real process, a stand-in for Lambda.
 
 The stand-in answers the two requests that the bootstrap makes of Lambda, and hands out the packages
 that the answers name. In the layer is a package by the name of the core, which tells what it sees.

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 from .settings import ContainerSettings
@@ -16,35 +17,50 @@ from .settings import ContainerSettings
 SIGNALLED = 128
 
 
-def start_pullers(count: int) -> list[subprocess.Popen[bytes]]:
-    module = "stepgrid_core.container.puller_process"
-    return [
-        subprocess.Popen([sys.executable, "-m", module, str(number)])  # noqa: S603 - our own
-        for number in range(count)
-    ]
+#: What a puller is started by; its number follows.
+PULLER = (sys.executable, "-m", "stepgrid_core.container.puller_process")
 
 
-def hand_on_sigterm(pullers: list[subprocess.Popen[bytes]]) -> None:
-    def hand_on(_number: int, _frame: FrameType | None) -> None:
-        for puller in pullers:
-            puller.terminate()
+class Pullers:
+    """The processes that take chunks, from their start to the end of the last one."""
 
-    signal.signal(signal.SIGTERM, hand_on)
+    def __init__(self, count: int, command: Sequence[str]) -> None:
+        """Starts them, unless SIGTERM was here before."""
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._stopped = False
+        signal.signal(signal.SIGTERM, self._hand_on)
+        for number in range(count):
+            if not self._stopped:
+                self._start([*command, str(number)])
+
+    def _start(self, command: list[str]) -> None:
+        process = subprocess.Popen(command)  # noqa: S603 - our own
+        self._processes.append(process)
+        if self._stopped:  # while it was started, so that nobody told it
+            process.terminate()
+
+    def _hand_on(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopped = True
+        for process in self._processes:
+            process.terminate()
+
+    def collect(self) -> int:
+        """Wait for all of them; answers the exit code of the container."""
+        left = {process.pid: process for process in self._processes}
+        while left:
+            pid, status = os.wait()  # also whoever was left to the first process of a container
+            if pid in left:
+                left.pop(pid).returncode = os.waitstatus_to_exitcode(status)
+        codes = [process.returncode for process in self._processes]
+        failed = [code if code > 0 else SIGNALLED - code for code in codes if code]
+        if self._stopped:
+            failed.append(SIGNALLED + signal.SIGTERM)
+        return failed[0] if failed else 0
 
 
-def collect(pullers: list[subprocess.Popen[bytes]]) -> int:
-    """Wait for all of them; answers the exit code of the container."""
-    codes = [puller.wait() for puller in pullers]
-    failed = [code if code > 0 else SIGNALLED - code for code in codes if code]
-    return failed[0] if failed else 0
-
-
-def main() -> int:
+def main(command: Sequence[str] = PULLER) -> int:
     settings = ContainerSettings.read(dict(os.environ))
-    pullers: list[subprocess.Popen[bytes]] = []
-    hand_on_sigterm(pullers)
-    pullers += start_pullers(settings.pullers)
-    return collect(pullers)
+    return Pullers(settings.pullers, command).collect()
 
 
 if __name__ == "__main__":
