@@ -13,9 +13,10 @@ What moto can't show of AWS, and where it is proved instead:
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -142,7 +143,13 @@ class AwsStack:
         logs.put_log_events(**stream, logEvents=events)
 
     def deploy_function(
-        self, name: str, timeout_seconds: int, memory_mib: int, runtime: str = "python3.11"
+        self,
+        name: str,
+        timeout_seconds: int,
+        memory_mib: int,
+        runtime: str = "python3.11",
+        architecture: str = "arm64",
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         """Answers its ARN."""
         function = boto3.client("lambda").create_function(
@@ -153,12 +160,18 @@ class AwsStack:
             Timeout=timeout_seconds,
             MemorySize=memory_mib,
             Code={"ZipFile": _package()},
+            Architectures=[architecture],  # type: ignore[list-item]
+            Environment={"Variables": dict(variables)},
         )
         return str(function["FunctionArn"])
 
     def deploy_worker(self, worker: Worker) -> None:
         self.deploy_function(
-            worker.function, worker.timeout_seconds, worker.memory_mib, worker.runtime
+            worker.function,
+            worker.timeout_seconds,
+            worker.memory_mib,
+            worker.runtime,
+            worker.architecture,
         )
 
     def settings(self) -> Settings:

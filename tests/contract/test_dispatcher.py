@@ -10,11 +10,12 @@ from botocore.stub import Stubber
 
 from stepgrid_core.aws.dispatcher import AwsDispatcher
 from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
+from stepgrid_core.container_sizes import default_size
 from stepgrid_core.invocation import Invocation, facts_of
 from stepgrid_core.names import execution_name
 from stepgrid_core.planning import INLINE_INPUT_BYTES
 from stepgrid_core.ports import Dispatch, ExecutionState, Worker
-from stepgrid_core.records import Session
+from stepgrid_core.records import ContainerSize, Session
 from stepgrid_core.settings import Settings
 
 from .aws_stack import RELAY, AwsStack
@@ -285,3 +286,78 @@ def test_the_recorder_is_asked_and_not_waited_for(
         stubber.add_response("invoke", {"StatusCode": 202}, {**said, "Payload": json.dumps(event)})
         ask(dispatcher)
         stubber.assert_no_pending_responses()
+
+
+# --- AWS alone: containers ------------------------------------------------------------------------
+
+
+def fargate_dispatcher(stack: AwsStack, **changes: object) -> AwsDispatcher:
+    settings = stack.dispatcher_settings().model_copy(update={"fargate": True, **changes})
+    return dispatcher_of(stack, settings)
+
+
+def find_with(stack: AwsStack, variables: dict[str, str], runtime: str = "python3.13") -> Worker:
+    stack.deploy_function(WORKER.function, 900, 1769, runtime, "x86_64", variables)
+    found = fargate_dispatcher(stack).find_worker(WORKER.name)
+    assert found is not None
+    return found
+
+
+def test_a_package_in_python_runs_in_containers(stack: AwsStack) -> None:
+    """Of its own architecture, and of the size that a function has about."""
+    worker = find_with(stack, {})
+    assert worker.architecture == "x86_64"
+    assert worker.container == default_size("x86_64")
+    assert worker.on_lambda
+
+
+def test_a_package_says_how_large_its_containers_are(stack: AwsStack) -> None:
+    """As JSON; what it leaves out is as always."""
+    worker = find_with(stack, {"STEPGRID_CONTAINER": '{"vcpu": 4, "spot": false}'})
+    assert worker.container is not None
+    assert (worker.container.vcpu, worker.container.memory_mib) == (4, 8 * 1024)
+    assert worker.container.spot is False
+    assert worker.container.architecture == "x86_64"
+
+
+def test_a_package_may_have_no_function(stack: AwsStack) -> None:
+    """It says so, and then it runs in containers alone."""
+    assert not find_with(stack, {"STEPGRID_BACKENDS": "fargate"}).on_lambda
+
+
+def test_other_runtimes_have_no_containers(stack: AwsStack) -> None:
+    """The image has Python."""
+    assert find_with(stack, {}, "nodejs22.x").container is None
+
+
+def test_a_grid_without_fargate_has_no_containers(stack: AwsStack) -> None:
+    """Whatever the package says."""
+    variables = {"STEPGRID_CONTAINER": '{"vcpu": 4}'}
+    stack.deploy_function(WORKER.function, 900, 1769, "python3.13", "arm64", variables)
+    worker = fargate_dispatcher(stack, fargate=False).find_worker(WORKER.name)
+    assert worker is not None
+    assert worker.container is None
+
+
+def test_an_execution_starts_as_many_containers_as_are_wanted(stack: AwsStack) -> None:
+    """Its items are their numbers; how many run at once, the slots have said."""
+    size = ContainerSize(2, 4096, 21, spot=True, architecture="arm64")
+    session = make_session(
+        "fargate", container=size, backend="fargate", ticket="ticket", slots=7, children="standard"
+    )
+    settings = stack.dispatcher_settings()
+    dispatcher_of(stack, settings).start(Dispatch(session, 1, range(50)))
+    told = only_input(settings.session_machine_arn)
+    assert (told["chunks"], told["max_concurrency"]) == ([0, 1, 2, 3], 4)
+    facts: dict[str, object] = told["session"]  # type: ignore[assignment]
+    assert facts["backend"] == "fargate"
+    assert facts["container"] == {
+        "cpu": "2048",
+        "memory": "4096",
+        "storage_gib": 21,
+        "pullers": "2",
+        "capacity": [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}],
+        "ticket": "ticket",
+    }
+    assert facts["session"] is None
+    assert Invocation.read_facts(facts) == facts_of(session)
