@@ -29,7 +29,6 @@ from .records import (
     Chunk,
     ContainerUse,
     JobRecord,
-    Output,
     Session,
     Shard,
     is_claimed_by,
@@ -37,6 +36,7 @@ from .records import (
 )
 from .states import ChunkState
 from .wiring import Grid
+from .worker_rows import is_count, may_become
 
 #: A claim of a container holds so long after it was last heard of.
 LEASE_SECONDS = 60.0
@@ -51,20 +51,6 @@ SHARD_PAGE = 16
 #: Step Functions makes UUIDs; what is in a row must hold none of its separators.
 _CONTAINER = re.compile(r"[0-9A-Za-z]{8}[0-9A-Za-z-]{0,56}")
 _NONCE = re.compile(r"[0-9a-f]{6}")
-_DIGEST = re.compile(r"[0-9A-Za-z_=+/-]{0,64}")
-#: No honest number is larger.
-_MOST = 2**53
-#: What a worker may make of a row that it holds.
-OF_WORKERS = frozenset(
-    {
-        ChunkState.RUNNING,
-        ChunkState.PENDING,
-        ChunkState.ENDED,
-        ChunkState.EXPIRED,
-        ChunkState.UNREADABLE,
-        ChunkState.LOST,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +70,7 @@ class Question:
     def number(self, name: str, end: int) -> int:
         """One that was given, from 0 on and below `end`. Raises ValueError for anything else."""
         value = self.given[name]
-        if not _is_count(value, end - 1):
+        if not is_count(value, end - 1):
             raise ValueError(name)
         return int(value)
 
@@ -93,10 +79,6 @@ class Question:
         number = self.number("shard", self.session.shards)
         chunks = self.session.chunks - number * CHUNKS_PER_SHARD
         return number, self.number("slot", min(chunks, CHUNKS_PER_SHARD))
-
-
-def _is_count(value: object, most: int = _MOST) -> bool:
-    return type(value) is int and 0 <= value <= most
 
 
 def answer(grid: Grid, lender: CredentialLender, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +151,7 @@ def _claim(question: Question) -> dict[str, Any]:
     token = puller_token(question.container, question.number("puller", 10_000))
     nonce = question.given.get("nonce") or token_hex(3)
     after = question.given.get("after", 0)
-    if not (_is_count(after) and isinstance(nonce, str) and _NONCE.fullmatch(nonce)):
+    if not (is_count(after) and isinstance(nonce, str) and _NONCE.fullmatch(nonce)):
         raise ValueError("nonce or after")
     if session.verdict is not None or session.cancelling or session.paused or session.waiting:
         return {"chunk": None}
@@ -248,7 +230,7 @@ def _swap(question: Question) -> dict[str, Any]:
     number, slot = question.place()
     old, new = Chunk.read(question.given["old"]), Chunk.read(question.given["new"])
     tasks = session.layout.tasks_in(number * CHUNKS_PER_SHARD + slot)
-    if old.tasks != tasks or not _may_write(question, old, new):
+    if old.tasks != tasks or not _is_held(question, old) or not may_become(old, new):
         raise InvalidRequest(f"chunk {slot} of shard {number} is not yours to change like this")
     stub = Shard(session.session_id, number, (*[Chunk(1)] * slot, old))
     swap = grid.table.swap_chunk(stub, slot, new)
@@ -263,49 +245,6 @@ def _swap(question: Question) -> dict[str, Any]:
         report_progress(grid, Commit(question.facts, old, swap.shard, slot, ended))
         _note(question)
     return {"won": swap.won, "shard": swap.shard.as_dict()}
-
-
-def _may_write(question: Question, old: Chunk, new: Chunk) -> bool:
-    holds = new.state is ChunkState.RUNNING
-    return (
-        _is_row(old)
-        and _is_row(new)
-        and _is_held(question, old)
-        and new.state in OF_WORKERS
-        and (new.tasks, new.attempt) == (old.tasks, old.attempt)
-        and (new.token, new.lease_until) == ((old.token, old.lease_until) if holds else ("", 0))
-        and new.finished >= old.finished
-        and new.failed >= old.failed
-        and new.unsettled >= new.retrying
-        and (new.unsettled == 0 or new.state is not ChunkState.ENDED)
-        and (new.output is not None or new.unsettled == new.tasks)
-    )
-
-
-def _is_row(chunk: Chunk) -> bool:
-    """Can the table keep it? Whoever reads the row must not stumble over what is in it."""
-    numbers = (
-        chunk.tasks,
-        chunk.attempt,
-        chunk.lease_until,
-        chunk.finished,
-        chunk.failed,
-        chunk.retrying,
-        chunk.losses,
-        chunk.idle_losses,
-        chunk.suspect_starts,
-        chunk.milliseconds,
-    )
-    offset = chunk.suspect is None or _is_count(chunk.suspect, chunk.tasks - 1)
-    return all(map(_is_count, numbers)) and offset and _is_output(chunk.output)
-
-
-def _is_output(output: Output | None) -> bool:
-    if output is None:
-        return True
-    numbers = (output.attempt, output.part, output.size)
-    digest = isinstance(output.digest, str) and _DIGEST.fullmatch(output.digest) is not None
-    return all(map(_is_count, numbers)) and digest
 
 
 def _read_blob(question: Question) -> dict[str, Any]:
