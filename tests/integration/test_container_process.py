@@ -34,13 +34,13 @@ WAITS = """
 import os, signal, sys
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit({on_stop}))
-print(sys.argv[1], os.getpid(), flush=True)
+os.write(1, b"%s %d\\n" % (sys.argv[1].encode(), os.getpid()))
 signal.pause()
 """
 ENDS = """
 import os, sys
 
-print(sys.argv[1], os.getpid(), flush=True)
+os.write(1, b"%s %d\\n" % (sys.argv[1].encode(), os.getpid()))
 sys.exit({codes}[int(sys.argv[1])])
 """
 #: Starts a process that outlives it.
@@ -49,7 +49,7 @@ import os, subprocess, sys
 
 if os.fork() == 0:
     os.execlp("cat", "cat")
-print(sys.argv[1], os.getpid(), flush=True)
+os.write(1, b"%s %d\\n" % (sys.argv[1].encode(), os.getpid()))
 """
 #: The same, but that process ends before the puller does.
 ORPHANS = """
@@ -63,7 +63,7 @@ if os.fork() == 0:
 os.close(there)
 os.wait()
 os.read(here, 1)
-print(sys.argv[1], os.getpid(), flush=True)
+os.write(1, b"%s %d\\n" % (sys.argv[1].encode(), os.getpid()))
 """
 ENVIRONMENT = {
     "STEPGRID_SESSION_ID": "session",

@@ -159,7 +159,8 @@ class TestOpen:
         answered = world.ask("open")
         assert answered["facts"]["session_id"] == world.session.session_id
         assert answered["facts"]["container"] is None
-        assert (answered["bucket"], answered["over"]) == ("b", False)
+        bucket = world.grid.settings.bucket
+        assert (answered["bucket"], answered["over"]) == (bucket, False)
         assert world.session.ticket not in json.dumps(answered)
 
     def test_a_late_one_is_told_that_there_is_nothing_to_do(self, world: World) -> None:
@@ -539,7 +540,20 @@ class TestLending:
 #: What a question may hold under its names, honest and not.
 VALUES = json_values | st.sampled_from([0, 1, -1, 16, 10**30, 1e308, FIRST, "abcdef"])
 FIELDS = [field.name for field in fields(Chunk)]
-NAMES = ("container", "puller", "after", "nonce", "shard", "slot", "old", "new", "started_at")
+NAMES = (
+    "container",
+    "index",
+    "record",
+    "url",
+    "puller",
+    "after",
+    "nonce",
+    "shard",
+    "slot",
+    "old",
+    "new",
+    "started_at",
+)
 
 
 class TestMalformedQuestions:
