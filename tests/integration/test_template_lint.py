@@ -49,8 +49,15 @@ def with_inline_definitions(template: dict[str, Any]) -> dict[str, Any]:
         },
         {"PayloadCache": "url", "RedisUrl": "rediss://cache.example:6379/0"},
         {"Dashboard": "off", "ApiAccessLog": "on", "Tracing": "Active"},
+        {"FargateNetwork": "off"},
+        {
+            "FargateNetwork": "given",
+            "FargateSubnetIds": "subnet-0a,subnet-0b",
+            "FargateSecurityGroupIds": "sg-0a",
+            "FargatePublicIp": "DISABLED",
+        },
     ],
-    ids=["defaults", "elasticache", "url", "observed otherwise"],
+    ids=["defaults", "elasticache", "url", "observed otherwise", "no Fargate", "given network"],
 )
 def test_cfn_lint_finds_nothing(given: dict[str, str], tmp_path: Path) -> None:
     """With these parameters, CloudFormation's rules hold for the translated template."""
