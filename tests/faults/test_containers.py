@@ -27,7 +27,7 @@ from stepgrid_core.invocation import facts_of
 from stepgrid_core.loss import settle
 from stepgrid_core.outputs import list_tasks, read_output
 from stepgrid_core.ports import StateTable
-from stepgrid_core.records import MAX_IDLE_LOSSES, Chunk, Session, count
+from stepgrid_core.records import MAX_IDLE_LOSSES, NO_ANSWER, Chunk, Session, count
 from stepgrid_core.states import ChunkState, FailureReason, SessionState, TaskState
 from stepgrid_core.steering import update_session
 from tests.faults.agreement import agreed_counts
@@ -304,6 +304,7 @@ class TestSpot:
             json.dumps(
                 {"Failures": [{"Arn": "a", "Reason": "Capacity is unavailable at this time"}]}
             ),
+            json.dumps({**json.loads(DIED), "Containers": [{"ExitCode": NO_ANSWER}]}),
         ],
     )
     def test_want_of_room_is_held_against_nobody(self, cause: str) -> None:

@@ -7,12 +7,13 @@ never asked for work   all pending chunks are held to it: a broken one must not 
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .closing import shard_changed
 from .invocation import SessionFacts
-from .records import Chunk, Session, Shard, idle, is_claimed_by, lose, pending_chunks
+from .records import NO_ANSWER, Chunk, Session, Shard, idle, is_claimed_by, lose, pending_chunks
 from .states import ChunkState
 from .wiring import Grid
 
@@ -33,7 +34,7 @@ class ContainerEnd:
     @property
     def blames(self) -> bool:
         """Is it held against the chunks that it had, or did not come to have?"""
-        return not self._tells(*NO_ROOM, *TAKEN)
+        return not (self._tells(*NO_ROOM, *TAKEN) or _exit_code(self.cause) == NO_ANSWER)
 
     @property
     def is_of_spot(self) -> bool:
@@ -43,6 +44,14 @@ class ContainerEnd:
     def _tells(self, *words: str) -> bool:
         reasons = [reason.lower() for reason in _reasons(self.cause)]
         return any(word in reason for reason in reasons for word in words)
+
+
+def _exit_code(cause: str) -> int | None:
+    """Of the container, in the description of its task."""
+    with suppress(ValueError, TypeError, KeyError, IndexError):
+        code = json.loads(cause)["Containers"][0]["ExitCode"]
+        return code if isinstance(code, int) else None
+    return None
 
 
 #: Where ECS says in the description of a task why it ended; the rest is named by users.

@@ -83,23 +83,21 @@ def end_tasks_as_the_agent_says() -> None:
         return True
 
     ecs._mark_task_stopped = mark_without_code
+    ecs._submit_task_state_change = _submit
+    ecs._ACTION_MAP["SubmitTaskStateChange"] = _submit
 
-    def submit(asked: dict[str, Any]) -> Any:
-        task = ecs._resolve_task(
-            asked.get("task", ""), ecs._resolve_cluster_name(asked.get("cluster", "default"))
-        )
-        if task is None:
-            return ecs.error_response_json(
-                "InvalidParameterException", "The referenced task was not found.", 400
-            )
-        if asked.get("status") == "STOPPED":
-            _stop_as_told(task, asked)
-        elif asked.get("status") == "RUNNING":
-            task[_TAKEN] = True
-        return ecs.json_response({"acknowledgment": "ACCEPT"})
 
-    ecs._submit_task_state_change = submit
-    ecs._ACTION_MAP["SubmitTaskStateChange"] = submit
+def _submit(asked: dict[str, Any]) -> Any:
+    cluster = ecs._resolve_cluster_name(asked.get("cluster", "default"))
+    task = ecs._resolve_task(asked.get("task", ""), cluster)
+    if task is None:
+        message = "The referenced task was not found."
+        return ecs.error_response_json("InvalidParameterException", message, 400)
+    if asked.get("status") == "STOPPED":
+        _stop_as_told(task, asked)
+    elif asked.get("status") == "RUNNING":
+        task[_TAKEN] = True
+    return ecs.json_response({"acknowledgment": "ACCEPT"})
 
 
 def _stop_as_told(task: dict[str, Any], asked: Mapping[str, Any]) -> None:

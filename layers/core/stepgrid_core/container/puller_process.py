@@ -10,11 +10,12 @@ from typing import Any
 
 from ..common_cache import CommonCache
 from ..compute_plane import GUARD_SECONDS, Bench
-from ..errors import NotFound
+from ..errors import NotFound, Unavailable
 from ..invocation import Invocation
 from ..names import JOB_WORKER
 from ..package_runner import package_runner
 from ..ports import TaskRunner
+from ..records import NO_ANSWER
 from ..telemetry import EmfMetrics, log_print, logger
 from ..wiring import (
     aws_broker,
@@ -140,6 +141,9 @@ def main() -> int:
     except NotFound as error:
         logger.warning("session is gone", reason=str(error))
         return 0
+    except Unavailable as error:
+        logger.warning("the grid does not answer", reason=str(error))
+        return NO_ANSWER
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from .chunk import (
     unhold,
     verdict,
 )
-from .container import ContainerSize, ContainerUse, is_claimed_by, puller_token
+from .container import NO_ANSWER, ContainerSize, ContainerUse, is_claimed_by, puller_token
 from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFacts, JobFile, JobRecord
 from .session import CommonRef, Ending, InputRef, Session, closed, lane_name, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
@@ -37,6 +37,7 @@ from .shard import NO_WORK, Shard, Work, pending_chunks, work
 __all__ = [
     "KILLED_BY_REQUEST",
     "MAX_IDLE_LOSSES",
+    "NO_ANSWER",
     "NO_WORK",
     "TOKEN_LENGTH",
     "WALLTIME_EXCEEDED",

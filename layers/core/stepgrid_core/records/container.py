@@ -21,6 +21,10 @@ class ContainerSize:
         return max(1, int(self.vcpu))
 
 
+#: Exit code of a container whose puller had no answer from the grid (EX_TEMPFAIL of sysexits.h): no
+#: task of its chunk is to blame.
+NO_ANSWER = 75
+
 #: Of a container's token, so much is in the tokens of its pullers; their number follows.
 _TOKEN_PART = 8
 
