@@ -18,7 +18,14 @@ from tests.malformed_requests import make_cases
 SIGNED = [route for route in ROUTES if route.signed]
 BODIES: dict[str, Any] = {
     "/v1/uploads": {},
-    "/v1/sessions": {"client_token": "x", "worker": "mock-compute", "tasks": [{}]},
+    "/v1/sessions": {
+        "client_token": "x",
+        "worker": "mock-compute",
+        "tasks": [{}],
+        "depends_on": ["{session_id}"],
+    },
+    "/v1/plans": {"worker": "mock-compute", "tasks": 1},
+    "/v1/jobs": {"client_token": "x", "executable": "true", "depends_on": ["{session_id}"]},
     "/v1/sessions/cancel": {"session_ids": ["{session_id}"]},
     "/v1/sessions/{session_id}": {"priority": 9},
     "/v1/subscriptions": {"client_token": "x", "session_ids": ["{session_id}"]},
@@ -122,6 +129,22 @@ def test_foreign_and_unknown_sessions_answer_alike(
     assert grid.submit("mock-compute", [{}], client_token=token).id == session
     assert answer_to(rival, route, session) == before
     assert grid.session(session).id == session
+
+
+def test_foreign_and_unknown_jobs_answer_alike(
+    grid: Grid, cloud: LocalCloud, make_caller: Callable[..., Caller]
+) -> None:
+    """A rival asks for a job and for one of an array before and after it is there."""
+    routes = [route for route in SIGNED if "{job_id}" in route.path]
+    owner = cloud.client("iam").get_user(UserName="quant")["User"]["Arn"]
+    job, rival = session_id(owner, "a-job-of-mine"), make_caller("rival")
+    asked = [(route, name) for route in routes for name in (job, f"{job}_1")]
+    before = [answer_to(rival, route, name) for route, name in asked]
+    assert {status for status, _, _ in before} == {404}
+    mine = grid.jobs.submit("true", array=2, client_token="a-job-of-mine")
+    assert mine.id == job
+    assert [answer_to(rival, route, name) for route, name in asked] == before
+    mine.cancel()
 
 
 def test_foreign_sessions_are_neither_cancelled_nor_listed(

@@ -128,8 +128,8 @@ def test_hostile_inputs_are_refused(grid: Grid, make_grid) -> None:  # type: ign
     bucket = url.partition("/jobs/")[0].rpartition("/")[2]
     with pytest.raises(InvalidRequest, match="no file of yours"):
         grid.jobs.submit("cat STDOUT", inputs=[(f"s3://{bucket}/jobs/{key}", "STDOUT")])
-    for address in ("http://169.254.170.2/v2/credentials", "http://127.0.0.1:1/x"):
-        job = grid.jobs.submit("cat x", inputs=[(address, "x")])
+    addresses = ("http://169.254.170.2/v2/credentials", "http://127.0.0.1:1/x")
+    for job in [grid.jobs.submit("cat x", inputs=[(address, "x")]) for address in addresses]:
         done = job.wait(timeout=60)
         assert done.state is JobState.FAILED
         assert (done.error or "").startswith("Failed to download inputs x from ")
