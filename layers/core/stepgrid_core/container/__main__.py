@@ -1,7 +1,8 @@
 """The first process of a container: starts the pullers, and ends when the last of them does.
 
 It hands SIGTERM on, and collects whatever is left of processes whose parents have died. The exit
-code is 0 if all pullers ended well; otherwise that of the first one that did not.
+code is 0 if all pullers ended well; otherwise that of the first one that did not. A container of
+one puller is that puller: a process less to start.
 """
 
 import os
@@ -60,6 +61,10 @@ class Pullers:
 
 def main(command: Sequence[str] = PULLER) -> int:
     settings = ContainerSettings.read(dict(os.environ))
+    if settings.pullers == 1 and command is PULLER:
+        from .puller_process import run  # noqa: PLC0415 - brings in all that a puller needs
+
+        return run(settings, 0)
     return Pullers(settings.pullers, command).collect()
 
 

@@ -130,20 +130,24 @@ def _runner_maker(settings: ContainerSettings) -> Callable[[], TaskRunner]:
     return lambda: package_runner(environment, memory_mib)
 
 
-def main() -> int:
-    settings = ContainerSettings.read(dict(os.environ))
+def run(settings: ContainerSettings, number: int) -> int:
+    """All that a process of one puller does; answers its exit code."""
     stopping = Stopping(
         system_clock().monotonic, max(1.0, settings.stop_timeout_seconds - END_SECONDS)
     )
     stopping.listen()
     try:
-        return pull(settings, int(sys.argv[1]), stopping)
+        return pull(settings, number, stopping)
     except NotFound as error:
         logger.warning("session is gone", reason=str(error))
         return 0
     except Unavailable as error:
         logger.warning("the grid does not answer", reason=str(error))
         return NO_ANSWER
+
+
+def main() -> int:
+    return run(ContainerSettings.read(dict(os.environ)), int(sys.argv[1]))
 
 
 if __name__ == "__main__":
