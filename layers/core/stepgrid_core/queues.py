@@ -6,6 +6,7 @@ there are Cloud Kotta's two.
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -62,8 +63,9 @@ _KOTTA = """[
 _TABLE = TypeAdapter(tuple[Queue, ...])
 
 
+@lru_cache(maxsize=8)
 def read_queues(text: str) -> tuple[Queue, ...]:
-    """The table of the configuration. Raises ValueError if it is none."""
+    """The table of the configuration, which never changes. Raises ValueError if it is none."""
     try:
         queues = _TABLE.validate_json(text if text.strip() else _KOTTA)
     except ValidationError as error:

@@ -1,4 +1,7 @@
-"""What all requests and responses are made of."""
+"""What all requests and responses are made of.
+
+A model is built when it is used first (`defer_build`): a function that starts uses few of them.
+"""
 
 from typing import Annotated
 
@@ -12,17 +15,17 @@ Count = Annotated[int, Field(ge=0)]
 class Request(BaseModel):
     """Types are taken at their word: "3" is no number, and true is none either."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Query(BaseModel):
     """Query parameters; they all arrive as text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Response(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class NoQuery(Query):
