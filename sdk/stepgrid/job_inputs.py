@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from stepgrid_core.contract import JobFileUpload, JobInput, UploadRequest
+from stepgrid_core.contract import JobFileUpload, JobInput, UploadRequest, read_faults
 from stepgrid_core.errors import InvalidRequest, RequestTooLarge
 
 from .connection import Connection
@@ -41,7 +41,7 @@ def _make(connection: Connection, given: Input) -> JobInput:
     try:
         return JobInput.model_validate({"url": source, "name": name})
     except ValidationError as error:
-        raise InvalidRequest(f"input {given!r}: {error.errors()[0]['msg']}") from error
+        raise InvalidRequest(f"input {given!r}: {read_faults(error)[0][1]}") from error
 
 
 def _read(path: Path) -> bytes:
@@ -66,7 +66,7 @@ def upload_file(
     try:
         file = JobFileUpload(name=file_name, sha256=sha256)
     except ValidationError as error:
-        raise InvalidRequest(f"file {file_name!r}: {error.errors()[0]['msg']}") from error
+        raise InvalidRequest(f"file {file_name!r}: {read_faults(error)[0][1]}") from error
     request = UploadRequest.model_validate({"file": file})
     target = connection.api.create_upload(request)
     try:

@@ -21,6 +21,7 @@ from stepgrid_core.contract import (
     SessionDescription,
     SessionUpdate,
     TaskDescription,
+    first_fault,
 )
 from stepgrid_core.errors import DeadlineExceeded, InvalidRequest, TaskError
 from stepgrid_core.names import CHUNKS_PER_SHARD, task_id
@@ -296,7 +297,7 @@ class Session:
         try:
             update = SessionUpdate.model_validate(changes)
         except ValidationError as error:
-            raise InvalidRequest(f"priority: {error.errors()[0]['msg']}") from error
+            raise InvalidRequest(first_fault(error)) from error
         return self._connection.api.update(self.id, update)
 
     def delete(self) -> None:

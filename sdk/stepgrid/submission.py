@@ -20,7 +20,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stepgrid_core.contract import SessionDescription, SessionOptions, UploadedInput
+from stepgrid_core.contract import (
+    SessionDescription,
+    SessionOptions,
+    UploadedInput,
+    first_fault,
+)
 from stepgrid_core.errors import InvalidRequest
 from stepgrid_core.names import CLIENT_TOKEN, WORKER_NAME
 from stepgrid_core.packing import Packed, Packing
@@ -77,9 +82,8 @@ def read_options(options: Mapping[str, Any]) -> SessionOptions:
     try:
         return SessionOptions.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"option {where}: {first['msg']}, not {first['input']!r}") from error
+        given = error.errors(include_url=False)[0]["input"]
+        raise InvalidRequest(f"option {first_fault(error)}, not {given!r}") from error
 
 
 def submit(connection: Connection, order: Order, lines: Iterable[bytes]) -> SessionDescription:

@@ -148,7 +148,7 @@ def test_wrong_usage_is_code_2_and_submits_nothing(
         (["--priority", "11"], "option priority: Input should be less than or equal to 9, not 11"),
         (["--max-attempts", "0"], "option max_attempts: Input should be greater than or equal"),
         (["--task-seconds", "nan"], "option task_seconds: "),
-        (["--vcpu", "3"], "option container.vcpu: Value error, Fargate has 0.25, 0.5, 1, 2, 4"),
+        (["--vcpu", "3"], "option container.vcpu: Fargate has 0.25, 0.5, 1, 2, 4"),
         (["--token", "a b"], "client_token 'a b' must have 1 to 128 characters"),
     ],
 )

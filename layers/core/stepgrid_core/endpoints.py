@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from . import __version__, contract
 from .admission import show_quota
 from .cancellation import cancel
+from .contract import read_faults
 from .description import describe, describe_login, describe_started, list_sessions, list_workers
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
 from .job_description import cancel_job, describe_job, list_jobs, list_outputs
@@ -252,11 +253,8 @@ def _read_query(route: Route, request: HttpRequest) -> BaseModel:
 
 def _refuse_invalid(request: HttpRequest, error: ValidationError) -> HttpAnswer:
     """Says where and what, never the value: it may be a payload."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    details = [
-        {"where": ".".join(str(part) for part in fault["loc"])[:256], "what": fault["msg"][:512]}
-        for fault in faults[:20]
-    ]
+    faults = read_faults(error)
+    details = [{"where": where[:256], "what": what[:512]} for where, what in faults[:20]]
     more = f" (and {len(faults) - 1} more, see details)" if len(faults) > 1 else ""
     message = f"{details[0]['where'] or 'the request'}: {details[0]['what']}{more}"
     return _refuse(request, InvalidRequest.status, InvalidRequest.code, message, details)

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .contract import JobInput, JobRequest
+from .contract import JobInput, JobRequest, read_faults
 from .errors import InvalidRequest
 from .job_paths import shorten
 
@@ -111,7 +111,7 @@ def _read_inputs(form: Mapping[str, str]) -> list[JobInput]:
         try:
             one = JobInput.model_validate({"url": url})
         except ValidationError as error:
-            raise InvalidRequest(f"inputs : {_reason(error)}"[:MAX_FAULT]) from None
+            raise InvalidRequest(f"inputs : {read_faults(error)[0][1]}"[:MAX_FAULT]) from None
         if one.destination in names:
             shown = shorten(one.destination)
             raise InvalidRequest(f"inputs : two of them are called {shown}; rename one where it is")
@@ -141,11 +141,5 @@ def _names(text: str) -> Iterator[str]:
 
 
 def _first_fault(error: ValidationError) -> str:
-    """Where and what, never the value."""
-    where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-    return f"{where} : {_reason(error)}"[:MAX_FAULT] if where else _reason(error)[:MAX_FAULT]
-
-
-def _reason(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return fault["msg"].removeprefix("Value error, ")
+    where, what = read_faults(error)[0]
+    return (f"{where} : {what}" if where else what)[:MAX_FAULT]

@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from .container_sizes import check_memory
-from .contract import MAX_WALLTIME_SECONDS
+from .contract import MAX_WALLTIME_SECONDS, first_fault
 from .contract.container import Vcpu
 from .errors import InvalidRequest
 
@@ -69,9 +69,7 @@ def read_queues(text: str) -> tuple[Queue, ...]:
     try:
         queues = _TABLE.validate_json(text if text.strip() else _KOTTA)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        raise ValueError(f"the table of queues: {where}{first['msg']}") from error
+        raise ValueError(f"the table of queues: {first_fault(error, 'all of it')}") from error
     names = [queue.name for queue in queues]
     if len(names) > len(set(names)):
         raise ValueError(f"the table of queues: one is named twice: {', '.join(names)}")

@@ -7,6 +7,7 @@ made from this module. It knows neither HTTP libraries nor AWS.
 
 from .container import ContainerOptions, ContainerUse
 from .error import ErrorBody, ErrorResponse
+from .faults import first_fault, read_faults
 from .health import Health
 from .job import (
     MAX_ARRAY,
@@ -167,4 +168,6 @@ __all__ = [
     "WaitQuery",
     "WorkerDescription",
     "WorkerList",
+    "first_fault",
+    "read_faults",
 ]

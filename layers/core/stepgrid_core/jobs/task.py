@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..codec import decode
-from ..contract import JobSpec
+from ..contract import JobSpec, first_fault
 from ..ports import CommonInput
 
 
@@ -54,8 +54,5 @@ def read_spec(common: CommonInput | None) -> JobSpec:
     try:
         return JobSpec.model_validate_json(common.text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise NoJob(
-            f"The session's common input describes no job: {where}: {first['msg']}"
-        ) from None
+        fault = first_fault(error, "all of it")
+        raise NoJob(f"The session's common input describes no job: {fault}") from None
