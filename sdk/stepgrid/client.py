@@ -37,6 +37,7 @@ from .plans import ask_plan
 from .request_counts import RequestCounts
 from .retry import Clock, SystemClock
 from .session import Session
+from .session_ids import HasId, read_ids
 from .submission import make_order, submit
 from .transport import DEFAULT_TIMEOUT_SECONDS, HttpTransport, Transport
 
@@ -114,7 +115,7 @@ class Grid(Closable):
         *,
         client_token: str | None = None,
         common: Any = None,
-        depends_on: Iterable[Session | str] = (),
+        depends_on: Iterable[HasId | str] = (),
         **options: Unpack[Options],
     ) -> Session:
         """Submit a session; answers as soon as the grid has accepted it.
@@ -138,7 +139,7 @@ class Grid(Closable):
         more than you may have at work at once. No session was made then; what was uploaded is
         removed, or expires.
         """
-        after = _ids_of(depends_on, "depends_on")
+        after = read_ids(depends_on, "depends_on")
         order = make_order(worker, client_token, options, encode_common(common), after)
         if isinstance(tasks, str | bytes | dict) or not isinstance(tasks, Iterable):
             raise InvalidRequest(
@@ -173,7 +174,7 @@ class Grid(Closable):
         timeout: float | None = None,
         return_exceptions: bool = False,
         common: Any = None,
-        depends_on: Iterable[Session | str] = (),
+        depends_on: Iterable[HasId | str] = (),
         **options: Unpack[Options],
     ) -> Iterator[Any]:
         """Run a worker over inputs; answers an iterator over the results, in order.
@@ -243,7 +244,7 @@ class Grid(Closable):
         subscriptions, NotFound if no session that was named is yours, InvalidRequest for an
         unknown kind.
         """
-        ids = None if sessions is None else _ids_of(sessions, "sessions")
+        ids = None if sessions is None else read_ids(sessions, "sessions")
         return EventStream(self.connection, ids, kinds)
 
     def workers(self) -> list[WorkerDescription]:
@@ -265,18 +266,3 @@ class Grid(Closable):
 
     def __repr__(self) -> str:
         return f"<Grid {self.config.endpoint if self.config else 'in memory'}>"
-
-
-def _ids_of(sessions: Iterable[Session | str], argument: str) -> list[str]:
-    """Raises InvalidRequest for one session in place of several, and for what is no session."""
-    if isinstance(sessions, str | Session):
-        raise InvalidRequest(f"{argument} is one session; give a list")
-    if not isinstance(sessions, Iterable):
-        raise InvalidRequest(f"{argument} is {sessions!r}; give a list of sessions")
-    return [_id_of(session) for session in sessions]
-
-
-def _id_of(session: Session | str) -> str:
-    name = session.id if isinstance(session, Session) else session
-    check_id(name)
-    return name

@@ -23,6 +23,7 @@ from stepgrid_core.contract import (
     JobOutput,
     JobRequest,
     JobSummary,
+    first_fault,
 )
 from stepgrid_core.errors import DeadlineExceeded, InvalidRequest
 from stepgrid_core.names import task_id
@@ -32,6 +33,7 @@ from .connection import Connection
 from .job_downloads import JobDownloads
 from .job_inputs import Input, make_inputs
 from .retry import Deadline
+from .session_ids import HasId, read_ids
 
 #: A container takes most of a minute to start: short at first, for jobs that wait for nothing.
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAUSE_GROWTH = 1.0, 15.0, 1.5
@@ -168,7 +170,7 @@ class Jobs:
         walltime_seconds: int | None = None,
         resources: ContainerOptions | Mapping[str, Any] | None = None,
         array: int = 1,
-        depends_on: Iterable[str] = (),
+        depends_on: Iterable[HasId | str] = (),
         retention_days: int | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -176,19 +178,20 @@ class Jobs:
     ) -> Job:
         """Submit a job; answers as soon as the grid has accepted it.
 
-        executable, args: the command line, cut into words as a shell would; shell: given to one.
-        script: the text of a file made in the job's folder, named script_name (`script.sh` when
-        left out). inputs: URLs (http, https, s3), files of this machine as pathlib.Path, which are
-        uploaded, either with a name as a pair, or JobInput. outputs: names and patterns of what it
-        leaves. array: so many jobs, told apart by STEPGRID_JOB_INDEX. depends_on: ids of sessions
-        and jobs that must have finished. client_token: the same token and job give the same job; a
-        new one when left out. All else: see contract.JobRequest.
+        executable: the command line, cut into words as a shell would. args: more words, as they
+        are. shell: give all of it to a shell. script: the text of a file made in the job's folder,
+        named script_name (`script.sh` when left out). inputs: URLs (http, https, s3), files of this
+        machine as pathlib.Path, which are uploaded, either with a name as a pair, or JobInput.
+        outputs: names and patterns of what it leaves. array: so many jobs, told apart by
+        STEPGRID_JOB_INDEX. depends_on: sessions and jobs, or their ids, that must have finished
+        well. client_token: the same token and job give the same job; a new one when left out. All
+        else: see contract.JobRequest.
 
         Raises InvalidRequest for a field, queue or input that can't be, Conflict for a token that
         was used for another job, and what the API raises. No job was made then.
         """
-        if isinstance(outputs, str) or isinstance(args, str) or isinstance(depends_on, str):
-            raise InvalidRequest("args, outputs and depends_on are lists, not one text")
+        if isinstance(outputs, str) or isinstance(args, str):
+            raise InvalidRequest("args and outputs are lists, not one text")
         given = {
             "args": list(args) or None,
             "shell": shell or None,
@@ -196,14 +199,14 @@ class Jobs:
             "script_name": script_name if script is None else script_name or "script.sh",
             "inputs": make_inputs(self._connection, inputs) or None,
             "outputs": list(outputs) or None,
-            "environment": dict(environment or {}) or None,
+            "environment": _plain(environment),
             "walltime_seconds": walltime_seconds,
             "resources": resources,
             "array": array,
-            "depends_on": [str(one) for one in depends_on] or None,
+            "depends_on": read_ids(depends_on, "depends_on") or None,
             "retention_days": retention_days,
             "name": name,
-            "tags": dict(tags or {}) or None,
+            "tags": _plain(tags),
         }
         said = {field: value for field, value in given.items() if value is not None}
         token = uuid.uuid4().hex if client_token is None else client_token
@@ -214,9 +217,7 @@ class Jobs:
         try:
             request = JobRequest.model_validate(dict(fields))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidRequest(f"{where or 'the job'}: {first['msg']}") from error
+            raise InvalidRequest(first_fault(error, "the job")) from error
         return Job(self._connection, self._connection.api.submit_job(request))
 
     def get(self, job_id: str) -> Job:
@@ -240,3 +241,8 @@ class Jobs:
             cursor = page.cursor
             if cursor is None:
                 return
+
+
+def _plain(given: Mapping[str, str] | None) -> Any:
+    """As the contract takes it, which says what is wrong with anything else; None: nothing."""
+    return (dict(given) if isinstance(given, Mapping) else given) or None

@@ -116,6 +116,15 @@ def test_a_submit_may_be_repeated_with_its_files(grid: Grid, tmp_path: Path) -> 
         submit()
 
 
+def test_jobs_depend_on_jobs(grid: Grid) -> None:
+    """Named by themselves or by their ids; an array is one of them, not all its parts."""
+    first, array = grid.jobs.submit("true"), grid.jobs.submit("true", array=2)
+    last = grid.jobs.submit("true", depends_on=[first, array.id])
+    assert last.status().depends_on == [first.id, array.id]
+    with pytest.raises(InvalidRequest, match="give a list"):
+        grid.jobs.submit("true", depends_on=array)  # type: ignore[arg-type]
+
+
 def test_inputs_have_the_checksum_of_their_file(grid: Grid, tmp_path: Path) -> None:
     """A job refuses what was changed on the way."""
     (tmp_path / "a").write_bytes(b"1")
@@ -133,6 +142,9 @@ def test_inputs_have_the_checksum_of_their_file(grid: Grid, tmp_path: Path) -> N
         {"outputs": "a"},
         {"args": "-x"},
         {"depends_on": UNKNOWN},
+        {"depends_on": [7]},
+        {"environment": ["A"]},
+        {"tags": "x"},
         {"queue": "Dev"},
         {"walltime_seconds": 0},
         {"array": 0},
