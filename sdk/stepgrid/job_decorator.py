@@ -48,6 +48,9 @@ class JobFuture:
         """End the job."""
         return self.job.cancel()
 
+    def __repr__(self) -> str:
+        return f"<JobFuture {self.job.id}>"
+
     def result(self, timeout: float | None = None) -> Any:
         """Wait for what the function returned; what it raised is raised here, with its traceback.
 
@@ -87,6 +90,9 @@ def job(
     given = list(inputs)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(function):
+            raise InvalidRequest(f"@job is for functions, not {function!r}")
+
         @functools.wraps(function)
         def call(*arguments: Any, **named: Any) -> Any:
             pickled = _pickle(cloudpickle, function, arguments, named)

@@ -194,6 +194,12 @@ def test_requirements_are_a_list(grid: Grid) -> None:
         job(grid, requirements="numpy")
 
 
+def test_only_functions_are_decorated(grid: Grid) -> None:
+    """Said at once, not by the first call."""
+    with pytest.raises(InvalidRequest, match="for functions"):
+        job(grid)("helper")  # type: ignore[arg-type]
+
+
 def test_without_cloudpickle_it_says_what_to_install(
     grid: Grid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
