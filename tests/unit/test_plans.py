@@ -113,6 +113,13 @@ def test_what_a_submit_refuses_is_refused(
         assert str(refused.value) == str(planned.value)
 
 
+def test_jobs_are_planned_by_their_queues() -> None:
+    """What a submit refuses for their worker is refused here too."""
+    request = PlanRequest.model_validate({"worker": "job", "tasks": 1})
+    with pytest.raises(InvalidRequest, match="runs jobs"):
+        plan_session(make_grid().wiring, OWNER, request)
+
+
 def test_an_unknown_worker_is_refused() -> None:
     """As a submit does."""
     with pytest.raises(NotFound, match="no worker 'none'"):

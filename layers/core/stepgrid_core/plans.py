@@ -25,7 +25,7 @@ from .routing import (
     likely_seconds,
     slots_of,
 )
-from .submission import check_retention
+from .submission import check_retention, check_worker
 from .wiring import Grid
 
 #: What a task is taken to have where the size of the input is not said.
@@ -41,6 +41,7 @@ def plan_session(grid: Grid, owner: str, request: PlanRequest) -> PlanDescriptio
     Raises what it would raise for its worker, its options and its size. Whether the owner's quota
     has room is not looked at: that changes with every session.
     """
+    check_worker(request.worker)
     options, size = request.options, request.size or request.tasks * TASK_BYTES
     check_size(grid, request.tasks, size)
     check_retention(grid, options)

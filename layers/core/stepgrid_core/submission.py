@@ -103,6 +103,12 @@ class Terms:
 NO_TERMS = Terms()
 
 
+def check_worker(name: str) -> None:
+    """Raises InvalidRequest for the one that runs jobs alone."""
+    if name == JOB_WORKER:
+        raise InvalidRequest(f"worker {JOB_WORKER!r} runs jobs, which POST /v1/jobs takes")
+
+
 def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TERMS) -> Submitted:
     """Accept a session, or answer the one that the same token and tasks made before.
 
@@ -110,8 +116,8 @@ def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TER
     RequestTooLarge for more than one session may hold, QuotaExceeded over the owner's quota,
     InvalidRequest for options or input that can't be.
     """
-    if request.worker == JOB_WORKER and terms.job is None:
-        raise InvalidRequest(f"worker {JOB_WORKER!r} runs jobs, which POST /v1/jobs takes")
+    if terms.job is None:
+        check_worker(request.worker)
     tasks = request.input.tasks if request.input else len(request.tasks or ())
     made = session_id(owner, request.client_token)
     dependencies = check(grid, owner, made, request.depends_on)
