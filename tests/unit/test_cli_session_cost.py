@@ -96,7 +96,7 @@ def test_containers_have_a_line() -> None:
     """Beside the functions that served them, whose own time is not that of the tasks."""
     lines = run(COUNTED, backend="fargate", containers=[CONTAINER]).stdout.splitlines()
     assert lines[2].split() == [
-        *("fargate", "1", "containers,", "4,800", "vCPU-s,", "9,600", "GB-s"),
+        *("fargate", "1", "container,", "4,800", "vCPU-s,", "9,600", "GB-s"),
         "0.021",
     ]
 

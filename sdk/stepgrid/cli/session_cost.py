@@ -23,7 +23,7 @@ from stepgrid.cli.context import (
 )
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid.cli.operating import operator_options
-from stepgrid.cli.rendering import Column, dollars, number
+from stepgrid.cli.rendering import Column, dollars, plural
 from stepgrid_core.errors import ConfigurationError
 from stepgrid_core.prices import CHECKED
 from stepgrid_core.states import TERMINAL_SESSIONS
@@ -113,7 +113,7 @@ def bill_json(bill: SessionBill, usage: Usage) -> dict[str, Any]:
 
 
 def _print_bill(bill: SessionBill) -> None:
-    total = ("total", f"{number(bill.tasks)} tasks", dollars(bill.dollars))
+    total = ("total", plural(bill.tasks, "task"), dollars(bill.dollars))
     million = ("a million tasks", "", dollars(bill.dollars_per_million))
     print_table(COLUMNS, [*map(cells, bill.lines), total, million])
     click.echo()
@@ -122,9 +122,10 @@ def _print_bill(bill: SessionBill) -> None:
 
 
 def cells(line: BillLine) -> tuple[str, ...]:
-    used = ", ".join(f"{_amount(n)} {unit}" for unit, n in line.used.items())
+    used = ", ".join(_amount(n, unit) for unit, n in line.used.items())
     return line.part, used, dollars(line.dollars)
 
 
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+def _amount(value: float, unit: str) -> str:
+    text = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+    return f"{text} {unit.removesuffix('s') if value == 1 and not unit.endswith('-s') else unit}"
