@@ -57,13 +57,39 @@ def test_a_command_is_submitted(memory: InMemoryGrid, tmp_path: Path) -> None:
 
 
 def test_a_file_is_submitted(memory: InMemoryGrid, tmp_path: Path) -> None:
-    """Options go before what it says."""
+    """Options win over what it says."""
     path = tmp_path / "job.json"
     path.write_text(json.dumps({"executable": "true", "queue": "Test", "args": ["x"], "array": 2}))
     job_id = submit(memory, str(path), "--queue", "Prod", "--token", "t")
     assert submit(memory, str(path), "--queue", "Prod", "--token", "t") == job_id
     described = json_lines(run(memory, "status", job_id, "--json").stdout)[0]
     assert (described["queue"], described["array"]) == ("Prod", 2)
+
+
+def test_inputs_of_a_file_may_be_text(
+    memory: InMemoryGrid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of the options are: files of this machine are uploaded."""
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text("1")
+    inputs = ["data.csv", {"url": "https://host/a", "name": "b"}]
+    Path("job.json").write_text(json.dumps({"executable": "true", "inputs": inputs}))
+    run(memory, "wait", submit(memory, "job.json", "--input", "https://host/c"))
+    assert [each.destination for each in seen[0].inputs] == ["b", "data.csv", "c"]
+
+
+def test_variables_and_a_smaller_container_are_asked_for(memory: InMemoryGrid) -> None:
+    """A container that the queue does not give is refused."""
+    run(memory, "wait", submit(memory, "--env", "A=b=c", "--vcpu", "0.5", "--", "true"))
+    assert seen[0].environment == {"A": "b=c"}
+    refused = run(memory, "submit", "--vcpu", "8", "--", "true")
+    assert (refused.exit_code, "gives a job 1" in refused.stderr) == (2, True)
+
+
+def test_a_file_has_its_command_in_it(memory: InMemoryGrid) -> None:
+    """Another one beside it is refused, and not run in its place."""
+    result = run(memory, "submit", "job.json", "--", "true")
+    assert (result.exit_code, "give one of them" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

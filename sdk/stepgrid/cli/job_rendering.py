@@ -61,6 +61,8 @@ def job_fields(job: JobDescription) -> list[tuple[str, str]]:
         *((stage, None if took is None else duration(took)) for stage, took in stages.items()),
         ("exit code", None if job.exit_code is None else str(job.exit_code)),
         ("error", job.error),
+        # The exit code once more says nothing; 1001 and 1002 are Cloud Kotta's.
+        ("error code", None if job.error_code in (None, job.exit_code) else str(job.error_code)),
         ("missing", ", ".join(job.missing) or None),
         ("after", ", ".join(job.depends_on) or None),
         ("tags", ", ".join(f"{key}={value}" for key, value in job.tags.items()) or None),

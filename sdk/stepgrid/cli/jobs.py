@@ -25,12 +25,18 @@ from stepgrid.cli.context import (
     print_table,
 )
 from stepgrid.cli.exit_codes import ExitCode
-from stepgrid.cli.session_options import parse_tags
+from stepgrid.cli.session_options import (
+    container_options,
+    parse_pairs,
+    read_given,
+    with_options,
+)
 from stepgrid.job_inputs import make_inputs
 from stepgrid_core.errors import DeadlineExceeded, InvalidRequest, ServiceError
 from stepgrid_core.states import TERMINAL_JOBS, JobState
 
 if TYPE_CHECKING:
+    from stepgrid.client import Grid
     from stepgrid.jobs import Job
     from stepgrid_core.contract import JobDescription
 
@@ -48,15 +54,36 @@ def jobs() -> None:
 
 @jobs.command("submit", short_help="Submit a job, or an array of them.")
 @click.argument("words", metavar="JOB.json | -- COMMAND...", nargs=-1, required=True)
-@click.option("--queue", help="Where it runs.  [default: Test]")
-@click.option("--walltime-seconds", type=int, help="Then it is killed.  [default: its queue's]")
-@click.option("--input", "inputs", multiple=True, help="A URL, or a file here; may be repeated.")
-@click.option("--output", "outputs", multiple=True, help="A name or pattern; may be repeated.")
-@click.option("--array", type=int, help="So many jobs (STEPGRID_JOB_INDEX).")
-@click.option("--after", "depends_on", multiple=True, metavar="ID", help="Must have finished.")
-@click.option("--retention-days", type=int, help="That outputs are kept: 1, 7, 30, 90 or 365.")
+@click.option("--queue", help="How many run at once, how large, how long.  [default: Test]")
+@click.option(
+    "--walltime-seconds", type=int, help="Killed when it runs longer.  [default: its queue's]"
+)
+@click.option(
+    "--input", "inputs", multiple=True, metavar="URL|FILE", help="Fetched first; may be repeated."
+)
+@click.option(
+    "--output", "outputs", multiple=True, metavar="NAME", help="Kept; * ? []; may be repeated."
+)
+@click.option(
+    "--env",
+    "environment",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=parse_pairs,
+    help="A variable of its process; may be repeated.",
+)
+@with_options(*container_options)
+@click.option("--array", type=int, help="So many jobs, told apart by STEPGRID_JOB_INDEX.")
+@click.option(
+    "--after",
+    "depends_on",
+    multiple=True,
+    metavar="ID",
+    help="Start when that job or session has finished well; may be repeated.",
+)
+@click.option("--retention-days", type=int, help="Outputs are kept for 1, 7, 30, 90 or 365.")
 @click.option("--name", help="Shown in lists; need not be unique.")
-@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, callback=parse_tags)
+@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, callback=parse_pairs)
 @click.option("--token", help="Makes the command repeatable: same token and job, same job.")
 @json_option
 @pass_app
@@ -72,25 +99,20 @@ def submit_job(
 ) -> int:
     """Submit COMMAND, or the job in the file JOB.json, and print its id.
 
-    The file is one JSON object with the fields of POST /v1/jobs; options go before it. Inputs that
-    are no URL are files of this machine, which are uploaded.
+    The file is one JSON object with the fields of POST /v1/jobs, in which an input may be text, as
+    for --input; options win over it, and stand before a command. Inputs that are no URL are files
+    of this machine, which are uploaded.
 
     \b
     Examples:
       stepgrid jobs submit job.json --queue Prod
       stepgrid jobs submit --input data.csv --output sums.txt -- sha256sum data.csv
     """
-    fields = _command(words) | {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in options.items()
-        if value not in (None, (), {})
-    }
+    fields = _read_command(words) | _read_options(options)
     fields["client_token"] = token or str(uuid.uuid4())
     grid = open_grid(app)
     try:
-        if inputs:
-            made = make_inputs(grid.connection, map(_input, inputs))
-            fields["inputs"] = [*fields.get("inputs", ()), *made]
+        _upload_inputs(grid, fields, inputs)
         job = grid.jobs.send(fields)
     except (ServiceError, KeyboardInterrupt):
         repeat = fields["client_token"]
@@ -103,10 +125,22 @@ def submit_job(
     return ExitCode.OK
 
 
-def _command(words: Sequence[str]) -> dict[str, Any]:
-    """The fields of the job: of a file, if there is one word and it names one."""
-    if len(words) > 1 or not words[0].endswith(".json"):
+def _read_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that were given, as fields of the job."""
+    given = read_given(options)
+    if "container" in given:
+        given["resources"] = given.pop("container")
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
+    }
+
+
+def _read_command(words: Sequence[str]) -> dict[str, Any]:
+    """The fields of the job: of a file, if the first word names one."""
+    if not words[0].endswith(".json"):
         return {"executable": shlex.join(words)}
+    if len(words) > 1:
+        raise click.UsageError(f"{words[0]} is a job, and has its command in it: give one of them")
     try:
         job = json.loads(Path(words[0]).read_bytes())
     except ValueError as error:
@@ -116,7 +150,18 @@ def _command(words: Sequence[str]) -> dict[str, Any]:
     return job
 
 
-def _input(text: str) -> str | Path:
+def _upload_inputs(grid: Grid, fields: dict[str, Any], more: Sequence[str]) -> None:
+    """All that is text, of the file and of the options; other inputs of the file stay."""
+    own = fields.get("inputs", [])
+    if not isinstance(own, list):
+        return
+    texts = [*(each for each in own if isinstance(each, str)), *more]
+    kept = [each for each in own if not isinstance(each, str)]
+    if texts:
+        fields["inputs"] = [*kept, *make_inputs(grid.connection, map(_read_input, texts))]
+
+
+def _read_input(text: str) -> str | Path:
     return text if "://" in text else Path(text)
 
 

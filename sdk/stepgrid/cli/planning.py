@@ -10,7 +10,7 @@ import click
 from stepgrid.cli.context import App, json_option, open_grid, pass_app, print_fields, print_model
 from stepgrid.cli.exit_codes import ExitCode
 from stepgrid.cli.rendering import dollars, duration, number, plural
-from stepgrid.cli.session_options import plan_options, read_given, with_options
+from stepgrid.cli.session_options import container_options, plan_options, read_given, with_options
 from stepgrid_core.contract import ContainerPlan, Estimate, PlanDescription
 
 
@@ -19,7 +19,7 @@ from stepgrid_core.contract import ContainerPlan, Estimate, PlanDescription
 @click.argument("count", type=click.IntRange(min=1), required=False)
 @click.option("--session", "session_id", metavar="ID", help="Of a session that was submitted.")
 @click.option("--size", type=click.IntRange(min=1), help="Bytes of all tasks as JSON Lines.")
-@with_options(*plan_options)
+@with_options(*plan_options, *container_options)
 @json_option
 @pass_app
 def plan(

@@ -1,4 +1,4 @@
-"""The options of a session on the command line: of `stepgrid submit`, and of `stepgrid plan`."""
+"""The options of sessions and jobs on the command line, where several commands have them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ BACKENDS = get_args(SessionOptions.model_fields["backend"].annotation)
 CONTAINER = {"containers": "count"} | {name: name for name in ContainerOptions.model_fields}
 
 
-def parse_tags(
+def parse_pairs(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
-    tags = {}
-    for value in values:
-        key, equals, tag = value.partition("=")
+    pairs = {}
+    for given in values:
+        key, equals, value = given.partition("=")
         if not (key and equals):
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE", context, parameter)
-        tags[key] = tag
-    return tags
+            raise click.BadParameter(f"{given!r} is not KEY=VALUE", context, parameter)
+        pairs[key] = value
+    return pairs
 
 
 label_options = (
@@ -33,7 +33,7 @@ label_options = (
         "tags",
         metavar="KEY=VALUE",
         multiple=True,
-        callback=parse_tags,
+        callback=parse_pairs,
         help="May be given again.",
     ),
     click.option("--priority", type=int, help="0 to 9; 9 is the most urgent.  [default: 4]"),
@@ -47,9 +47,11 @@ plan_options = (
     click.option("--task-seconds", type=float, help="How long one task takes (a hint)."),
     click.option("--backend", type=click.Choice(BACKENDS), help="What runs it.  [default: auto]"),
     click.option("--containers", type=int, help="On Fargate: so many."),
-    click.option("--vcpu", type=float, help="Of each; Fargate has 0.25 to 32."),
-    click.option("--memory-mib", type=int, help="Of each; Fargate has steps."),
-    click.option("--storage-gib", type=int, help="Of each, its own disk."),
+)
+container_options = (
+    click.option("--vcpu", type=float, help="Of each container; Fargate has 0.25 to 32."),
+    click.option("--memory-mib", type=int, help="Of each container; Fargate has steps."),
+    click.option("--storage-gib", type=int, help="Of each container, its own disk."),
     click.option(
         "--spot/--on-demand",
         default=None,

@@ -13,7 +13,13 @@ from stepgrid.cli.context import App, json_option, note, open_grid, pass_app, pr
 from stepgrid.cli.exit_codes import ExitCode, session_exit_code
 from stepgrid.cli.rendering import plural, session_summary, unsuccessful
 from stepgrid.cli.results import STDOUT, results_file_option, write_results
-from stepgrid.cli.session_options import label_options, plan_options, read_given, with_options
+from stepgrid.cli.session_options import (
+    container_options,
+    label_options,
+    plan_options,
+    read_given,
+    with_options,
+)
 from stepgrid.cli.task_file import read_tasks, read_value
 from stepgrid.cli.waiting import wait_for_end
 from stepgrid_core.contract import SessionDescription
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Submit a file of tasks.")
 @click.argument("worker")
 @click.argument("file", type=click.File("rb"))
-@with_options(*label_options, *plan_options)
+@with_options(*label_options, *plan_options, *container_options)
 @click.option(
     "--common",
     "common_file",
@@ -36,9 +42,9 @@ if TYPE_CHECKING:
 @click.option(
     "--after",
     "depends_on",
-    metavar="SESSION",
+    metavar="ID",
     multiple=True,
-    help="Start when that session has finished well; may be given again.",
+    help="Start when that session or job has finished well; may be given again.",
 )
 @click.option("--token", help="Makes the command repeatable: same token and tasks, same session.")
 @click.option("--wait", is_flag=True, help="Wait until the session has ended.")
