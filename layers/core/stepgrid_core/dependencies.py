@@ -46,9 +46,6 @@ class Dependencies:
     blocked: bool = False  #: not all of them have finished well
 
 
-NO_DEPENDENCIES = Dependencies()
-
-
 def check(grid: Grid, owner: str, session_id: str, named: Sequence[str]) -> Dependencies:
     """What the new session `session_id` says that it depends on; repeated ids count once.
 
