@@ -1,14 +1,18 @@
 """What was used, priced by the table of AWS's prices."""
 
+from pathlib import Path
+
 import pytest
 
 from stepgrid.bench.cost import htcgrid
 from stepgrid.bench.cost.bill import Usage, price_requests, price_tasks, price_time, unpriced
 from stepgrid.bench.cost.break_even import find_break_evens, lambda_dollars_per_hour
+from stepgrid.cli.rendering import duration
 from stepgrid_core import prices
 from stepgrid_core.prices import Price
 
 MILLION = 1_000_000
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cost.md"
 
 
 def dollars(usage: Usage) -> float:
@@ -98,4 +102,15 @@ def test_break_even_is_a_share_of_lambdas_price() -> None:
 def test_a_lower_discount_moves_break_even_up() -> None:
     """Spot prices move: the discount is the caller's to give."""
     for cheap, dear in zip(find_break_evens(0.7), find_break_evens(0.5), strict=True):
-        assert dear.utilisation == pytest.approx(cheap.utilisation * 5 / 3)
+        assert cheap.utilisation < dear.utilisation < cheap.utilisation * 5 / 3
+
+
+def test_the_document_has_the_break_evens_of_the_prices() -> None:
+    """Prices that change are changed in docs/cost.md."""
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    for each in find_break_evens():
+        row = next(line for line in lines if line.startswith(f"| {each.name} ("))
+        assert f"| ${each.dollars_per_hour:.4f} |" in row
+        assert f"| {each.utilisation:.0%}".replace("%", " % at work") in row
+        assert f", {duration(each.seconds_per_day)} of tasks a day |" in row
+        assert f"| {each.seconds_at_once:.0f} s of work" in row

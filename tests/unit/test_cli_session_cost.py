@@ -97,7 +97,7 @@ def test_containers_have_a_line() -> None:
     lines = run(COUNTED, backend="fargate", containers=[CONTAINER]).stdout.splitlines()
     assert lines[2].split() == [
         *("fargate", "1", "container,", "4,800", "vCPU-s,", "9,600", "GB-s"),
-        "0.021",
+        "0.023",
     ]
 
 

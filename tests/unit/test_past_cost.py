@@ -131,13 +131,14 @@ class TestBill:
         assert len(amounts(usage)) == 12
 
     def test_containers_are_billed_by_the_second_and_a_minute_at_least(self) -> None:
-        """Their vCPUs, memory and disk, on Spot or on demand."""
+        """Their vCPUs, memory, disk and public address, on Spot or on demand."""
         (line,) = bill_lines(Usage(), [container(3_600), container(10, spot=True)])
         assert line.part == "fargate"
         assert line.used == {"containers": 2, "vCPU-s": 7_320.0, "GB-s": 14_640.0}
         an_hour = 2 * 0.03238 + 4 * 0.00356
         spot = an_hour * (1 - prices.SPOT_DISCOUNT) / 60
-        assert line.dollars == pytest.approx(an_hour + spot)
+        addresses = 0.005 * (1 + 1 / 60)
+        assert line.dollars == pytest.approx(an_hour + spot + addresses)
 
     def test_dollars_are_for_a_million_tasks_as_well(self) -> None:
         """To be compared with other sessions."""

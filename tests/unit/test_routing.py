@@ -223,18 +223,18 @@ def test_containers_are_paid_from_their_start_to_their_end() -> None:
     """Ten tasks of 20 minutes on ten containers."""
     found = one("fargate", work(10, 1200.0, timeout=1800))
     assert found.seconds == pytest.approx(START_SECONDS + 1200, rel=1e-3)
-    an_hour = (0.03238 + 2 * 0.00356) * (1 - prices.SPOT_DISCOUNT) + 0.000111
+    an_hour = (0.03238 + 2 * 0.00356) * (1 - prices.SPOT_DISCOUNT) + 0.000111 + 0.005
     billed = 10 * (1200 + START_SECONDS / 2) / 3600
     assert found.dollars == pytest.approx(billed * an_hour + 10 * CHUNK_DOLLARS, rel=1e-3)
 
 
 def test_a_container_is_billed_for_a_minute_at_least() -> None:
-    """However short its work; Spot, processor and disk have their prices."""
+    """However short its work; Spot, processor, disk and address have their prices."""
     assert container_dollars(SPOT, 1) == pytest.approx(dollars_per_hour(SPOT) / 60)
     assert container_dollars(SPOT, 90) == pytest.approx(dollars_per_hour(SPOT) / 40)
-    assert dollars_per_hour(replace(ON_DEMAND, storage_gib=20)) == pytest.approx(0.0395)
+    assert dollars_per_hour(replace(ON_DEMAND, storage_gib=20)) == pytest.approx(0.0395 + 0.005)
     x86 = replace(ON_DEMAND, architecture="x86_64", storage_gib=120)
-    assert dollars_per_hour(x86) == pytest.approx(0.04048 + 2 * 0.004445 + 100 * 0.000111)
+    assert dollars_per_hour(x86) == pytest.approx(0.04048 + 2 * 0.004445 + 100 * 0.000111 + 0.005)
     used = ContainerUse(
         vcpu=1,
         memory_mib=2048,

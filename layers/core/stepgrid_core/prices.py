@@ -31,6 +31,7 @@ _S3 = "https://aws.amazon.com/s3/pricing/"
 _EVENTS = "https://aws.amazon.com/eventbridge/pricing/"
 _SQS = "https://aws.amazon.com/sqs/pricing/"
 _FARGATE = "https://aws.amazon.com/fargate/pricing/"
+_VPC = "https://aws.amazon.com/vpc/pricing/"
 _EC2 = "https://aws.amazon.com/ec2/pricing/on-demand/"
 
 #: REST API, the first 333 million of a month
@@ -74,6 +75,8 @@ FARGATE = {
 }
 #: of the disk beyond 20 GB
 FARGATE_STORAGE_GB_HOUR = Price(0.000111, "GB-hour of Fargate's disk", _FARGATE)
+#: that a container has in subnets without a NAT; the same on Spot
+PUBLIC_ADDRESS_HOUR = Price(0.005, "hour of a public IPv4 address", _VPC)
 #: c7g.large: 2 vCPU, 4 GiB, on demand
 EC2_INSTANCE_HOUR = Price(0.0725, "hour of a c7g.large", _EC2)
 EC2_INSTANCE_VCPUS = 2

@@ -226,11 +226,12 @@ def container_dollars(size: ContainerSize | ContainerUse, seconds: float) -> flo
 
 
 def dollars_per_hour(size: ContainerSize | ContainerUse) -> float:
-    """Of one container."""
+    """Of one container, with its public address: Spot is no discount on that, nor on the disk."""
     cpu, memory = prices.FARGATE[size.architecture]
     compute = size.vcpu * cpu.dollars + size.memory_mib / 1024 * memory.dollars
     disk = max(0, size.storage_gib - FREE_STORAGE_GIB) * prices.FARGATE_STORAGE_GB_HOUR.dollars
-    return compute * (1 - prices.SPOT_DISCOUNT if size.spot else 1) + disk
+    discount = prices.SPOT_DISCOUNT if size.spot else 0
+    return compute * (1 - discount) + disk + prices.PUBLIC_ADDRESS_HOUR.dollars
 
 
 def slots_of(work: Workload, chosen: Plan) -> int:

@@ -30,9 +30,7 @@ class ContainerOptions(Request):
         None, ge=512, le=249_856, description="of the whole container; Fargate has steps"
     )
     storage_gib: int | None = Field(None, ge=21, le=200, description="of its own disk")
-    spot: bool | None = Field(
-        None, description="spare capacity: a third of the price, and may be taken away"
-    )
+    spot: bool | None = Field(None, description="spare capacity: cheaper, and may be taken away")
     architecture: Literal["arm64", "x86_64"] | None = Field(
         None, description="the one that the worker's package is built for"
     )

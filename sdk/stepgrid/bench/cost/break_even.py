@@ -35,12 +35,16 @@ def lambda_dollars_per_hour() -> float:
 
 
 def find_break_evens(spot_discount: float = prices.SPOT_DISCOUNT) -> list[BreakEven]:
-    """Of Fargate Spot and EC2 Spot. spot_discount: 0.6 is 60 % below the price on demand."""
+    """Of Fargate Spot and EC2 Spot, each with a public address.
+
+    spot_discount: 0.6 is 60 % below the price on demand.
+    """
     fargate = prices.FARGATE_VCPU_HOUR.dollars + FARGATE_GB * prices.FARGATE_GB_HOUR.dollars
-    instance = prices.EC2_INSTANCE_HOUR.dollars / prices.EC2_INSTANCE_VCPUS
+    address, spot = prices.PUBLIC_ADDRESS_HOUR.dollars, 1 - spot_discount
+    instance = prices.EC2_INSTANCE_HOUR.dollars * spot + address
     return [
-        _against_lambda("Fargate Spot", fargate * (1 - spot_discount)),
-        _against_lambda("EC2 Spot", instance * (1 - spot_discount)),
+        _against_lambda("Fargate Spot", fargate * spot + address),
+        _against_lambda("EC2 Spot", instance / prices.EC2_INSTANCE_VCPUS),
     ]
 
 
