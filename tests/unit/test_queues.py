@@ -1,6 +1,8 @@
 """The queues that jobs are submitted to, and the table that says them."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from stepgrid_core.queues import Queue, find_queue, read_queues
 from stepgrid_core.settings import Settings
 
 ALICE, BOB = "arn:aws:iam::000000000000:user/alice", "arn:aws:iam::000000000000:user/bob"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "jobs.md"
 NAMES = {"table": "t", "bucket": "b", "event_bus": "e", "worker_prefix": "w"}
 
 
@@ -30,6 +33,18 @@ def test_without_a_table_there_are_test_and_prod(text: str) -> None:
     assert prod.max_walltime_seconds == MAX_WALLTIME_SECONDS
     assert test.admits(ALICE)
     assert prod.admits(BOB)
+
+
+def test_the_document_tells_all_of_a_queue() -> None:
+    """Its example is a table, and each field is explained with what it is when left out."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    assert [queue.name for queue in read_queues(example[1])] == ["Test", "Nightly"]
+    for name, field in Queue.model_fields.items():
+        row = next(line for line in text.splitlines() if f"`{name}`" in line and line[0] == "|")
+        if isinstance(field.default, int) and field.default != MAX_WALLTIME_SECONDS:
+            assert str(field.default).lower() in row, name
 
 
 def test_a_table_says_all_of_a_queue() -> None:
