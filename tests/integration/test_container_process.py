@@ -76,7 +76,9 @@ ENVIRONMENT = {
 
 
 def environment(pullers: int) -> dict[str, str]:
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "STEPGRID_"))}
+    # PYTHONUNBUFFERED and its kin are of whoever runs the tests; containers have none of them.
+    foreign = ("AWS_", "STEPGRID_", "PYTHONUN")
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(foreign)}
     path = os.pathsep.join([str(PROJECT / "layers" / "core"), kept.get("PYTHONPATH", "")])
     told = {"STEPGRID_PULLERS": str(pullers), "PYTHONPATH": path}
     return {**kept, **ENVIRONMENT, **told}
@@ -212,3 +214,29 @@ def test_a_puller_can_be_started() -> None:
     )
     assert ended.returncode == 1
     assert "pullers" in ended.stderr
+
+
+#: What `main` does before and after a task prints: then the container is killed.
+PRINTS = """
+import os, signal
+from stepgrid_core.container import puller_process
+from stepgrid_core.runner_prints import PrintedLine
+from stepgrid_core.telemetry import log_print
+
+def pull(*_):
+    log_print(PrintedLine(None, "stdout", 0, "last words"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+puller_process.pull = pull
+puller_process.main()
+"""
+
+
+def test_what_a_task_printed_outlives_its_container() -> None:
+    """Each line leaves at once: none waits for more in a process that may be killed."""
+    command = [sys.executable, "-c", PRINTS, "0"]
+    ended = subprocess.run(
+        command, env=environment(1), stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert '"message":"last words"' in ended.stdout.replace(": ", ":")

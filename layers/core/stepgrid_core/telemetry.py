@@ -4,6 +4,7 @@ Log constant phrases with keys, one INFO for each change of state; never a token
 secret. Metrics leave as EMF lines in the log, so they cost no request.
 """
 
+import io
 import json
 import sys
 from typing import Any
@@ -20,6 +21,16 @@ from .runner_prints import PrintedLine
 EVENT_BYTES = 256 * 1024 - 1024
 
 logger = Logger()
+
+
+def print_by_line() -> None:
+    """Let each line leave when it is written.
+
+    A container's stdout is a pipe, for which Python gathers kilobytes: what a task prints would be
+    seen late, and never where its container is killed.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def log_print(line: PrintedLine) -> None:

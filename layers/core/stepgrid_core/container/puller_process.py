@@ -16,7 +16,7 @@ from ..names import JOB_WORKER
 from ..package_runner import package_runner
 from ..ports import TaskRunner
 from ..records import NO_ANSWER
-from ..telemetry import EmfMetrics, log_print, logger
+from ..telemetry import EmfMetrics, log_print, logger, print_by_line
 from ..wiring import (
     aws_broker,
     container_tally,
@@ -132,6 +132,7 @@ def _runner_maker(settings: ContainerSettings) -> Callable[[], TaskRunner]:
 
 def run(settings: ContainerSettings, number: int) -> int:
     """All that a process of one puller does; answers its exit code."""
+    print_by_line()
     stopping = Stopping(
         system_clock().monotonic, max(1.0, settings.stop_timeout_seconds - END_SECONDS)
     )
