@@ -13,6 +13,7 @@ is the business of `material`.
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from secrets import token_urlsafe
 
@@ -152,11 +153,16 @@ def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TER
     grid.metrics.emit(stored.worker, submitted, session_id=stored.session_id)
     if not together:
         grid.table.create_shards(stored, shards)
+    lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
+    return _begin(grid, stored, lines)
+
+
+def _begin(grid: Grid, stored: Session, lines: Sequence[str] | None) -> Submitted:
+    """Start it, or let it wait for its turn."""
     if stored.blocked or stored.waiting:
         tell(grid, accepted(stored))
         _go_on(grid, stored)
         return Submitted(stored, just_started=False)
-    lines = cut_lines(material.lines, boundaries) if stored.route == "burst" else None
     grid.dispatcher.start(Dispatch(stored, stored.dispatches, range(stored.chunks), lines))
     tell(grid, accepted(stored), started(stored))
     return Submitted(stored, just_started=True)
