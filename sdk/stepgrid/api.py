@@ -39,7 +39,7 @@ from stepgrid_core.contract import (
     WorkerList,
 )
 from stepgrid_core.errors import InvalidRequest, NotFound, Unavailable
-from stepgrid_core.names import JOB_ID, SESSION_ID
+from stepgrid_core.names import JOB_ID, SESSION_ID, TASK_ID
 from stepgrid_core.states import SessionState, TaskState
 
 from .transport import Query, Transport
@@ -243,6 +243,8 @@ def check_id(session_id: object) -> None:
 def _path(session_id: str, rest: str = "") -> str:
     check_id(session_id)
     if SESSION_ID.fullmatch(session_id) is None:
+        if task := TASK_ID.fullmatch(session_id):
+            raise NotFound(f"{session_id!r} is one task: its session is {task['session']!r}")
         raise NotFound(
             f"there is no session {session_id!r}: an id looks like "
             "0b54e6a1-6e4f-5c1a-9d2e-3f4a5b6c7d8e"

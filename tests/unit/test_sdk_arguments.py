@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stepgrid import Grid, InvalidRequest
+from stepgrid import Grid, InvalidRequest, NotFound
 from tests.unit.sdk_fakes import World
 
 
@@ -31,3 +31,10 @@ def test_wrong_types_are_refused(call: Callable[[Grid], Any], words: str) -> Non
     with pytest.raises(InvalidRequest, match=words):
         call(world.grid)
     assert world.transport.sent == []
+
+
+def test_the_id_of_a_task_is_no_session() -> None:
+    """It says which session that task is of: jobs of an array have such ids."""
+    session = "0b54e6a1-6e4f-5c1a-9d2e-3f4a5b6c7d8e"
+    with pytest.raises(NotFound, match=f"is one task: its session is '{session}'"):
+        World().grid.session(f"{session}_1").status()
