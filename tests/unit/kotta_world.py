@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -75,6 +75,8 @@ class FakeJobs:
     uploads: list[tuple[str, str]] = field(default_factory=list)
     failure: Exception | None = None
     page: int = 100
+    #: in place of the one that only takes note of names
+    upload: Callable[[Grid, str, str], str] | None = None
 
     def add(self, job: JobDescription, owner: str = ANN.owner) -> None:
         self.jobs[job.job_id] = (owner, job)
@@ -86,7 +88,7 @@ class FakeJobs:
             list_page=self._list,
             list_outputs=self._outputs,
             cancel=self._cancel,
-            upload=self._upload,
+            upload=self.upload or self._upload,
         )
 
     def _submit(self, grid: Grid, owner: str, request: JobRequest) -> str:

@@ -1,5 +1,6 @@
 """Cloud Kotta's job JSON becomes a JobRequest."""
 
+import time
 from typing import Any
 
 import pytest
@@ -140,6 +141,22 @@ def test_what_the_contract_refuses_is_told_without_the_value() -> None:
     with pytest.raises(InvalidRequest, match=r"^script : ") as caught:
         read(script="secret" * 100_000)
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"executable": "a" * 3_000_000}, "executable and args have more than"),
+        ({"args": "a" * 3_000_000}, "executable and args have more than"),
+        ({"inputs": ",".join(f"http://e.org/{n}" for n in range(300_000))}, "inputs : "),
+    ],
+)
+def test_what_is_huge_is_refused_at_once(changes: dict[str, str | None], reason: str) -> None:
+    """Before it is read word by word: a form may have megabytes, and a request seconds."""
+    began = time.process_time()
+    with pytest.raises(InvalidRequest, match=f"^{reason}"):
+        read(**changes)
+    assert time.process_time() - began < 2
 
 
 def test_unknown_keys_are_ignored() -> None:

@@ -10,6 +10,7 @@ import pytest
 from stepgrid_core import kotta_routes
 from stepgrid_core.endpoints import HttpAnswer, HttpRequest
 from stepgrid_core.errors import QuotaExceeded, Unavailable
+from stepgrid_core.kotta_service import JobService
 from stepgrid_core.ports import NoTokens
 
 from .kotta_world import (
@@ -249,6 +250,15 @@ def test_no_name_to_upload_to(jobs: FakeJobs, filepath: str) -> None:
     """Refused before anything is signed."""
     answer = call(jobs, UPLOAD, {"access_token": TOKEN, "filepath": filepath})
     assert answer == (200, fail("filepath missing"))
+
+
+@pytest.mark.parametrize("filepath", ["a%b.csv", "what?", "a#b", "tab\t", "n" * 201])
+def test_names_that_no_file_may_have(jobs: FakeJobs, filepath: str) -> None:
+    """A Fail that says so, not a fault of the server."""
+    jobs.upload = JobService().upload
+    status, answer = call(jobs, UPLOAD, {"access_token": TOKEN, "filepath": filepath})
+    assert (status, answer["status"]) == (200, "Fail")
+    assert answer["reason"].startswith("filepath : file.name : ")
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"a=1&" * 600])

@@ -12,11 +12,13 @@ Any other key is ignored, as it was: `user_email` too, in whose place stands the
 
 import shlex
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
 from .contract import JobInput, JobRequest, read_faults
+from .contract.job import MAX_JOB_FILES
 from .errors import InvalidRequest
 from .job_paths import shorten
 
@@ -26,6 +28,8 @@ ALWAYS_LEFT = ("STDOUT.txt", "STDERR.txt")
 #: Longer jobs were given to a shell, by the old rule; seconds.
 SHELL_FROM = 301
 MAX_FAULT = 512  #: characters of a reason
+#: Of a command line: the time to cut a word grows with the square of its length.
+MAX_LINE_CHARACTERS = 64 * 1024
 
 
 def read_job(form: Mapping[str, str], client_token: str) -> JobRequest:
@@ -46,7 +50,7 @@ def read_job(form: Mapping[str, str], client_token: str) -> JobRequest:
     try:
         return JobRequest.model_validate(values)
     except ValidationError as error:
-        raise InvalidRequest(_first_fault(error)) from None
+        raise InvalidRequest(first_fault(error)) from None
 
 
 def invalid_queue(name: str | None) -> InvalidRequest:
@@ -83,6 +87,10 @@ def _command(form: Mapping[str, str], shell: bool) -> dict[str, Any]:
     executable, args = form.get("executable", "").strip(), form.get("args", "").strip()
     if not executable:
         raise InvalidRequest("executable missing")
+    if len(executable) + len(args) > MAX_LINE_CHARACTERS:
+        raise InvalidRequest(
+            f"executable and args have more than {MAX_LINE_CHARACTERS} characters; use a script"
+        )
     if shell:
         return {"executable": f"{executable} {args}".rstrip(), "shell": True}
     try:
@@ -107,7 +115,7 @@ def _read_inputs(form: Mapping[str, str]) -> list[JobInput]:
     """These files have no names but their own: what has none, or that of another, can't be had."""
     names: set[str] = set()
     inputs = []
-    for url in dict.fromkeys(_inputs(form)):
+    for url in islice(dict.fromkeys(_inputs(form)), MAX_JOB_FILES + 1):  # one too many tells
         try:
             one = JobInput.model_validate({"url": url})
         except ValidationError as error:
@@ -140,6 +148,7 @@ def _names(text: str) -> Iterator[str]:
     return (name.strip() for name in text.split(",") if name.strip())
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """Where and what, never the value."""
     where, what = read_faults(error)[0]
     return (f"{where} : {what}" if where else what)[:MAX_FAULT]

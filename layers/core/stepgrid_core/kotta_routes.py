@@ -19,10 +19,12 @@ from http import HTTPStatus
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl
 
+from pydantic import ValidationError
+
 from . import contract
 from .endpoints import HttpAnswer, HttpRequest, session_of_job
 from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Unavailable
-from .kotta_jobs import invalid_queue, read_job
+from .kotta_jobs import first_fault, invalid_queue, read_job
 from .kotta_service import JobService
 from .kotta_status import CANCEL_REASON, describe_list, describe_status
 from .ports import Caller
@@ -90,7 +92,11 @@ def _upload(call: Call) -> Answer:
     name = PurePosixPath(call.form.get("filepath", "")).name
     if not name or name == "..":
         raise InvalidRequest("filepath missing")
-    return {"status": "Success", "upload_url": call.jobs.upload(call.grid, call.owner, name)}
+    try:
+        url = call.jobs.upload(call.grid, call.owner, name)
+    except ValidationError as error:
+        raise InvalidRequest(f"filepath : {first_fault(error)}") from None
+    return {"status": "Success", "upload_url": url}
 
 
 def _cancel(call: Call) -> Answer:
