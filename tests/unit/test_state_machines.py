@@ -113,12 +113,22 @@ def test_the_distributed_maps_differ_in_their_children_only() -> None:
 def test_children_are_chosen_by_the_session() -> None:
     """Fargate gives containers; of the rest, `children: standard` STANDARD ones, else EXPRESS."""
     route = read_definition("session")["States"]["Route"]
-    chosen = [(each["Variable"], each["StringEquals"], each["Next"]) for each in route["Choices"]]
-    assert chosen == [
-        ("$.session.backend", "fargate", "FanOutContainers"),
-        ("$.session.children", "standard", "FanOutStandard"),
-    ]
+    containers, standard = route["Choices"]
+    assert containers["And"][1] == {"Variable": "$.session.backend", "StringEquals": "fargate"}
+    assert containers["Next"] == "FanOutContainers"
+    assert (standard["Variable"], standard["StringEquals"]) == ("$.session.children", "standard")
+    assert standard["Next"] == "FanOutStandard"
     assert route["Default"] == "FanOutExpress"
+
+
+def test_a_session_of_an_earlier_version_finds_its_way() -> None:
+    """It has no backend, and a choice by what is not there fails the execution."""
+    known = {"$.session.children"}
+    for choice in read_definition("session")["States"]["Route"]["Choices"]:
+        seen = set(known)
+        for rule in choice.get("And", [choice]):
+            assert rule.get("IsPresent") or rule["Variable"] in seen
+            seen.add(rule["Variable"])
 
 
 @pytest.mark.parametrize("name", NAMES)
