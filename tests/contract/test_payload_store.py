@@ -4,8 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
-from stepgrid_core.aws.payload_store import AwsPayloadStore
+from stepgrid_core.aws.payload_store import AwsPayloadStore, LentPayloadStore
 from stepgrid_core.errors import InvalidRequest, NotFound, PayloadCorrupted
 from stepgrid_core.ports import DOWNLOAD_SECONDS, URL_SECONDS, PayloadStore
 
@@ -280,3 +281,20 @@ def test_downloads_of_aws_have_the_bucket_in_their_path(stack: AwsStack) -> None
     assert query["X-Amz-Expires"] == [str(DOWNLOAD_SECONDS)]
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["response-content-disposition"] == ["attachment; filename*=UTF-8''b%20c.txt"]
+
+
+class Forbidding:
+    """S3 as it answers who may not list, about an object that is not there."""
+
+    def get_object(self, **_: object) -> None:
+        said = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
+        raise ClientError(said, "GetObject")
+
+
+def test_what_is_lent_is_forbidden_where_it_is_missing() -> None:
+    """An input that has expired is one that is not there, and no fault of its container."""
+    store = LentPayloadStore("bucket", Forbidding())
+    with pytest.raises(NotFound, match=KEY):
+        store.get(KEY)
+    with pytest.raises(NotFound, match=KEY):
+        list(store.open_range(KEY, 0, 10, "etag"))

@@ -150,9 +150,9 @@ def lent_client(borrow: Callable[[], Mapping[str, Any]]) -> Any:
 
 def lent_payloads(bucket: str, client: Any) -> PayloadStore:
     """The payloads as far as such a client may touch them."""
-    from .aws.payload_store import AwsPayloadStore  # noqa: PLC0415
+    from .aws.payload_store import LentPayloadStore  # noqa: PLC0415
 
-    return AwsPayloadStore(bucket, client)
+    return LentPayloadStore(bucket, client)
 
 
 def lent_store(bucket: str, client: Any) -> Callable[[str, Path], None]:

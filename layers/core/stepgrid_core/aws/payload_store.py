@@ -1,6 +1,7 @@
 """PayloadStore on S3. An object is read only if it is still the one that was submitted (ETag)."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -172,6 +173,32 @@ class AwsPayloadStore:
                 raise
             return stored
         return StoredObject(size, answer["ETag"].strip('"'))
+
+
+class LentPayloadStore(AwsPayloadStore):
+    """By credentials that name the keys of one session, and may list nothing.
+
+    S3 then answers 403 for an object that is not there (API reference, GetObject); and what a
+    session's credentials do not name, nobody asks for.
+    """
+
+    def get(self, key: str) -> bytes:
+        with _missing_if_forbidden(key):
+            return super().get(key)
+
+    def _open(self, key: str, start: int, length: int, etag: str) -> StreamingBody:
+        with _missing_if_forbidden(key):
+            return super()._open(key, start, length, etag)
+
+
+@contextmanager
+def _missing_if_forbidden(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) != "AccessDenied":
+            raise
+        raise NotFound(f"{key} is not there") from error
 
 
 def _quoted(name: str) -> str:
