@@ -21,7 +21,7 @@ CHILD = FAN_OUT["ItemProcessor"]["States"]
 #: What the template fills in.
 SUBSTITUTIONS = {
     "ClusterArn": "cluster-arn",
-    "TaskDefinitionArn": "definition-arn",
+    "TaskDefinition": "stack-worker",
     "SubnetIds": "subnet-a,subnet-b",
     "SecurityGroupIds": "sg-1",
     "AssignPublicIp": "ENABLED",
@@ -140,7 +140,7 @@ def test_the_first_one_is_as_the_session_wants_it(spot: bool, provider: str) -> 
 def test_containers_run_where_the_template_says() -> None:
     """Cluster, definition, subnets and groups."""
     asked = run_task(fargate_session())
-    assert (asked["Cluster"], asked["TaskDefinition"]) == ("cluster-arn", "definition-arn")
+    assert (asked["Cluster"], asked["TaskDefinition"]) == ("cluster-arn", "stack-worker")
     assert asked["NetworkConfiguration"]["AwsvpcConfiguration"] == {
         "AssignPublicIp": "ENABLED",
         "Subnets": ["subnet-a", "subnet-b"],

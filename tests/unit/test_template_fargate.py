@@ -136,7 +136,12 @@ class TestNetworks:
         assert given["SubnetIds"] == {"Fn::Join": [",", ["subnet-1", "subnet-2"]]}
         assert given["SecurityGroupIds"] == {"Fn::Join": [",", ["sg-1"]]}
         assert given["AssignPublicIp"] == "DISABLED"
-        assert (off["ClusterArn"], off["TaskDefinitionArn"]) == ("none", "none")
+        assert off["ClusterArn"] == "none"
+
+    def test_the_machine_runs_the_latest_revision(self, translated: dict[str, Any]) -> None:
+        """No container starts of the one that a session began with, once a deployment was there."""
+        told = properties(translated, "SessionMachine")["DefinitionSubstitutions"]
+        assert told["TaskDefinition"] == properties(translated, "TaskDefinition")["Family"]
 
 
 def referred(value: Any) -> set[str]:
@@ -274,13 +279,32 @@ class TestRights:
         """Others of the account are out of its reach, and so are their tasks."""
         run = of_sid(translated, "SessionMachineRole", "RunContainers")
         family = properties(translated, "TaskDefinition")["Family"]["Fn::Sub"]
-        assert run["Resource"]["Fn::Sub"].endswith(f":task-definition/{family}:*")
+        definitions = [
+            each["Fn::Sub"].partition(":task-definition/")[2] for each in run["Resource"]
+        ]
+        assert definitions == [family, f"{family}:*"]
         assert run["Condition"] == {
             "ArnEquals": {"ecs:cluster": {"Fn::GetAtt": ["Cluster", "Arn"]}}
         }
         follow = of_sid(translated, "SessionMachineRole", "FollowContainers")
         assert properties(translated, "Cluster")["ClusterName"] == {"Ref": "AWS::StackName"}
         assert follow["Resource"]["Fn::Sub"].endswith(":task/${AWS::StackName}/*")
+
+    def test_containers_may_get_the_tags_that_they_are_started_with(
+        self, translated: dict[str, Any]
+    ) -> None:
+        """Where they propagate, ECS starts none for whoever may not tag it, and only then."""
+        run = read_definition("session")["States"]["FanOutContainers"]["ItemProcessor"]["States"]
+        assert run["RunContainer"]["Parameters"]["PropagateTags"] == "TASK_DEFINITION"
+        tag = of_sid(translated, "SessionMachineRole", "TagContainers")
+        assert listed(tag["Action"]) == ["ecs:TagResource"]
+        assert tag["Resource"]["Fn::Sub"].endswith(":task/${AWS::StackName}/*")
+        assert tag["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+
+    def test_the_broker_knows_that_an_input_is_missing(self, translated: dict[str, Any]) -> None:
+        """S3 answers 403 for it to whoever may not list, which would be a fault of the broker's."""
+        tell = of_sid(translated, "BrokerFunctionRole", "TellMissingFromForbidden")
+        assert listed(tell["Action"]) == ["s3:ListBucket"]
 
     def test_the_broker_keeps_no_line_for_ever(self, translated: dict[str, Any]) -> None:
         """Its log group has the retention of all the others."""
