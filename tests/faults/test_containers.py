@@ -249,9 +249,19 @@ def test_containers_that_never_begin_end_their_session(
             wanted = [fleet.end(next(tokens), error, cause).wanted for each in wanted if each]
         left = len(settle(fleet.grid, facts_of(fleet.session)))
     assert fleet.stored.verdict is SessionState.FINISHED
-    assert MAX_IDLE_LOSSES <= started <= MAX_IDLE_LOSSES * containers
+    assert MAX_IDLE_LOSSES <= started <= (MAX_IDLE_LOSSES + 1) * containers
     counts = agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
     assert counts.failed == fleet.session.tasks
+
+
+def test_one_mishap_of_all_containers_at_once_ends_nothing() -> None:
+    """A registry that is away for a moment fails many starts: of each container its first."""
+    fleet = Fleet(tasks=80, container={"count": 40})
+    mishap = "CannotPullContainerError: dial tcp: i/o timeout"
+    for number in range(40):
+        assert fleet.end(f"{number * 2654435761 % 2**32:08x}", FAILED, mishap).wanted
+    assert {row.state for row in fleet.rows()} == {ChunkState.PENDING}
+    assert sum(row.idle_losses for row in fleet.rows()) == 40
 
 
 class SpotAlone:

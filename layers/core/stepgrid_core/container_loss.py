@@ -2,14 +2,16 @@
 
 ended by itself        what is left is for the round after it: see loss.settle
 failed, or was taken   its claims are given back --> again, if chunks are pending
-never asked for work   all pending chunks are held to it: a broken one must not start for ever
+never asked for work   its share of the pending chunks is held to it: a broken package must not
+                       start for ever, but many that fail once are none
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 from .closing import shard_changed
 from .invocation import SessionFacts
@@ -92,10 +94,9 @@ def container_ended(grid: Grid, facts: SessionFacts, end: ContainerEnd) -> Repla
     if session is None or session.container is None or session.verdict is not None:
         return Replacement(wanted=False)
     opened = any(use.token == end.token for use in grid.table.read_containers(session.session_id))
-    shards = [
-        _give_back(grid, session, shard, end=end, opened=opened)
-        for shard in grid.table.read_shards(session.session_id)
-    ]
+    shards = grid.table.read_shards(session.session_id)
+    held = frozenset() if opened or not end.blames else _share(session, shards, end.token)
+    shards = [_give_back(grid, session, shard, end, held) for shard in shards]
     size = session.container
     return Replacement(
         wanted=bool(end.error and pending_chunks(shards)) and not session.paused,
@@ -103,12 +104,25 @@ def container_ended(grid: Grid, facts: SessionFacts, end: ContainerEnd) -> Repla
     )
 
 
+def _share(session: Session, shards: Sequence[Shard], token: str) -> frozenset[int]:
+    """Pending chunks that a container would have come to, with as many as there are beside it.
+
+    At least one, if there are any; which ones, its token says, so that in time all have their turn.
+    """
+    pending = pending_chunks(shards)
+    containers = session.containers_for(len(pending)) or 1
+    return frozenset(pending[crc32(token.encode()) % containers :: containers])
+
+
 def _give_back(
-    grid: Grid, session: Session, shard: Shard, *, end: ContainerEnd, opened: bool
+    grid: Grid, session: Session, shard: Shard, end: ContainerEnd, held: frozenset[int]
 ) -> Shard:
     """A lost race is a write of somebody else's, of which there are finitely many."""
     while True:
-        rows = tuple(_after(chunk, end, opened) for chunk in shard.chunks)
+        rows = tuple(
+            _after(chunk, end, shard.number_of(slot) in held)
+            for slot, chunk in enumerate(shard.chunks)
+        )
         if rows == shard.chunks:
             return shard
         swap = grid.table.swap_shard(shard, replace(shard, chunks=rows))
@@ -118,9 +132,9 @@ def _give_back(
             return shard
 
 
-def _after(chunk: Chunk, end: ContainerEnd, opened: bool) -> Chunk:
+def _after(chunk: Chunk, end: ContainerEnd, held: bool) -> Chunk:
     if chunk.state is ChunkState.RUNNING and is_claimed_by(chunk.token, end.token):
         return lose(chunk, chunk.token, blame=end.blames) or chunk
-    if chunk.state is ChunkState.PENDING and not opened and end.blames:
+    if chunk.state is ChunkState.PENDING and held:
         return idle(chunk)
     return chunk
