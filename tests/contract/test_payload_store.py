@@ -287,8 +287,9 @@ class Forbidding:
     """S3 as it answers who may not list, about an object that is not there."""
 
     def get_object(self, **_: object) -> None:
-        said = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
-        raise ClientError(said, "GetObject")
+        raise ClientError(
+            {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "GetObject"
+        )
 
 
 def test_what_is_lent_is_forbidden_where_it_is_missing() -> None:
