@@ -50,7 +50,7 @@ class Left:
 
     def keep(self, *outputs: str, limits: StagingLimits = LIMITS) -> Kept:
         def store(name: str, file: Path) -> None:
-            self.desk.store_output(0, name, file)
+            self.desk.store_output(0, 1, name, file)
 
         stage = StageOut(self.workspace, store, self.clock, limits, lambda: self.deadline)
         stage.keep_all(list(outputs), None, {})
@@ -279,11 +279,11 @@ class FailingDesk(MemoryJobDesk):
             raise Unavailable("no table")
         super().report(index, record)
 
-    def store_output(self, index: int, name: str, file: Path) -> None:
+    def store_output(self, index: int, attempt: int, name: str, file: Path) -> None:
         self.stores -= 1
         if self.stores >= 0:
             raise Unavailable("no bucket")
-        super().store_output(index, name, file)
+        super().store_output(index, attempt, name, file)
 
 
 class FastClock(RealClock):
@@ -316,11 +316,11 @@ def test_reports_that_fail(make_bench: MakeBench) -> None:
 class HangingDesk(MemoryJobDesk):
     """Never comes back from a store."""
 
-    def store_output(self, index: int, name: str, file: Path) -> None:
+    def store_output(self, index: int, attempt: int, name: str, file: Path) -> None:
         if name == "a":
             self.entered = True
             os.read(self.pipe, 1)
-        super().store_output(index, name, file)
+        super().store_output(index, attempt, name, file)
 
 
 def test_a_store_that_hangs_while_a_job_is_cancelled(make_bench: MakeBench) -> None:

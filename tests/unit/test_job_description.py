@@ -231,7 +231,7 @@ def test_an_array_has_no_outputs_of_its_own() -> None:
     world.memory.run()
     outputs = get(world, f"{job_id}_1", "/outputs")["outputs"]
     assert [one["name"] for one in outputs] == ["STDOUT.txt", "STDERR.txt"]
-    assert f"/{job_id}/1/STDERR.txt" in outputs[1]["url"]
+    assert f"/{job_id}/1/1/STDERR.txt" in outputs[1]["url"]
 
 
 def test_the_outputs_of_a_deleted_job_are_removed() -> None:

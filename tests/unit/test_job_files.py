@@ -1,12 +1,24 @@
 """Which files of jobs an owner may read, and where they are uploaded to."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
+from stepgrid_core.container.broker_rows import Desk
+from stepgrid_core.container.job_desk import BrokerJobDesk
 from stepgrid_core.contract import JobFileUpload
 from stepgrid_core.errors import InvalidRequest
 from stepgrid_core.job_files import create_file_upload, readable_key
-from stepgrid_core.names import file_key, job_output_key, owner_folder, session_id
+from stepgrid_core.names import (
+    file_key,
+    job_output_key,
+    job_outputs_prefix,
+    owner_folder,
+    session_id,
+)
 
 from .job_world import BUCKET, OTHER, OWNER, JobWorld
 
@@ -14,7 +26,7 @@ SESSION = session_id(OWNER, "t")
 FOLDER, OTHER_FOLDER = owner_folder(OWNER), owner_folder(OTHER)
 UPLOAD = "0" * 32
 FILE = file_key(OWNER, UPLOAD, "data.csv")
-OUTPUT = job_output_key(30, OWNER, SESSION, 0, "out/é a+b.txt")
+OUTPUT = job_output_key(30, OWNER, SESSION, (0, 1), "out/é a+b.txt")
 
 
 @pytest.mark.parametrize("key", [FILE, OUTPUT, file_key(OWNER, UPLOAD, "a b")])
@@ -28,7 +40,7 @@ def test_own_files_may_be_read(key: str) -> None:
     "url",
     [
         f"s3://{BUCKET}/{file_key(OTHER, UPLOAD, 'data.csv')}",
-        f"s3://{BUCKET}/{job_output_key(30, OTHER, SESSION, 0, 'a')}",
+        f"s3://{BUCKET}/{job_output_key(30, OTHER, SESSION, (0, 1), 'a')}",
         f"s3://{BUCKET}/files/{FOLDER}/{UPLOAD}/../../{OTHER_FOLDER}/{UPLOAD}/data.csv",
         f"s3://{BUCKET}/files/{FOLDER}/{UPLOAD}/%2e%2e/%2e%2e/{OTHER_FOLDER}/{UPLOAD}/data.csv",
         f"s3://{BUCKET}/files/{FOLDER}%2f..%2f{OTHER_FOLDER}/{UPLOAD}/data.csv",
@@ -50,11 +62,13 @@ def test_own_files_may_be_read(key: str) -> None:
         f"s3://{BUCKET}/files/{FOLDER.upper()}/{UPLOAD}/data.csv",
         f"s3://{BUCKET}/files/{FOLDER}x/{UPLOAD}/data.csv",
         f"s3://{BUCKET}/Files/{FOLDER}/{UPLOAD}/data.csv",
-        f"s3://{BUCKET}/jobs/30/{FOLDER}/{SESSION}/0/",
-        f"s3://{BUCKET}/jobs/030/{FOLDER}/{SESSION}/0/a",
-        f"s3://{BUCKET}/jobs/30/{FOLDER}/x/0/a",
-        f"s3://{BUCKET}/jobs/30/{FOLDER}/{SESSION}/x/a",
-        f"s3://{BUCKET}/jobs/{FOLDER}/30/{SESSION}/0/a",
+        f"s3://{BUCKET}/jobs/30/{FOLDER}/{SESSION}/0/1/",
+        f"s3://{BUCKET}/jobs/030/{FOLDER}/{SESSION}/0/1/a",
+        f"s3://{BUCKET}/jobs/30/{FOLDER}/x/0/1/a",
+        f"s3://{BUCKET}/jobs/30/{FOLDER}/{SESSION}/x/1/a",
+        f"s3://{BUCKET}/jobs/30/{FOLDER}/{SESSION}/0/x/a",
+        f"s3://{BUCKET}/jobs/30/{FOLDER}/{SESSION}/0/a",
+        f"s3://{BUCKET}/jobs/{FOLDER}/30/{SESSION}/0/1/a",
         f"s3://{BUCKET}/inputs/{FOLDER}/{UPLOAD}.jsonl",
         f"s3://{BUCKET}/results/{SESSION}/00000/1-0.jsonl",
         f"s3://{BUCKET}/{'x' * 2000}",
@@ -145,3 +159,27 @@ def test_names_of_files_have_no_folders(name: str) -> None:
     """Nor anything else that would be read as another key."""
     with pytest.raises(ValidationError):
         JobFileUpload(name=name)
+
+
+class UnaskedBroker:
+    """For desks that only store."""
+
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        raise AssertionError(question)
+
+
+def test_another_start_of_a_job_has_files_of_its_own(tmp_path: Path) -> None:
+    """One that was given up and lives on can't write over what its successor left."""
+    stored = dict[str, str]()
+    prefix = job_outputs_prefix(30, OWNER, SESSION)
+
+    def store(key: str, file: Path) -> None:
+        stored[key] = file.read_text()
+
+    desk = BrokerJobDesk(Desk(UnaskedBroker(), {}), prefix, store)
+    for attempt, text in ((2, "second"), (1, "first, and late")):
+        file = tmp_path / text
+        file.write_text(text)
+        desk.store_output(0, attempt, "a", file)
+    assert stored[job_output_key(30, OWNER, SESSION, (0, 2), "a")] == "second"
+    assert all(readable_key(BUCKET, OWNER, f"s3://{BUCKET}/{key}") for key in stored)

@@ -26,6 +26,7 @@ from stepgrid.objects import LinkRefused
 from stepgrid.testing import InMemoryGrid, JobFailed
 from stepgrid.testing.transport import MemoryObjects, MemoryTransport
 from stepgrid_core.contract import JobSpec
+from stepgrid_core.names import job_output_key
 from stepgrid_core.records import JobFile
 from stepgrid_core.states import JobState
 
@@ -351,9 +352,12 @@ def test_large_files_come_in_parts(
     job.wait()
     job.download(tmp_path)
     assert (tmp_path / "STDOUT.txt").read_bytes() == b"said"
-    record = memory.table.read_job(job.id, 0)
+    record, session = memory.table.read_job(job.id, 0), memory.table.read_session(job.id)
     assert record is not None
+    assert session is not None
     files = (JobFile("STDOUT.txt", 4, "0" * 64),)
+    key = job_output_key(session.output_days, session.owner, job.id, (0, 2), "STDOUT.txt")
+    memory.payloads.put(key, b"said")
     memory.table.put_job(job.id, 0, replace(record, attempt=2, outputs=files), 2_000_000_000)
     with pytest.raises(PayloadCorrupted):
         job.stdout()

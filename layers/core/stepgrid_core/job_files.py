@@ -1,7 +1,7 @@
 """Files of jobs in the payload bucket: which of them an owner may read, and how they are uploaded.
 
     files/<owner>/<upload>/<name>                     uploaded by the owner
-    jobs/<days>/<owner>/<session>/<index>/<name>      left by a job of the owner
+    jobs/<days>/<owner>/<session>/<index>/<attempt>/<name>      left by a job of the owner
 
 One rule says what may be read. The submit goes by it, and so does whoever signs an input for a
 container; it knows nothing of either.
@@ -21,7 +21,7 @@ from .wiring import Grid
 
 _FOLDERS = re.compile(
     r"(?:files/(?P<uploader>[0-9a-f]{24})/[0-9a-f]{32}"
-    rf"|jobs/[1-9][0-9]{{0,2}}/(?P<runner>[0-9a-f]{{24}})/{SESSION_ID.pattern}/(?:0|[1-9][0-9]*))/"
+    rf"|jobs/[1-9][0-9]{{0,2}}/(?P<runner>[0-9a-f]{{24}})/{SESSION_ID.pattern}/(?:0|[1-9][0-9]*)/[1-9][0-9]*)/"
 )
 
 

@@ -27,7 +27,8 @@ def outputs_of(
     kept = record if record is not None and _is_kept(grid, session, record) else None
     files = {} if kept is None else {file.name: file for file in kept.outputs}
     found = dict.fromkeys(_wanted(facts, files))
-    return [_show(grid, session, index, name, files.get(name)) for name in found]
+    start = index, 0 if kept is None else kept.attempt
+    return [_show(grid, session, start, name, files.get(name)) for name in found]
 
 
 def _is_kept(grid: Grid, session: Session, record: JobRecord) -> bool:
@@ -45,10 +46,12 @@ def _wanted(facts: JobFacts, files: dict[str, JobFile]) -> Iterator[str]:
     yield from files
 
 
-def _show(grid: Grid, session: Session, index: int, name: str, file: JobFile | None) -> JobOutput:
+def _show(
+    grid: Grid, session: Session, start: tuple[int, int], name: str, file: JobFile | None
+) -> JobOutput:
     if file is None or not _may_be_key(name):
         return JobOutput(name=name, available=False, url=None)
-    key = job_output_key(session.output_days, session.owner, session.session_id, index, name)
+    key = job_output_key(session.output_days, session.owner, session.session_id, start, name)
     url = grid.payloads.presign_download(key, name)
     return JobOutput(name=name, available=True, size=file.size, sha256=file.sha256, url=url)
 

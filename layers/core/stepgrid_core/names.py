@@ -83,9 +83,14 @@ def job_outputs_prefix(days: int, owner: str, session: str) -> str:
     return f"jobs/{days}/{owner_folder(owner)}/{session}/"
 
 
-def job_output_key(days: int, owner: str, session: str, index: int, name: str) -> str:
-    """Of a file that a job left; `name` is relative to the job's folder."""
-    return f"{job_outputs_prefix(days, owner, session)}{index}/{name}"
+def job_output_place(index: int, attempt: int, name: str) -> str:
+    """Below the prefix: one object for each start, so a late one can't overwrite another's."""
+    return f"{index}/{attempt}/{name}"
+
+
+def job_output_key(days: int, owner: str, session: str, start: tuple[int, int], name: str) -> str:
+    """Of a file that a start (number, attempt) of a job left; `name` is relative to its folder."""
+    return job_outputs_prefix(days, owner, session) + job_output_place(*start, name)
 
 
 def execution_name(session: str, dispatch: int) -> str:

@@ -85,7 +85,7 @@ class JobTasks:
             record,
             staging_outputs_at=stored_at,
             exit_code=exit_code,
-            outputs=_store(grid, session, index, spec, left),
+            outputs=_store(grid, session, (index, record.attempt), spec, left),
             missing=tuple(missing),
             state=JobState.COMPLETED if error is None else JobState.FAILED,
             ended_at=grid.clock.now(),
@@ -113,11 +113,11 @@ def _left(spec: JobSpec, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _store(
-    grid: Grid, session: Session, index: int, spec: JobSpec, left: Mapping[str, bytes]
+    grid: Grid, session: Session, start: tuple[int, int], spec: JobSpec, left: Mapping[str, bytes]
 ) -> tuple[JobFile, ...]:
     wanted = [*spec.outputs, *STREAMS, *([spec.script_name] if spec.script_name else [])]
     kept = {n: data for n, data in left.items() if any(fnmatchcase(n, want) for want in wanted)}
     for name, data in kept.items():
         days, owner, session_id = session.output_days, session.owner, session.session_id
-        grid.payloads.put(job_output_key(days, owner, session_id, index, name), data)
+        grid.payloads.put(job_output_key(days, owner, session_id, start, name), data)
     return tuple(JobFile(n, len(d), hashlib.sha256(d).hexdigest()) for n, d in kept.items())

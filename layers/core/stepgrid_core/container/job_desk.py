@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ..names import job_output_place
 from ..records import JobRecord
 from .broker_rows import Desk
 
@@ -25,5 +26,5 @@ class BrokerJobDesk:
     def sign_input(self, url: str) -> str:
         return str(self._desk.ask("sign", url=url)["url"])
 
-    def store_output(self, index: int, name: str, file: Path) -> None:
-        self._store(f"{self._outputs_prefix}{index}/{name}", file)
+    def store_output(self, index: int, attempt: int, name: str, file: Path) -> None:
+        self._store(self._outputs_prefix + job_output_place(index, attempt, name), file)

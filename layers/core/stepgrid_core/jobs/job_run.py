@@ -220,7 +220,7 @@ class JobRun:
         latest = max(self._deadline, least)
         stage = StageOut(
             workspace,
-            partial(world.desk.store_output, self._task.index),
+            partial(world.desk.store_output, self._task.index, self._task.attempt),
             world.clock,
             world.limits,
             lambda: min(latest, self._stopped_at + world.limits.cancel_stage_out_seconds),

@@ -16,7 +16,7 @@ class MemoryJobDesk:
         self._signed = dict(signed or {})
         self._lock = threading.Lock()
         self.history: dict[int, list[JobRecord]] = {}  #: all reports of each job
-        self.stored: dict[tuple[int, str], bytes] = {}  #: outputs, by index and name
+        self.stored: dict[tuple[int, str], bytes] = {}  #: outputs, by index and name: the last ones
 
     def report(self, index: int, record: JobRecord) -> None:
         with self._lock:
@@ -29,7 +29,7 @@ class MemoryJobDesk:
             raise NotFound(f"there is no {url}")
         return self._signed[url]
 
-    def store_output(self, index: int, name: str, file: Path) -> None:
+    def store_output(self, index: int, attempt: int, name: str, file: Path) -> None:
         data = file.read_bytes()
         with self._lock:
             self.stored[index, name] = data

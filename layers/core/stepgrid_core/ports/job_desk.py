@@ -21,5 +21,8 @@ class JobDesk(Protocol):
         Raises NotFound for whatever the job's owner may not read, and Unavailable.
         """
 
-    def store_output(self, index: int, name: str, file: Path) -> None:
-        """Keep a regular file as an output, in parts if it is large. Raises Unavailable."""
+    def store_output(self, index: int, attempt: int, name: str, file: Path) -> None:
+        """Keep a regular file as an output, in parts if it is large. Raises Unavailable.
+
+        Another attempt of the same job has files of its own: it may be at work at the same time.
+        """
