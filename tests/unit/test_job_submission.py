@@ -140,7 +140,8 @@ def test_outputs_are_kept(asked: int | None, kept: int, most: int, days: int) ->
     world = JobWorld(retention_days=kept, max_output_days=most)
     session = world.session(world.submit(retention_days=asked))
     assert session.output_days == days
-    assert session.expires_at == int(session.created_at) + (max(days, kept) + 1) * DAY
+    longest = min(kept, 30)  # of a session; from its end on outputs are kept
+    assert session.expires_at == int(session.created_at) + (max(longest + days, kept) + 1) * DAY
 
 
 @pytest.mark.parametrize(("asked", "most"), [(365, 364), (7, 1), (30, 20)])
@@ -194,3 +195,11 @@ def test_dependencies_are_passed_on(world: JobWorld) -> None:
     before = world.submit(queue="Large", client_token="before")
     job_id = world.submit(queue="Large", depends_on=[before])
     assert world.ask("GET", f"/v1/jobs/{job_id}")[1]["depends_on"] == [before]
+
+
+@pytest.mark.parametrize("days", [1, 7, 30, 90, 365])
+def test_a_job_can_be_described_as_long_as_its_outputs_are_kept(days: int) -> None:
+    """Also one that ended at its very deadline: they are kept from then on."""
+    world = JobWorld()
+    session = world.session(world.submit(retention_days=days))
+    assert session.expires_at >= session.deadline_at + days * 86_400

@@ -237,7 +237,7 @@ def _new_session(
         priority=options.priority,
         created_at=now,
         deadline_at=now + options.timeout_seconds,
-        expires_at=int(now + max(retention_seconds, terms.output_days * 86_400) + 86_400),
+        expires_at=int(now + _kept_seconds(options, retention_seconds, terms) + 86_400),
         name=options.name,
         tags=dict(options.tags),
         common=material.common,
@@ -246,6 +246,13 @@ def _new_session(
         worker_task_time=placement.measured,
         planned_task_time=placement.workload.task_time,
     )
+
+
+def _kept_seconds(options: SessionOptions, retention_seconds: int, terms: Terms) -> int:
+    """At least as long as the outputs of jobs, which are kept from when they are stored."""
+    if not terms.output_days:
+        return retention_seconds
+    return max(retention_seconds, options.timeout_seconds + terms.output_days * 86_400)
 
 
 def _refuse_common(request: SubmitRequest, worker: Worker) -> None:
