@@ -396,7 +396,6 @@ class TestSwaps:
             {"output": {**OUTPUT, "key": "inputs/x"}},
             {"output": "results/x"},
             {"state": ChunkState.ENDED, "token": "", "lease_until": 0},
-            {"more": 1},
         ],
     )
     def test_nobody_may(self, world: World, changes: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from stepgrid_core.names import CHUNKS_PER_SHARD
 from stepgrid_core.records import (
     Chunk,
     Session,
+    Shard,
     count,
     open_state,
     verdict,
@@ -163,3 +164,11 @@ def test_a_session_of_a_newer_version_can_be_read() -> None:
     """While a deployment goes on, a worker of the version before is told more than it knows."""
     session = make_session()
     assert Session.read({**session.as_dict(), "something_new": 1}) == session
+
+
+def test_rows_of_a_newer_version_are_read() -> None:
+    """A container may be older than the broker that answers it, by as long as a session lasts."""
+    (shard, *_) = make_all_shards(make_session())
+    told = shard.as_dict()
+    told["chunks"] = [{**chunk, "new": 1} for chunk in told["chunks"]]
+    assert Shard.read({**told, "new": 1}) == shard

@@ -52,7 +52,7 @@ class Chunk:
     milliseconds: int = 0  #: time in user code, of the settled tasks
 
     def as_dict(self) -> dict[str, Any]:
-        """In values that JSON knows; `read` makes it again."""
+        """In values that JSON knows; `read` makes it again, of this version or a newer one."""
         return asdict(self)
 
     @classmethod
@@ -62,7 +62,8 @@ class Chunk:
             "state": ChunkState(values["state"]),
             "output": Output(**output) if output else None,
         }
-        return cls(**{**values, **typed})
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{**known, **typed})
 
     @property
     def terminal(self) -> bool:

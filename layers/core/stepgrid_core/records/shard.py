@@ -25,7 +25,10 @@ class Shard:
     first_claim_at: float | None = None  #: epoch seconds; the first claim of any of its rows
 
     def as_dict(self) -> dict[str, Any]:
-        """In values that JSON knows, without the outputs kept in it; `read` makes it again."""
+        """In values that JSON knows, without the outputs kept in it.
+
+        `read` makes it again, of this version or a newer one: a container may outlive a deployment.
+        """
         return {
             "session_id": self.session_id,
             "number": self.number,
@@ -38,7 +41,8 @@ class Shard:
     @classmethod
     def read(cls, values: dict[str, Any]) -> "Shard":
         chunks = tuple(Chunk.read(chunk) for chunk in values["chunks"])
-        return cls(**{**values, "chunks": chunks, "lengths": tuple(values["lengths"])})
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{**known, "chunks": chunks, "lengths": tuple(values["lengths"])})
 
     @property
     def terminal(self) -> bool:
