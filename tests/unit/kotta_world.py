@@ -77,6 +77,7 @@ class FakeJobs:
     page: int = 100
     #: in place of the one that only takes note of names
     upload: Callable[[Grid, str, str], str] | None = None
+    list_page: Callable[[Grid, str, str | None], JobList] | None = None
 
     def add(self, job: JobDescription, owner: str = ANN.owner) -> None:
         self.jobs[job.job_id] = (owner, job)
@@ -85,7 +86,7 @@ class FakeJobs:
         return JobService(
             submit=self._submit,
             describe=self._describe,
-            list_page=self._list,
+            list_page=self.list_page or self._list,
             list_outputs=self._outputs,
             cancel=self._cancel,
             upload=self.upload or self._upload,

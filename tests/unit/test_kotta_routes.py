@@ -8,10 +8,12 @@ from urllib.parse import urlencode, urlparse
 import pytest
 
 from stepgrid_core import kotta_routes
+from stepgrid_core.contract import JobList
 from stepgrid_core.endpoints import HttpAnswer, HttpRequest
 from stepgrid_core.errors import QuotaExceeded, Unavailable
 from stepgrid_core.kotta_service import JobService
 from stepgrid_core.ports import NoTokens
+from stepgrid_core.wiring import Grid
 
 from .kotta_world import (
     ANN,
@@ -213,6 +215,22 @@ def test_list_has_all_pages(jobs: FakeJobs) -> None:
     jobs.add(SEED_JOB.model_copy(update={"job_id": "bobs"}), "cognito:bob")
     _, answer = call(jobs, LIST, {"access_token": TOKEN})
     assert [row["job_id"] for row in answer["items"].values()] == [f"job-{n}" for n in range(5)]
+
+
+def test_a_list_ends_in_time(jobs: FakeJobs) -> None:
+    """However many sessions an owner has beside the jobs."""
+    grid = make_grid()
+    jobs.add(SEED_JOB)
+    first = jobs.service().list_page(grid, ANN.owner, None)
+
+    def list_page(grid: Grid, owner: str, cursor: str | None) -> JobList:
+        grid.clock.sleep(1.0)
+        return first.model_copy(update={"cursor": "more"})
+
+    jobs.list_page = list_page
+    status, answer = call(jobs, LIST, {"access_token": TOKEN}, grid)
+    assert (status, answer["status"]) == (200, "Success")
+    assert 1 <= len(answer["items"]) <= 20
 
 
 def test_cancel_is_real_and_may_be_repeated(jobs: FakeJobs) -> None:

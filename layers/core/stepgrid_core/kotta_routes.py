@@ -36,6 +36,8 @@ from .wiring import Grid
 PREFIX = "/rest/v1/"
 #: A list has no pages: this many of the newest jobs are in it.
 MAX_LISTED = 10_000
+#: So long is looked for them, among all the sessions of an owner: an answer has to come in 29 s.
+LIST_SECONDS = 15.0
 MAX_FIELDS = 500
 
 Answer = dict[str, object]
@@ -79,9 +81,11 @@ def _status(call: Call) -> Answer:
 
 
 def _list(call: Call) -> Answer:
+    clock = call.grid.clock
+    give_up_at = clock.monotonic() + LIST_SECONDS
     page = call.jobs.list_page(call.grid, call.owner, None)
     found = list(page.jobs)
-    while page.cursor is not None and len(found) < MAX_LISTED:
+    while page.cursor and len(found) < MAX_LISTED and clock.monotonic() < give_up_at:
         page = call.jobs.list_page(call.grid, call.owner, page.cursor)
         found += page.jobs
     return describe_list(found[:MAX_LISTED])
