@@ -343,7 +343,13 @@ def test_an_execution_starts_as_many_containers_as_are_wanted(stack: AwsStack) -
     """Its items are their numbers; how many run at once, the slots have said."""
     size = ContainerSize(2, 4096, 21, spot=True, architecture="arm64")
     session = make_session(
-        "fargate", container=size, backend="fargate", ticket="ticket", slots=7, children="standard"
+        "fargate",
+        container=size,
+        backend="fargate",
+        ticket="ticket",
+        slots=7,
+        children="standard",
+        dispatches=1,
     )
     settings = stack.dispatcher_settings()
     dispatcher_of(stack, settings).start(Dispatch(session, 1, range(50)))
@@ -352,6 +358,7 @@ def test_an_execution_starts_as_many_containers_as_are_wanted(stack: AwsStack) -
     facts: dict[str, object] = told["session"]  # type: ignore[assignment]
     assert facts["backend"] == "fargate"
     assert facts["container"] == {
+        "dispatch": "1",
         "cpu": "2048",
         "memory": "4096",
         "storage_gib": 21,

@@ -26,7 +26,7 @@ from stepgrid_core.errors import Unavailable
 from stepgrid_core.invocation import facts_of
 from stepgrid_core.loss import settle
 from stepgrid_core.outputs import list_tasks, read_output
-from stepgrid_core.ports import StateTable
+from stepgrid_core.ports import ExecutionState, StateTable
 from stepgrid_core.records import MAX_IDLE_LOSSES, NO_ANSWER, Chunk, Session, count
 from stepgrid_core.states import ChunkState, FailureReason, SessionState, TaskState
 from stepgrid_core.steering import update_session
@@ -479,6 +479,51 @@ class TestSteering:
         self.update(fleet, paused=False)
         fleet.heal()
         fleet.check_finished()
+
+    @pytest.mark.parametrize("task", range(4))
+    def test_a_pause_costs_no_task_its_work(self, task: int) -> None:
+        """The execution is left alone, since it would take its containers along."""
+        fleet = Fleet()
+        execution = []
+
+        def pause() -> None:
+            self.update(fleet, paused=True)
+            execution.append(fleet.grid.dispatcher.look(fleet.session))
+
+        fleet.meanwhile[task] = pause
+        fleet.puller(FIRST).pull(fleet.runner)
+        assert execution == [ExecutionState.RUNNING]
+        assert set(fleet.starts.values()) == {1}
+        assert fleet.rows()[task // 2].state is ChunkState.ENDED
+
+    @pytest.mark.parametrize("cause", [DIED, SPOT_TAKEN])
+    def test_containers_from_before_a_pause_begin_nothing(self, cause: str) -> None:
+        """Resumed, the session has slots for those of its new execution alone."""
+        fleet = Fleet()
+        old = facts_of(fleet.session)
+
+        def pause_and_resume() -> None:
+            self.update(fleet, paused=True)
+            self.update(fleet, paused=False)
+
+        fleet.meanwhile[1] = pause_and_resume
+        assert fleet.puller(FIRST).pull(fleet.runner) == 1
+        assert not fleet.end(FIRST, cause=cause).wanted
+        assert settle(fleet.grid, old) == []
+        assert settle(fleet.grid, facts_of(fleet.stored)) == [0]
+        assert sum(fleet.starts.values()) == 2
+        fleet.heal()
+        fleet.check_finished()
+
+    def test_a_paused_session_has_no_further_round(self) -> None:
+        """Whatever a lost container gave back: it would be started, and told to go, for ever."""
+        fleet = Fleet()
+        fleet.poison = {0}
+        fleet.meanwhile[0] = lambda: self.update(fleet, paused=True)
+        with pytest.raises(EnvironmentDied):
+            fleet.puller(FIRST).pull(fleet.runner)
+        assert not fleet.end(FIRST).wanted
+        assert settle(fleet.grid, facts_of(fleet.session)) == []
 
     def update(self, fleet: Fleet, **changes: Any) -> None:
         update = SessionUpdate.model_validate(changes)

@@ -69,6 +69,7 @@ ENVIRONMENT = {
     "STEPGRID_SESSION_ID": "session",
     "STEPGRID_TICKET": "ticket",
     "STEPGRID_CONTAINER": "aaaaaaaa",
+    "STEPGRID_DISPATCH": "1",
     "STEPGRID_BROKER_FUNCTION": "broker",
     "STEPGRID_MEMORY_MIB": "2048",
     "STEPGRID_STARTED_AT": "1.5",

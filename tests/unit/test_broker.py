@@ -65,7 +65,8 @@ class World:
 
     def ask(self, action: str, container: str = FIRST, **question: Any) -> dict[str, Any]:
         who = {"session_id": self.session.session_id, "ticket": self.session.ticket}
-        question = {**who, "container": container, "action": action, **question}
+        start = {"container": container, "dispatch": self.session.dispatches}
+        question = {**who, **start, "action": action, **question}
         return MemoryBroker(self.grid).ask(question)
 
     def claim(self, container: str = FIRST, puller: int = 0, after: int = 0) -> dict[str, Any]:
@@ -276,12 +277,14 @@ class TestClaims:
         assert world.claim() == {"chunk": None}
 
     def test_a_resumed_session_goes_on(self, world: World) -> None:
-        """A pause holds its chunks, and a resume lets them go."""
+        """With other containers: the slots of those that were there before are given away."""
         session_id = world.session.session_id
         update_session(world.grid, OWNER, session_id, SessionUpdate(paused=True))
         assert world.claim()["chunk"] is None
         update_session(world.grid, OWNER, session_id, SessionUpdate(paused=False))
-        assert world.claim()["chunk"] == 0
+        assert world.claim()["chunk"] is None
+        now = world.stored.dispatches
+        assert world.ask("claim", SECOND, puller=0, dispatch=now)["chunk"] == 0
 
 
 class TestLooks:

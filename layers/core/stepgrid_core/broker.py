@@ -48,6 +48,8 @@ LEND_AFTER_END_SECONDS = 900.0
 MOST_RECORD_BYTES, OUTPUT_BYTES = 256 * 1024, 128
 #: Shards read at once when a chunk is looked for.
 SHARD_PAGE = 16
+#: No session is dispatched so often.
+MOST_DISPATCHES = 1_000_000
 #: Step Functions makes UUIDs; what is in a row must hold none of its separators.
 _CONTAINER = re.compile(r"[0-9A-Za-z]{8}[0-9A-Za-z-]{0,56}")
 _NONCE = re.compile(r"[0-9a-f]{6}")
@@ -153,7 +155,7 @@ def _claim(question: Question) -> dict[str, Any]:
     after = question.given.get("after", 0)
     if not (is_count(after) and isinstance(nonce, str) and _NONCE.fullmatch(nonce)):
         raise ValueError("nonce or after")
-    if session.verdict is not None or session.cancelling or session.paused or session.waiting:
+    if not _may_claim(session, question.number("dispatch", MOST_DISPATCHES)):
         return {"chunk": None}
     first = min(int(after), session.shards - 1)
     _note(question)
@@ -163,6 +165,12 @@ def _claim(question: Question) -> dict[str, Any]:
             if claimed is not None:
                 return claimed
     return {"chunk": None}
+
+
+def _may_claim(session: Session, dispatch: int) -> bool:
+    """A container from before a pause only finishes what it has: its slots are given to others."""
+    closed = session.verdict is not None or session.cancelling
+    return not (closed or session.paused or session.waiting or dispatch < session.dispatches)
 
 
 def _pages(first: int, shards: int) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from .closing import shard_changed
-from .invocation import SessionFacts
+from .invocation import SessionFacts, is_current
 from .records import NO_ANSWER, Chunk, Session, Shard, idle, is_claimed_by, lose, pending_chunks
 from .states import ChunkState
 from .wiring import Grid
@@ -99,7 +99,7 @@ def container_ended(grid: Grid, facts: SessionFacts, end: ContainerEnd) -> Repla
     shards = [_give_back(grid, session, shard, end, held) for shard in shards]
     size = session.container
     return Replacement(
-        wanted=bool(end.error and pending_chunks(shards)) and not session.paused,
+        wanted=bool(end.error and pending_chunks(shards)) and is_current(session, facts),
         spot=size.spot and not (size.fallback and end.is_of_spot),
     )
 

@@ -20,6 +20,7 @@ class ContainerCall:
     storage_gib: int
     pullers: str  #: chunks that it runs at once
     capacity: tuple[dict[str, Any], ...]  #: the capacity provider strategy
+    dispatch: str  #: number of the execution that starts it
     ticket: str = field(repr=False)  #: what the container shows to the broker
 
     @classmethod
@@ -40,6 +41,7 @@ def _call_of(session: Session, size: ContainerSize) -> ContainerCall:
         storage_gib=size.storage_gib,
         pullers=str(session.pullers),
         capacity=capacity_of(size.spot),
+        dispatch=str(session.dispatches),
         ticket=session.ticket,
     )
 
@@ -111,6 +113,15 @@ def facts_of(session: Session) -> SessionFacts:
         container=_call_of(session, session.container) if session.container else None,
         session=session if session.chunks == 1 and session.container is None else None,
     )
+
+
+def is_current(session: Session, facts: SessionFacts) -> bool:
+    """May the execution with these facts start more of the session?
+
+    Not while it is paused, nor after: then another one does, with the slots that it was given anew.
+    """
+    started = facts.container is None or int(facts.container.dispatch) == session.dispatches
+    return started and not (session.paused or session.waiting)
 
 
 def _functions(session: Session) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Map is over --> settle --> chunk numbers for another round, [] when there are no
 
 from .closing import close, shard_changed
 from .ending import end_all
-from .invocation import Invocation, SessionFacts
+from .invocation import Invocation, SessionFacts, is_current
 from .names import shard_of
 from .records import Chunk, pending_chunks
 from .records import lose as lose_claim
@@ -51,6 +51,8 @@ def settle(grid: Grid, facts: SessionFacts) -> list[int]:
         release_expired(grid, shard, now) for shard in grid.table.read_shards(session.session_id)
     ]
     close(grid, shards)
+    if not is_current(session, facts):
+        return []
     pending = pending_chunks(shards)
     if session.container is None:
         return pending

@@ -3,8 +3,9 @@
     pause  --> mark, give slots or place back --> hold its chunks --> stop the execution --> wake
     resume --> hold (again) --> queue --> admit_waiting --> let its chunks go, start a new execution
 
-Paused means: no further chunk starts; what runs is finished. One that waits for its dependencies
-when it is resumed goes on doing so. Every step can be repeated, and the
+Paused means: no further chunk starts; what runs is finished. Containers are told so by the broker,
+and end one after the other; after a resume those of the old execution still get no chunk. One that
+waits for its dependencies when it is resumed goes on doing so. Every step can be repeated, and the
 sweeper finishes what was begun.
 """
 
@@ -54,7 +55,8 @@ def _pause(grid: Grid, owner: str, session_id: str) -> None:
             break
         session = _open_session(grid, owner, session_id)
     hold_chunks(grid, complete_shards(grid, session))
-    if session.dispatches:
+    if session.dispatches and session.container is None:
+        # With an execution of containers these would be stopped, and what they run be lost.
         grid.dispatcher.stop(session)
     if grid.table.read_lane(session.lane).waiting:
         wake(grid, session.lane)

@@ -44,7 +44,8 @@ def make_puller(
 ) -> Puller:
     """A puller as a container has it, over the grid's own payloads and clock."""
     who = {"session_id": session.session_id, "ticket": session.ticket, "container": container}
-    desk = Desk(broker or MemoryBroker(grid), {**who, "started_at": grid.clock.now()})
+    start = {"dispatch": session.dispatches, "started_at": grid.clock.now()}
+    desk = Desk(broker or MemoryBroker(grid), who | start)
     desk.ask("open")
     rows = BrokerRows(desk)
     bench = Bench(rows, grid.payloads, CommonCache(), grid.metrics, grid.clock)

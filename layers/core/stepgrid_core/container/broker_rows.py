@@ -13,7 +13,7 @@ class Desk:
     """The broker, asked in the name of one container."""
 
     def __init__(self, broker: Broker, who: dict[str, Any]) -> None:
-        """who: session_id, ticket, container, started_at."""
+        """who: session_id, ticket, container, dispatch, started_at."""
         self._broker = broker
         self._who = who
 

@@ -115,6 +115,7 @@ def _desk(settings: ContainerSettings) -> Desk:
         "session_id": settings.session_id,
         "ticket": settings.ticket,
         "container": settings.container,
+        "dispatch": settings.dispatch,
         "started_at": settings.started_at,
     }
     return Desk(aws_broker(settings.broker_function), who)

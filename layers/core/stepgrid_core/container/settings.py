@@ -12,6 +12,8 @@ class ContainerSettings(BaseModel):
     ticket: str = Field(repr=False)
     #: the state machine's token, new for each start
     container: str
+    #: number of the execution that started it
+    dispatch: int
     broker_function: str
     #: chunks that it runs at once, each in a process of its own
     pullers: int
