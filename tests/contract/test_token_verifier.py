@@ -33,6 +33,7 @@ GOOD = {
     "cognito:username": "ann",
     "email": "ann@example.org",
     "sub": "0-1",
+    "exp": 4e9,
 }
 
 
@@ -145,10 +146,11 @@ class TestOnAws:
             {"IdentityId": "eu-west-1:ann", "Logins": logins},
         ]
 
-    def test_no_request_for_what_is_no_token(self) -> None:
+    @pytest.mark.parametrize("text", ["noise", "a.b.c", "a.bm8.c", "a.W10.c"])
+    def test_no_request_for_what_is_no_token(self, text: str) -> None:
         """Noise from the internet costs nothing."""
         client = FakeIdentities()
-        assert AwsTokenVerifier(settings_of(POOL), client).verify("noise") is None
+        assert AwsTokenVerifier(settings_of(POOL), client).verify(text) is None
         assert client.asked == []
 
     def test_name_and_address(self, verify: Any) -> None:
@@ -164,15 +166,16 @@ class TestOnAws:
             {"token_use": None},
             {"aud": "other"},
             {"iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other"},
+            {"exp": 1_600_000_000},
+            {"exp": None},
+            {"exp": "4000000000"},
         ],
     )
-    def test_other_tokens_are_refused(self, verify: Any, changes: dict[str, Any]) -> None:
-        """Even if the identity pool took them."""
-        assert verify(token(**changes)) is None
-
-    @pytest.mark.parametrize("text", ["a.b.c", "a.bm8.c", "a.W10.c"])
-    def test_tokens_without_claims_are_refused(self, verify: Any, text: str) -> None:
-        assert verify(text) is None
+    def test_other_tokens_are_refused(self, changes: dict[str, Any]) -> None:
+        """Unasked: the quota of such requests is for users."""
+        client = FakeIdentities()
+        assert AwsTokenVerifier(settings_of(POOL), client).verify(token(**changes)) is None
+        assert client.asked == []
 
     @pytest.mark.parametrize("code", ["NotAuthorizedException", "InvalidParameterException"])
     def test_what_the_pool_refuses(self, verify: Any, code: str) -> None:

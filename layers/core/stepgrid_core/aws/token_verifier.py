@@ -4,12 +4,14 @@
 
 The pool checks signature, audience and end, and asks the user pool whether the user is still there
 (ServerSideTokenCheck). The calls bear no signature and need no right; the keys that come of them
-are thrown away. A claim is read only of a token that the pool has taken.
+are thrown away. What a token says of itself is believed once the pool has taken it; before, it only
+saves the question: anybody can send tokens, and all users share the quota of such calls.
 """
 
 import base64
 import json
 import re
+import time
 from functools import cached_property
 from typing import Any
 
@@ -44,11 +46,23 @@ class AwsTokenVerifier:
         )
 
     def verify(self, token: str) -> Caller | None:
-        if not _JWT.fullmatch(token):
+        claims = _claims(token) if _JWT.fullmatch(token) else {}
+        if not self._is_for_us(claims):
             return None
         with translated("the identity pool"):
             identity_id = self._exchange(token)
-        return None if identity_id is None else self._read(token, identity_id)
+        return None if identity_id is None else _caller(claims, identity_id)
+
+    def _is_for_us(self, claims: dict[str, Any]) -> bool:
+        """An access token, for one, does not say who somebody is."""
+        end = claims.get("exp")
+        return (
+            claims.get("token_use") == "id"
+            and claims.get("aud") == self._settings.user_pool_client_id
+            and claims.get("iss") == f"https://{self._provider}"
+            and isinstance(end, int | float)
+            and end > time.time()
+        )
 
     def _exchange(self, token: str) -> str | None:
         logins = {self._provider: token}
@@ -65,19 +79,6 @@ class AwsTokenVerifier:
             raise
         return str(answer["IdentityId"])
 
-    def _read(self, token: str, identity_id: str) -> Caller | None:
-        """The pool has taken it; an access token is none that says who somebody is."""
-        claims = _claims(token)
-        meant_for_us = (
-            claims.get("token_use") == "id"
-            and claims.get("aud") == self._settings.user_pool_client_id
-            and claims.get("iss") == f"https://{self._provider}"
-        )
-        if not meant_for_us:
-            return None
-        username = str(claims.get("cognito:username") or claims.get("sub"))
-        return Caller(f"cognito:{identity_id}", username, claims.get("email"))
-
     @property
     def _provider(self) -> str:
         """What an identity pool calls the user pool, whose id is <region>_<name>."""
@@ -85,6 +86,11 @@ class AwsTokenVerifier:
         region = pool.partition("_")[0]
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         return f"cognito-idp.{region}.{suffix}/{pool}"
+
+
+def _caller(claims: dict[str, Any], identity_id: str) -> Caller:
+    username = str(claims.get("cognito:username") or claims.get("sub"))
+    return Caller(f"cognito:{identity_id}", username, claims.get("email"))
 
 
 def _claims(token: str) -> dict[str, Any]:
