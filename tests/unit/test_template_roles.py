@@ -207,6 +207,17 @@ def test_workers_write_results_only(translated: dict[str, Any]) -> None:
     assert written["Resource"] == {"Fn::Sub": "${PayloadBucket.Arn}/results/*"}
 
 
+def test_what_jobs_left_behind_is_read_or_deleted(translated: dict[str, Any]) -> None:
+    """Only containers write it; the API, and whoever has a URL that it signed, can't change it."""
+    found = [
+        action
+        for statement in statements_of(translated, "ApiFunctionRole")
+        for action in listed(statement["Action"])
+        if {"Fn::Sub": "${PayloadBucket.Arn}/jobs/*"} in listed(statement["Resource"])
+    ]
+    assert sorted(found) == ["s3:DeleteObject", "s3:GetObject"]
+
+
 def test_workers_write_their_own_logs_only(translated: dict[str, Any]) -> None:
     """User code can't write into another program's log, though AWS's own policy would let it."""
     statements = properties(translated, "WorkerPolicy")["PolicyDocument"]["Statement"]
