@@ -4,7 +4,6 @@ import hashlib
 import ipaddress
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,20 +13,13 @@ from pydantic import ValidationError
 
 from stepgrid_core.contract import JobInput, JobSpec
 from stepgrid_core.jobs import StagingLimits, is_public_address
-from stepgrid_core.jobs.addresses import IpAddress
-from stepgrid_core.jobs.connection import Dialer
-from stepgrid_core.jobs.fetching import Fetcher
-from stepgrid_core.jobs.stage_in import StageIn, StageInFailed
-from stepgrid_core.jobs.stopping import StopSignal
 from stepgrid_core.jobs.workspace import Workspace
 from stepgrid_core.memory import MemoryJobDesk
 from stepgrid_core.states import JobState
-from tests.hostile_urls import HOSTILE_URLS, NAMES
+from tests.hostile_urls import HOSTILE_URLS
 from tests.integration.jobs_bench import (
-    LIMITS,
     Answer,
     MakeBench,
-    RealClock,
     Server,
     await_outcome,
     fault,
@@ -35,61 +27,10 @@ from tests.integration.jobs_bench import (
     raw,
     redirect,
 )
+from tests.integration.stage_bench import Stage
+from tests.integration.tls_server import TlsServer, make_certificate
 
-LOCAL = ipaddress.ip_address("127.0.0.1")
 DATA = os.urandom(700_000)
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    """No name leaves this machine."""
-    try:
-        return [str(ipaddress.ip_address(host))]
-    except ValueError:
-        pass
-    if host not in NAMES:
-        raise OSError("no such name")
-    return NAMES[host]
-
-
-def local_or_public(address: IpAddress) -> bool:
-    """127.0.0.1 stands for the Internet; all other private addresses stay what they are."""
-    return address == LOCAL or is_public_address(address)
-
-
-class Stage:
-    """StageIn in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.stop = StopSignal()
-
-    def fetch(
-        self,
-        *inputs: JobInput,
-        desk: MemoryJobDesk | None = None,
-        limits: StagingLimits = LIMITS,
-        is_allowed: Callable[[IpAddress], bool] = local_or_public,
-        resolver: Callable[[str, int], Sequence[str]] = resolve,
-        seconds: float = 60.0,
-    ) -> dict[str, bytes]:
-        """The files that were fetched. Raises StageInFailed."""
-        clock = RealClock()
-        workspace = Workspace(self.folder, None)
-        try:
-            fetcher = Fetcher(Dialer(limits, is_allowed, resolver), limits, clock, self.stop)
-            stage = StageIn(workspace, fetcher, desk or MemoryJobDesk(), clock, limits)
-            stage.fetch_all(inputs, clock.monotonic() + seconds)
-            names = [one.destination for one in inputs]
-            return {name: (workspace.path / name).read_bytes() for name in names}
-        finally:
-            self.left = [path.stat().st_size for path in workspace.path.glob("*") if path.is_file()]
-            workspace.close()
-
-    def refuse(self, *inputs: JobInput, **options: object) -> str:
-        with pytest.raises(StageInFailed, match=r"^Failed to download inputs ") as caught:
-            self.fetch(*inputs, **options)  # type: ignore[arg-type]
-        assert list(self.folder.iterdir()) == []
-        return str(caught.value)
 
 
 @pytest.fixture
@@ -341,36 +282,6 @@ def test_proxies_of_the_environment(
     assert stage.fetch(JobInput(url=server.url("/a"))) == {"a": b"direct"}
 
 
-class TlsServer:
-    """Presents a certificate for good.example.com; redirects to plain http."""
-
-    def __init__(self, certificate: Path, location: str) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        context.sni_callback = lambda sock, name, own: self.names.append(name)
-        self.names: list[str | None] = []
-        self._context = context
-        self._location = location
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        for answer in ("200 OK", f"302 Found\r\nLocation: {self._location}", "200 OK"):
-            plain, _ = self._socket.accept()
-            try:
-                with self._context.wrap_socket(plain, server_side=True) as secure:
-                    self.host = secure.recv(65536).decode()
-                    secure.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\nok".encode())
-            except OSError:
-                plain.close()
-
-    def close(self) -> None:
-        self._thread.join()
-        self._socket.close()
-
-
 @pytest.fixture
 def tls_server(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
@@ -381,32 +292,6 @@ def tls_server(
     tls = TlsServer(certificate, server.url("/a"))
     yield tls
     tls.close()
-
-
-def make_certificate(name: str) -> bytes:
-    """A key and a certificate that it signed itself."""
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    form = serialization.PrivateFormat.PKCS8
-    secret = key.private_bytes(pem, form, serialization.NoEncryption())
-    return secret + made.public_bytes(pem)
 
 
 def test_https(stage: Stage, server: Server, tls_server: TlsServer) -> None:
