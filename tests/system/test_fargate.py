@@ -9,7 +9,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from stepgrid import AccessDenied, ContainerOptions, Grid, Session
+from stepgrid import AccessDenied, ContainerOptions, Grid, Job, JobState, Session
 from stepgrid.demo.books import random_book
 from stepgrid.local import LocalCloud
 from stepgrid_core.names import output_key
@@ -108,11 +108,11 @@ def finished(make_grid: Any) -> tuple[Session, Session]:
 class Intruder:
     """Somebody who got out of user code and has all that a container of `own` has."""
 
-    def __init__(self, cloud: LocalCloud, own: Session) -> None:
+    def __init__(self, cloud: LocalCloud, own_id: str) -> None:
         outputs = cloud.status().outputs
         self.url = cloud.status().aws_endpoint_url
         self.table, self.bucket = outputs["TableName"], outputs["PayloadBucket"]
-        self._cloud, self._own = cloud, own
+        self._cloud, self._own_id = cloud, own_id
         self.task_role = self._session(self._assume_task_role())
         lent = self.ask("lend")
         self.lent = self._session(
@@ -153,8 +153,8 @@ class Intruder:
         """The broker, with the task role and the ticket of the own session."""
         question = {
             "action": action,
-            "session_id": self._own.id,
-            "ticket": self.ticket(self._own.id),
+            "session_id": self._own_id,
+            "ticket": self.ticket(self._own_id),
             "container": "12345678-intruder",
             **more,
         }
@@ -167,7 +167,7 @@ class Intruder:
 
 @pytest.fixture(scope="module")
 def intruder(cloud: LocalCloud, finished: tuple[Session, Session]) -> Intruder:
-    return Intruder(cloud, finished[0])
+    return Intruder(cloud, finished[0].id)
 
 
 def is_denied(call: Any, **arguments: Any) -> bool:
@@ -193,6 +193,30 @@ def test_a_container_reads_its_own_payloads_alone(
     assert is_denied(s3.list_objects_v2, **where)
     task_role = intruder.client(intruder.task_role, "s3")
     assert is_denied(task_role.get_object, **where, Key=output_key(own.id, 0, 1, 0))
+
+
+def test_a_job_reaches_no_other_job(cloud: LocalCloud, make_grid: Any) -> None:
+    """It adds to its own outputs; those of another job, even of its owner's, it can't even read."""
+    jobs = [make_grid(user).jobs.submit("echo secret") for user in ("quant", "quant", "rival")]
+    for job in jobs:
+        assert job.wait(timeout=60).state is JobState.COMPLETED
+    own, *others = [stdout_key(job) for job in jobs]
+    intruder = Intruder(cloud, jobs[0].id)
+    for role in (intruder.lent, intruder.task_role):
+        s3 = intruder.client(role, "s3")
+        for key in others:
+            where = {"Bucket": intruder.bucket, "Key": key}
+            assert is_denied(s3.get_object, **where)
+            assert is_denied(s3.put_object, **where, Body=b"forged")
+    more = {"Bucket": intruder.bucket, "Key": f"{own}.more"}
+    intruder.client(intruder.lent, "s3").put_object(**more, Body=b"mine")
+    assert is_denied(intruder.client(intruder.task_role, "s3").put_object, **more, Body=b"")
+
+
+def stdout_key(job: Job) -> str:
+    """Where it is in the bucket."""
+    (url,) = [output.url for output in job.outputs() if output.name == "STDOUT.txt"]
+    return "jobs/" + url.partition("?")[0].partition("/jobs/")[2]
 
 
 @pytest.mark.parametrize("role", ["task_role", "lent"])
