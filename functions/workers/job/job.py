@@ -8,4 +8,4 @@ from typing import Any, NoReturn
 
 def lambda_handler(event: Any, context: Any) -> NoReturn:
     """Never called by the grid: POST /v1/jobs sends jobs to containers."""
-    raise NotImplementedError("jobs run in containers: submit them to /v1/jobs")
+    raise RuntimeError("jobs run in containers: submit them to /v1/jobs")
