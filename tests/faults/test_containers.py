@@ -5,170 +5,37 @@ The pullers are the real ones, and so is the broker; what they lack is Fargate.
 
 import itertools
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from stepgrid.testing import EnvironmentDied, InMemoryGrid
-from stepgrid.testing.containers import STOP_TIMEOUT_SECONDS, MemoryBroker, make_puller
-from stepgrid.testing.runner import InlineRunner
+from stepgrid.testing import EnvironmentDied
+from stepgrid.testing.containers import MemoryBroker
 from stepgrid_core.broker import LEASE_SECONDS
-from stepgrid_core.cancellation import cancel, permit_seconds
-from stepgrid_core.container.puller import PAUSES_SECONDS, Puller
-from stepgrid_core.container.stopping import Stopping
-from stepgrid_core.container_loss import ContainerEnd, Replacement, container_ended
-from stepgrid_core.contract import SessionUpdate, SubmitRequest
-from stepgrid_core.data_plane import read_outcomes
-from stepgrid_core.errors import Unavailable
+from stepgrid_core.cancellation import permit_seconds
+from stepgrid_core.container_loss import Replacement
 from stepgrid_core.invocation import facts_of
 from stepgrid_core.loss import settle
-from stepgrid_core.outputs import list_tasks, read_output
-from stepgrid_core.ports import ExecutionState, StateTable
-from stepgrid_core.records import MAX_IDLE_LOSSES, NO_ANSWER, Chunk, Session, count
+from stepgrid_core.outputs import list_tasks
+from stepgrid_core.ports import StateTable
+from stepgrid_core.records import MAX_IDLE_LOSSES, NO_ANSWER, Session, count
 from stepgrid_core.states import ChunkState, FailureReason, SessionState, TaskState
-from stepgrid_core.steering import update_session
 from tests.faults.agreement import agreed_counts
+from tests.faults.fleet import (
+    DIED,
+    FAILED,
+    FIRST,
+    OWNER,
+    SECOND,
+    SPOT_TAKEN,
+    THIRD,
+    Fleet,
+    FusedBroker,
+)
 from tests.faults.fuse import POINTS, Fuse, fused
-from tests.submitting import submit
 
-OWNER = "owner"
-FIRST, SECOND, THIRD = "aaaaaaaa", "bbbbbbbb", "cccccccc"
-FAILED = "States.TaskFailed"
-SPOT_TAKEN = json.dumps(
-    {
-        "StopCode": "SpotInterruption",
-        "StoppedReason": "Your Spot Task was interrupted.",
-        "Containers": [{"Name": "worker", "ExitCode": 143}],
-    }
-)
-DIED = json.dumps(
-    {
-        "StopCode": "EssentialContainerExited",
-        "StoppedReason": "Essential container in task exited",
-        "Containers": [{"Name": "worker", "ExitCode": 137}],
-    }
-)
 NO_SPOT = "Capacity is unavailable at this time. Please try again later"
-
-
-class Fleet:
-    """One session on Fargate, and its containers."""
-
-    def __init__(self, tasks: int = 6, chunk_size: int = 2, **options: Any) -> None:
-        self.starts: Counter[int] = Counter()
-        #: what happens in the grid while a task runs, once
-        self.meanwhile: dict[int, Callable[[], object]] = {}
-        self.poison: set[int] = set()
-        self.memory = InMemoryGrid({"work": self.work}, autorun=False, fargate=True)
-        self.grid = self.memory.wiring
-        request = {
-            "client_token": "token",
-            "worker": "work",
-            "tasks": list(range(tasks)),
-            "options": {"chunk_size": chunk_size, "backend": "fargate", **options},
-        }
-        self.session = submit(self.grid, OWNER, SubmitRequest.model_validate(request))
-
-    def work(self, task: int, _: object) -> int:
-        self.starts[task] += 1
-        self.memory.clock.advance(0.1)
-        if task in self.meanwhile:
-            self.meanwhile.pop(task)()
-        if task in self.poison:
-            raise EnvironmentDied
-        return task
-
-    def puller(self, container: str, number: int = 0, **parts: Any) -> Puller:
-        return make_puller(self.grid, self.session, container, number, **parts)
-
-    def runner(self) -> InlineRunner:
-        return InlineRunner("work", self.work, self.memory.clock)
-
-    def end(self, container: str, error: str = FAILED, cause: str = DIED) -> Replacement:
-        """What the state machine tells the recorder."""
-        end = ContainerEnd(container, error, cause)
-        return container_ended(self.grid, facts_of(self.session), end)
-
-    @property
-    def stored(self) -> Session:
-        session = self.grid.table.read_session(self.session.session_id)
-        assert session is not None
-        return session
-
-    def rows(self) -> list[Chunk]:
-        shards = self.grid.table.read_shards(self.session.session_id)
-        return [chunk for shard in shards for chunk in shard.chunks]
-
-    def results(self) -> list[Any]:
-        lines = [
-            line
-            for shard in self.grid.table.read_shards(self.session.session_id)
-            for slot in range(len(shard.chunks))
-            for line in read_outcomes(read_output(self.grid, self.session, shard, slot))
-        ]
-        assert [line["i"] for line in lines] == list(range(len(lines)))
-        return [line.get("result") for line in lines]
-
-    def forget_execution(self) -> None:
-        """Nobody is left to notice anything; only the sweeper is."""
-        self.memory.dispatcher.started.clear()
-        self.memory.dispatcher.stop(self.session)
-
-    def heal(self) -> None:
-        for _ in range(4):
-            self.memory.run()
-            self.memory.clock.advance(1000)
-            self.memory.sweep()
-        self.memory.run()
-
-    def check_finished(self) -> None:
-        assert self.stored.verdict is SessionState.FINISHED
-        assert self.results() == list(range(self.session.tasks))
-        counts = agreed_counts(self.memory, OWNER, self.session.session_id)
-        assert counts.finished == self.session.tasks
-        assert self.memory.table.due_sessions(self.memory.clock.now() + 1e9, 10) == []
-
-
-class FusedBroker:
-    """A broker whose asker dies just before or just after one of its questions."""
-
-    def __init__(self, broker: MemoryBroker, fuse: Fuse) -> None:
-        self._broker = broker
-        self._fuse = fuse
-
-    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._fuse.through(self._broker.ask, question)
-        return answer
-
-
-class SilentBroker:
-    """Does not answer some questions: neither the asker nor the table knows which were done."""
-
-    def __init__(self, broker: MemoryBroker, silent: Callable[[Mapping[str, Any]], bool]) -> None:
-        self._broker = broker
-        self._silent = silent
-
-    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._broker.ask(question)
-        if self._silent(question):
-            raise Unavailable("no answer")
-        return answer
-
-
-class Patience(Stopping):
-    """Waits on the grid's own clock."""
-
-    def __init__(self, memory: InMemoryGrid) -> None:
-        super().__init__(memory.clock.monotonic, STOP_TIMEOUT_SECONDS)
-        self._clock = memory.clock
-        self.pauses: list[float] = []
-
-    def pause(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self._clock.advance(seconds)
 
 
 @pytest.mark.parametrize("noticed", [True, False], ids=["death is noticed", "nobody notices"])
@@ -439,169 +306,6 @@ class TestOverlaps:
         rows = fleet.rows()
         assert fleet.end(FIRST) == first
         assert fleet.rows() == rows
-
-
-class TestSteering:
-    @pytest.mark.parametrize("task", range(6))
-    def test_nothing_starts_after_a_cancel(self, task: int) -> None:
-        """What was finished stays, counts add up, and the container goes."""
-        fleet = Fleet(chunk_size=3)
-        started: list[int] = []
-
-        def cancel_it() -> None:
-            cancel(fleet.grid, OWNER, [fleet.session.session_id])
-            started.append(sum(fleet.starts.values()))
-
-        fleet.meanwhile[task] = cancel_it
-        fleet.puller(FIRST).pull(fleet.runner)
-        assert sum(fleet.starts.values()) == started[0]
-        assert fleet.stored.verdict is SessionState.CANCELLED
-        assert not fleet.end(FIRST).wanted
-        counts = agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
-        assert counts.finished + counts.cancelled == 6
-        assert fleet.puller(SECOND).pull(fleet.runner) == 0
-
-    @pytest.mark.parametrize("task", range(4))
-    def test_a_pause_lets_containers_run_dry(self, task: int) -> None:
-        """They end and have no successor; resumed, the session is finished by others."""
-        fleet = Fleet()
-
-        def pause() -> None:
-            self.update(fleet, paused=True)
-
-        fleet.meanwhile[task] = pause
-        fleet.memory.dispatcher.started.clear()
-        fleet.puller(FIRST).pull(fleet.runner)
-        assert sum(fleet.starts.values()) < 6
-        assert not fleet.end(FIRST, cause=SPOT_TAKEN).wanted
-        assert fleet.puller(SECOND).pull(fleet.runner) == 0
-        fleet.memory.dispatcher.stop(fleet.session)
-        self.update(fleet, paused=False)
-        fleet.heal()
-        fleet.check_finished()
-
-    @pytest.mark.parametrize("task", range(4))
-    def test_a_pause_costs_no_task_its_work(self, task: int) -> None:
-        """The execution is left alone, since it would take its containers along."""
-        fleet = Fleet()
-        execution = []
-
-        def pause() -> None:
-            self.update(fleet, paused=True)
-            execution.append(fleet.grid.dispatcher.look(fleet.session))
-
-        fleet.meanwhile[task] = pause
-        fleet.puller(FIRST).pull(fleet.runner)
-        assert execution == [ExecutionState.RUNNING]
-        assert set(fleet.starts.values()) == {1}
-        assert fleet.rows()[task // 2].state is ChunkState.ENDED
-
-    @pytest.mark.parametrize("cause", [DIED, SPOT_TAKEN])
-    def test_containers_from_before_a_pause_begin_nothing(self, cause: str) -> None:
-        """Resumed, the session has slots for those of its new execution alone."""
-        fleet = Fleet()
-        old = facts_of(fleet.session)
-
-        def pause_and_resume() -> None:
-            self.update(fleet, paused=True)
-            self.update(fleet, paused=False)
-
-        fleet.meanwhile[1] = pause_and_resume
-        assert fleet.puller(FIRST).pull(fleet.runner) == 1
-        assert not fleet.end(FIRST, cause=cause).wanted
-        assert settle(fleet.grid, old) == []
-        assert settle(fleet.grid, facts_of(fleet.stored)) == [0]
-        assert sum(fleet.starts.values()) == 2
-        fleet.heal()
-        fleet.check_finished()
-
-    def test_a_paused_session_has_no_further_round(self) -> None:
-        """Whatever a lost container gave back: it would be started, and told to go, for ever."""
-        fleet = Fleet()
-        fleet.poison = {0}
-        fleet.meanwhile[0] = lambda: self.update(fleet, paused=True)
-        with pytest.raises(EnvironmentDied):
-            fleet.puller(FIRST).pull(fleet.runner)
-        assert not fleet.end(FIRST).wanted
-        assert settle(fleet.grid, facts_of(fleet.session)) == []
-
-    def update(self, fleet: Fleet, **changes: Any) -> None:
-        update = SessionUpdate.model_validate(changes)
-        update_session(fleet.grid, OWNER, fleet.session.session_id, update)
-
-    @pytest.mark.parametrize("task", range(6))
-    def test_a_deadline_ends_what_is_left(self, task: int) -> None:
-        """What was finished before stays; nobody starts another container."""
-        fleet = Fleet(timeout_seconds=60, task_timeout_seconds=10)
-        fleet.meanwhile[task] = lambda: fleet.memory.clock.advance(61)
-        fleet.puller(FIRST).pull(fleet.runner)
-        fleet.heal()
-        assert fleet.stored.verdict is SessionState.FAILED or task == 5
-        counts = agreed_counts(fleet.memory, OWNER, fleet.session.session_id)
-        assert counts.finished >= task
-        assert counts.finished + counts.failed == 6
-        assert not fleet.end(FIRST).wanted
-
-
-class TestSilence:
-    def test_a_claim_whose_answer_was_lost_is_found_again(self) -> None:
-        """No chunk is lost by it, and none is run twice."""
-        fleet = Fleet()
-        asked: Counter[str] = Counter()
-
-        def silent(question: Mapping[str, Any]) -> bool:
-            asked[question["action"]] += 1
-            return question["action"] == "claim" and asked["claim"] % 2 == 1
-
-        broker = SilentBroker(MemoryBroker(fleet.grid), silent)
-        puller = replace(fleet.puller(FIRST, broker=broker), stopping=Patience(fleet.memory))
-        puller.pull(fleet.runner)
-        fleet.check_finished()
-        assert {row.losses for row in fleet.rows()} == {0}
-        assert set(fleet.starts.values()) == {1}
-
-    @pytest.mark.parametrize("lost", range(1, 8))
-    def test_a_look_whose_answer_was_lost_costs_no_claim(self, lost: int) -> None:
-        """It may have renewed the lease; what comes next is written all the same."""
-        fleet = Fleet(chunk_size=6)
-        looks: list[float] = []
-
-        def silent(question: Mapping[str, Any]) -> bool:
-            if question["action"] == "look":
-                looks.append(fleet.memory.clock.now())
-            return question["action"] == "look" and len(looks) == lost
-
-        for task in range(6):
-            fleet.meanwhile[task] = lambda: fleet.memory.clock.advance(15)
-        puller = fleet.puller(FIRST, broker=SilentBroker(MemoryBroker(fleet.grid), silent))
-        puller.pull(fleet.runner)
-        fleet.check_finished()
-        assert set(fleet.starts.values()) == {1}
-        assert len(looks) >= 5
-
-    def test_a_broker_that_stays_silent_is_given_up(self) -> None:
-        """After more than a minute; the container has failed, and what it held is given back."""
-        fleet = Fleet()
-        silent = SilentBroker(MemoryBroker(fleet.grid), lambda asked: asked["action"] == "claim")
-        patience = Patience(fleet.memory)
-        puller = replace(fleet.puller(FIRST, broker=silent), stopping=patience)
-        with pytest.raises(Unavailable):
-            puller.pull(fleet.runner)
-        assert patience.pauses == list(PAUSES_SECONDS)
-        assert sum(PAUSES_SECONDS) > LEASE_SECONDS
-        assert fleet.end(FIRST).wanted
-        fleet.heal()
-        fleet.check_finished()
-
-    def test_who_is_stopped_meanwhile_asks_no_more(self) -> None:
-        """It has little time left."""
-        fleet = Fleet()
-        silent = SilentBroker(MemoryBroker(fleet.grid), lambda asked: asked["action"] == "claim")
-        patience = Patience(fleet.memory)
-        puller = replace(fleet.puller(FIRST, broker=silent), stopping=patience)
-        patience.begin()
-        assert puller.claim() is None
-        assert len(patience.pauses) == 1
 
 
 def test_a_dead_execution_is_replaced() -> None:

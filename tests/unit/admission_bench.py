@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepgrid.testing import InMemoryGrid
-from stepgrid_core.contract import SessionUpdate, SubmitRequest
+from stepgrid_core.cancellation import cancel
+from stepgrid_core.contract import SessionDescription, SessionUpdate, SubmitRequest
 from stepgrid_core.description import describe
 from stepgrid_core.records import Session
 from stepgrid_core.states import SessionState
@@ -67,3 +68,11 @@ class Bench:
 
     def state(self, session: Session) -> SessionState:
         return describe(self.memory.wiring, session.owner, session.session_id).state
+
+
+def shown(bench: Bench, session: Session) -> SessionDescription:
+    return describe(bench.memory.wiring, OWNER, session.session_id)
+
+
+def stop(bench: Bench, session: Session) -> None:
+    cancel(bench.memory.wiring, OWNER, [session.session_id])
