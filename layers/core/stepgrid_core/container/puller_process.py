@@ -64,6 +64,7 @@ def pull(settings: ContainerSettings, number: int, stopping: Stopping) -> int:
         if opened is None:
             return STOPPED
         if opened["over"]:
+            logger.info("puller done", chunks=0, stopped=stopping.asked)
             return 0
         rows, lent = BrokerRows(desk), lent_client(lambda: desk.ask("lend"))
         bench = Bench(
