@@ -90,7 +90,8 @@ class AwsTokenVerifier:
 
 def _caller(claims: dict[str, Any], identity_id: str) -> Caller:
     username = str(claims.get("cognito:username") or claims.get("sub"))
-    return Caller(f"cognito:{identity_id}", username, claims.get("email"))
+    subject = str(claims.get("sub") or "")
+    return Caller(f"cognito:{identity_id}", username, claims.get("email"), subject)
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -9,6 +9,15 @@ from .clock import Clock
 from .credential_lender import CredentialLender, LentCredentials
 from .dispatcher import Dispatch, Dispatcher, ExecutionState, Worker, registered_worker
 from .event_bus import EventBus
+from .federation import (
+    Entity,
+    FederationTable,
+    LoginStep,
+    Marks,
+    TokenSigner,
+    UserLogin,
+    UserTokens,
+)
 from .function_caller import FunctionCall, FunctionCaller, FunctionReply
 from .job_desk import JobDesk
 from .logs import LogEvent, LogReader, LogSearch
@@ -42,9 +51,11 @@ __all__ = [
     "Delivery",
     "Dispatch",
     "Dispatcher",
+    "Entity",
     "EventBus",
     "ExecutionState",
     "FailedTask",
+    "FederationTable",
     "FinishedTasks",
     "FunctionCall",
     "FunctionCaller",
@@ -54,6 +65,8 @@ __all__ = [
     "LogEvent",
     "LogReader",
     "LogSearch",
+    "LoginStep",
+    "Marks",
     "MetricSink",
     "NoTokens",
     "Page",
@@ -70,7 +83,10 @@ __all__ = [
     "TaskOutcome",
     "TaskRunner",
     "TaskSpan",
+    "TokenSigner",
     "TokenVerifier",
+    "UserLogin",
+    "UserTokens",
     "Waiting",
     "Worker",
     "WorkerRegistry",

@@ -11,6 +11,7 @@ class Caller:
     owner: str  #: as whom the user's signed requests are known
     username: str
     email: str | None = None
+    subject: str = ""  #: of the user in its pool: no later user of the same name has it
 
 
 class TokenVerifier(Protocol):

@@ -1,0 +1,123 @@
+"""Requests and answers of a federation's routes, and how a route is found. No route is here."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ..endpoints import HttpRequest
+from ..errors import RequestError
+
+if TYPE_CHECKING:
+    from .principals import Principal
+    from .service import Federation
+
+JSON_TYPE = "application/json"
+
+
+class Refused(RequestError):
+    """A route refuses: the status and words are those that vantage6's clients know."""
+
+    def __init__(self, status: int, message: str, errors: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, errors)
+        self.http_status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. `body` is JSON unless it is bytes."""
+
+    body: Any
+    status: int = HTTPStatus.OK
+    content_type: str = JSON_TYPE
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was read: what a route gets."""
+
+    federation: "Federation"
+    principal: "Principal | None"  #: None only where the route is open
+    request: HttpRequest
+    ids: Mapping[str, str]  #: from the path, by their names in the route
+    base: str  #: what stands before the route's path in links: stage and prefix, "/dev/api"
+    legacy: bool  #: asked at "" as vantage6's clients before 4 did
+
+    def number(self, name: str) -> int:
+        """An id of the path."""
+        return int(self.ids[name])
+
+    def argument(self, name: str) -> str | None:
+        """The last one of that name in the query."""
+        values = self.request.query.get(name)
+        return values[-1] if values else None
+
+    def json(self) -> dict[str, Any]:
+        """The body. Raises Refused where it is no JSON object."""
+        try:
+            body = json.loads(self.request.body or b"{}")
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Refused(HTTPStatus.BAD_REQUEST, "Request body is incorrect", {})
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`who`: kinds of principals that may ask at all; empty: anybody, also without a token."""
+
+    method: str
+    path: str  #: "/task/{id}": an id is a number
+    use: Callable[[Call], Answer]
+    who: tuple[str, ...] = ("user", "node", "container")
+
+    def match(self, path: str) -> re.Match[str] | None:
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,15})", self.path)
+        return re.fullmatch(pattern, path)
+
+
+def page_of(call: Call, items: Sequence[Any]) -> Answer:
+    """A list in vantage6's envelope, cut by `page` and `per_page`; at "" the bare list.
+
+    Raises Refused for a page that is no number from 1 on.
+    """
+    page, per_page = _positive(call, "page", 1), _positive(call, "per_page", 10)
+    paged = call.argument("no_pagination") != "1"
+    shown = list(items[(page - 1) * per_page : page * per_page]) if paged else list(items)
+    if call.legacy and "metadata" not in (call.argument("include") or ""):
+        return Answer(shown, headers={"total-count": str(len(items))})
+    last = max(1, -(-len(items) // per_page)) if paged else 1
+    links = {"first": 1, "self": page, "last": last}
+    if page > 1:
+        links["prev"] = page - 1
+    if page < last:
+        links["next"] = page + 1
+    shape = {name: _link(call, number) for name, number in links.items()}
+    return Answer({"data": shown, "links": shape}, headers={"total-count": str(len(items))})
+
+
+def _positive(call: Call, name: str, default: int) -> int:
+    text = call.argument(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is no number from 1 on")
+    return int(text[:9])
+
+
+def _link(call: Call, page: int) -> str:
+    kept = [
+        f"{name}={value}"
+        for name, values in call.request.query.items()
+        for value in values
+        if name != "page"
+    ]
+    return f"{call.base}{call.request.path}?{'&'.join([*kept, f'page={page}'])}"
