@@ -19,9 +19,7 @@ class Entity:
 class Marks:
     """By what an entity is found beside its id, all of it kept in one transaction with it."""
 
-    names: Sequence[
-        str
-    ] = ()  #: unique, for example "organization:Asclepius"
+    names: Sequence[str] = ()  #: unique, for example "organization:Asclepius"
     lists: Sequence[str] = ()  #: in which its id stands, for example "tasks:collaboration:1"
 
 
