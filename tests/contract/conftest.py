@@ -28,6 +28,7 @@ from stepgrid_core.aws.worker_registry import AwsWorkerRegistry
 from stepgrid_core.memory import (
     MemoryDispatcher,
     MemoryEventBus,
+    MemoryFederationTable,
     MemoryLogReader,
     MemoryPayloadStore,
     MemoryStateTable,
@@ -40,6 +41,7 @@ from stepgrid_core.payload_cache import CachedPayloadStore
 from stepgrid_core.ports import (
     Dispatcher,
     EventBus,
+    FederationTable,
     LogReader,
     PayloadStore,
     StateTable,
@@ -91,6 +93,11 @@ def registry(request: pytest.FixtureRequest) -> WorkerRegistry:
         return MemoryWorkerRegistry()
     stack: AwsStack = request.getfixturevalue("stack")
     return AwsWorkerRegistry(stack.create_table())
+
+
+@pytest.fixture(params=("memory",))
+def federation_table(request: pytest.FixtureRequest) -> FederationTable:
+    return MemoryFederationTable()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from .clock import VirtualClock
 from .credential_lender import MemoryLender
 from .dispatcher import MemoryDispatcher
 from .events import MemoryEventBus, MemorySubscriptions
+from .federation_table import MemoryFederationTable
 from .job_desk import MemoryJobDesk
 from .logs import MemoryLogReader
 from .metrics import MemoryMetrics
@@ -19,6 +20,7 @@ __all__ = [
     "Behaviour",
     "MemoryDispatcher",
     "MemoryEventBus",
+    "MemoryFederationTable",
     "MemoryFunctionCall",
     "MemoryFunctionCaller",
     "MemoryJobDesk",
