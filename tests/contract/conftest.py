@@ -20,6 +20,7 @@ from moto import mock_aws
 from stepgrid_core.aws.clock import SystemClock
 from stepgrid_core.aws.dispatcher import AwsDispatcher
 from stepgrid_core.aws.event_bus import AwsEventBus
+from stepgrid_core.aws.federation_table import AwsFederationTable
 from stepgrid_core.aws.log_reader import AwsLogReader
 from stepgrid_core.aws.payload_store import AwsPayloadStore
 from stepgrid_core.aws.state_table import AwsStateTable
@@ -95,9 +96,12 @@ def registry(request: pytest.FixtureRequest) -> WorkerRegistry:
     return AwsWorkerRegistry(stack.create_table())
 
 
-@pytest.fixture(params=("memory",))
+@pytest.fixture(params=ADAPTERS)
 def federation_table(request: pytest.FixtureRequest) -> FederationTable:
-    return MemoryFederationTable()
+    if request.param == "memory":
+        return MemoryFederationTable()
+    stack: AwsStack = request.getfixturevalue("stack")
+    return AwsFederationTable(stack.create_table())
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ def put(table: str, item: Item, condition: ConditionBase | None = None) -> Write
     return {"Put": {"TableName": table, "Item": item, **_condition(condition)}}
 
 
-def delete(table: str, key: Item) -> Write:
-    return {"Delete": {"TableName": table, "Key": key}}
+def delete(table: str, key: Item, condition: ConditionBase | None = None) -> Write:
+    return {"Delete": {"TableName": table, "Key": key, **_condition(condition)}}
 
 
 def update(
@@ -99,7 +99,7 @@ def transact(client: Any, writes: Mapping[str, Write], what: str) -> frozenset[s
                 raise
         else:
             return frozenset()
-        time.sleep(_pause_seconds(tries))
+        time.sleep(pause_seconds(tries))
     raise Unavailable(f"{what}: others changed it at the same moment, {CONFLICT_TRIES} times")
 
 
@@ -115,10 +115,10 @@ def _before_repeat(response: Any, attempts: int, **_: Any) -> float | None:
     """Seconds to wait before the request is made again; None: not for our reasons."""
     answer = response[1] if response else {}
     met = answer.get("Error", {}).get("Code") == SINGLE_CONFLICT
-    return _pause_seconds(attempts) if met and attempts < CONFLICT_TRIES else None
+    return pause_seconds(attempts) if met and attempts < CONFLICT_TRIES else None
 
 
-def _pause_seconds(tries: int) -> float:
+def pause_seconds(tries: int) -> float:
     """Full jitter below a bound that doubles."""
     bound = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), LAST_PAUSE_SECONDS)
     return random.uniform(0, bound)  # noqa: S311 - jitter, no secret
