@@ -18,7 +18,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import cloudwatch_logs, cognito, lambda_svc, stepfunctions
+from ministack.services import apigateway_v1, cloudwatch_logs, cognito, lambda_svc, stepfunctions
 
 from stepgrid.local.agent_keeper import start_keeper
 from stepgrid.local.ecs_corrections import (
@@ -305,6 +305,22 @@ def _layer_version_of(service: str, method: str, path: str, *rest: Any) -> str |
     return str(arn[0] if isinstance(arn, list) else arn) if arn else None
 
 
+def read_escaped_media_types() -> None:
+    """Let a template's binary media types count.
+
+    AWS: CloudFormation takes them with their slashes escaped, as in "image~1png" (resource
+    reference of AWS::ApiGateway::RestApi).
+    ministack 1.5.33: keeps them as they are written, and no type is ever one of them.
+    """
+    matches = apigateway_v1._media_type_matches
+
+    def match_unescaped(media_type: Any, binary_media_types: Any) -> bool:
+        types = [each.replace("~1", "/") for each in binary_media_types or []]
+        return bool(matches(media_type, types))
+
+    apigateway_v1._media_type_matches = match_unescaped
+
+
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
@@ -317,6 +333,7 @@ def main() -> None:
     take_targets_for_their_rule()
     take_batches_for_their_action()
     take_layers_for_their_versions()
+    read_escaped_media_types()
     name_the_account_of_a_service()
     end_tasks_as_the_agent_says()
     wait_for_tasks_of_states()
