@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .service import Federation
 
 JSON_TYPE = "application/json"
+NUMBER = "[0-9]{1,15}"
+_NAME = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
 
 
 class Refused(RequestError):
@@ -23,6 +26,14 @@ class Refused(RequestError):
     def __init__(self, status: int, message: str, errors: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, errors)
         self.http_status = status
+
+
+class InvalidToken(Refused):
+    """Whose it was is not told, nor whether it ever was one."""
+
+    def __init__(self) -> None:
+        message = "this token is not valid, or not any more; log in again"
+        super().__init__(HTTPStatus.UNAUTHORIZED, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +86,21 @@ class Route:
     """`who`: kinds of principals that may ask at all; empty: anybody, also without a token."""
 
     method: str
-    path: str  #: "/task/{id}": an id is a number
+    #: "/task/{id}": an id is a number, unless the name has a pattern of its own: "/user/{id:[^/]+}"
+    path: str
     use: Callable[[Call], Answer]
     who: tuple[str, ...] = ("user", "node", "container")
 
     def match(self, path: str) -> re.Match[str] | None:
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,15})", self.path)
-        return re.fullmatch(pattern, path)
+        return _pattern(self.path).fullmatch(path)
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    texts, names, patterns = (_NAME.split(path)[start::3] for start in range(3))
+    groups = [f"(?P<{name}>{own or NUMBER})" for name, own in zip(names, patterns, strict=True)]
+    parts = zip(map(re.escape, texts), [*groups, ""], strict=True)
+    return re.compile("".join(text + group for text, group in parts))
 
 
 def page_of(call: Call, items: Sequence[Any]) -> Answer:
