@@ -37,6 +37,10 @@ class Settings(BaseModel):
     user_pool_id: str = ""
     user_pool_client_id: str = ""
     identity_pool_id: str = ""
+    #: the app client by which a federation's users log in; only the federation function can use it
+    federation_client_id: str = ""
+    #: the key that signs the tokens of nodes and containers
+    signing_key: str = ""
     #: of the payload cache, with its password if it has one; empty: there is none
     redis_url: SecretStr = SecretStr("")
     #: whom to be there by IAM, and the cache's name; empty: the URL says all

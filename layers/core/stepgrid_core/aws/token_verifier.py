@@ -58,11 +58,17 @@ class AwsTokenVerifier:
         end = claims.get("exp")
         return (
             claims.get("token_use") == "id"
-            and claims.get("aud") == self._settings.user_pool_client_id
+            and claims.get("aud") in self._audiences
             and claims.get("iss") == f"https://{self._provider}"
             and isinstance(end, int | float)
             and end > time.time()
         )
+
+    @property
+    def _audiences(self) -> set[str]:
+        """Both app clients; a grid may have but one."""
+        known = (self._settings.user_pool_client_id, self._settings.federation_client_id)
+        return set(filter(None, known))
 
     def _exchange(self, token: str) -> str | None:
         logins = {self._provider: token}

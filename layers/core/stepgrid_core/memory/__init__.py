@@ -13,7 +13,9 @@ from .logs import MemoryLogReader
 from .metrics import MemoryMetrics
 from .payload_store import MemoryPayloadStore
 from .state_table import MemoryStateTable
+from .token_signer import MemoryTokenSigner
 from .tokens import MemoryTokenVerifier
+from .user_login import MemoryUser, MemoryUserLogin
 from .workers import Behaviour, MemoryFunctionCall, MemoryFunctionCaller, MemoryWorkerRegistry
 
 __all__ = [
@@ -30,7 +32,10 @@ __all__ = [
     "MemoryPayloadStore",
     "MemoryStateTable",
     "MemorySubscriptions",
+    "MemoryTokenSigner",
     "MemoryTokenVerifier",
+    "MemoryUser",
+    "MemoryUserLogin",
     "MemoryWorkerRegistry",
     "VirtualClock",
 ]
