@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .common_cache import CommonCache
 from .ports import (
@@ -25,6 +25,9 @@ from .ports import (
 from .request_tally import RequestTally
 from .settings import Settings
 from .telemetry import EmfMetrics
+
+if TYPE_CHECKING:
+    from .federation.service import Federation
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -86,6 +89,22 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         threads=16,
         tally=tally,
         tokens=_tokens(settings, clock),
+    )
+
+
+def aws_federation(environment: dict[str, str]) -> "Federation":
+    """The federation of the stack that this function belongs to."""
+    from .aws.federation_table import AwsFederationTable  # noqa: PLC0415
+    from .aws.token_signer import AwsTokenSigner  # noqa: PLC0415
+    from .aws.user_login import AwsUserLogin  # noqa: PLC0415
+    from .federation.service import Federation  # noqa: PLC0415
+
+    grid = aws_grid(environment)
+    return Federation(
+        grid,
+        AwsFederationTable(grid.settings.table),
+        AwsTokenSigner(grid.settings.signing_key),
+        AwsUserLogin(grid.settings),
     )
 
 

@@ -1,0 +1,29 @@
+"""What clients ask before all else: which version, is it there, are large files taken."""
+
+from .http import Answer, Call, Route
+
+#: vantage6's version that the routes and shapes are those of: clients compare it with their own.
+VERSION = "4.15.2"
+#: No session has this id: the question is whether the table answers.
+_NO_SESSION = "health"
+
+
+def _version(_: Call) -> Answer:
+    return Answer({"version": VERSION})
+
+
+def _health(call: Call) -> Answer:
+    call.federation.grid.table.read_session(_NO_SESSION)
+    return Answer({"database": True})
+
+
+def _blob_store(_: Call) -> Answer:
+    """Inputs and results travel in the requests themselves."""
+    return Answer({"blob_store_enabled": False})
+
+
+ROUTES = (
+    Route("GET", "/version", _version, who=()),
+    Route("GET", "/health", _health, who=()),
+    Route("GET", "/blobstream/status", _blob_store),
+)

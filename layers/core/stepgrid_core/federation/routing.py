@@ -1,0 +1,77 @@
+"""Which route a request goes to, and what every refusal looks like: {"msg", "errors"?}.
+
+    HttpRequest --> "/api" or "" --> find route --> who asks --> route --> Answer
+
+Everything is there at "" too, in the shapes of vantage6's clients before 4. Who asks is only looked
+at where a route wants to know. A fault of the deployment is raised, as in `endpoints`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from ..endpoints import HttpRequest
+from ..errors import RequestError, Unavailable
+from ..telemetry import logger
+from . import open_routes, token_routes
+from .authentication import authenticate, bearer_token
+from .http import Answer, Call, Refused, Route
+
+if TYPE_CHECKING:
+    from .principals import Principal
+    from .service import Federation
+
+API = "/api"
+ROUTES: tuple[Route, ...] = (
+    *open_routes.ROUTES,
+    *token_routes.ROUTES,
+)
+
+
+def answer(federation: "Federation", request: HttpRequest, base: str = "") -> Answer:
+    """Carry a request out. base: what stands before its path in links, the stage: "/dev"."""
+    try:
+        return _answer(federation, request, base)
+    except RequestError as error:
+        return _refuse(error)
+    except Unavailable as error:
+        logger.warning("service unavailable", reason=str(error))
+        message = "the grid can't do this right now; send the same request again"
+        return Answer({"msg": message}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _answer(federation: "Federation", request: HttpRequest, base: str) -> Answer:
+    prefix = API if request.path.startswith(f"{API}/") else ""
+    asked = replace(request, path=request.path.removeprefix(prefix))
+    route, ids = _find(asked)
+    principal = _principal(federation, route, asked)
+    return route.use(Call(federation, principal, asked, ids, base + prefix, legacy=not prefix))
+
+
+def _find(request: HttpRequest) -> tuple[Route, Mapping[str, str]]:
+    matches = [(route, match) for route in ROUTES if (match := route.match(request.path))]
+    if not matches:
+        raise Refused(HTTPStatus.NOT_FOUND, f"there is no route {request.path[:128]!r}")
+    for route, match in matches:
+        if route.method == request.method:
+            return route, match.groupdict()
+    message = f"{request.path[:128]!r} does not take {request.method[:16]}"
+    raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, message)
+
+
+def _principal(federation: "Federation", route: Route, request: HttpRequest) -> "Principal | None":
+    if not route.who:
+        return None
+    principal = authenticate(federation, bearer_token(request))
+    if principal.kind not in route.who:
+        raise Refused(HTTPStatus.UNAUTHORIZED, "You lack the permission to do that!")
+    return principal
+
+
+def _refuse(error: RequestError) -> Answer:
+    """Of errors of the grid's own, only the message: their details have another shape."""
+    if not isinstance(error, Refused):
+        return Answer({"msg": error.message}, error.status)
+    errors = {} if error.details is None else {"errors": error.details}
+    return Answer({"msg": error.message, **errors}, error.http_status)
