@@ -21,7 +21,13 @@ from tests.unit.translated_template import (
 TEMPLATE = read_template()
 WORKERS = worker_names(TEMPLATE)
 CONTROL_FUNCTIONS = ("ApiFunction", "RecorderFunction", "SweeperFunction")
-FUNCTIONS = (*CONTROL_FUNCTIONS, "BrokerFunction", "RelayFunction", *WORKERS)
+FUNCTIONS = (
+    *CONTROL_FUNCTIONS,
+    "BrokerFunction",
+    "FederationFunction",
+    "RelayFunction",
+    *WORKERS,
+)
 #: Days that owners may keep the outputs of their jobs.
 OUTPUT_DAYS = (1, 7, 30, 90, 365)
 
@@ -32,7 +38,7 @@ def translated() -> dict[str, Any]:
 
 
 def test_every_route_but_a_few_needs_a_signature(translated: dict[str, Any]) -> None:
-    """Unsigned are health, login, and the routes of Kotta's clients, which bear a token."""
+    """Unsigned are health, login, and the routes of clients that bear a token."""
     body = properties(translated, "Api")["Body"]
     security = {
         (method, path): [next(iter(scheme)) for scheme in operation["security"]]
@@ -43,6 +49,8 @@ def test_every_route_but_a_few_needs_a_signature(translated: dict[str, Any]) -> 
     assert security.pop(("get", "/v1/login")) == ["NONE"]
     assert security.pop(("get", "/rest/v1/{proxy+}")) == ["NONE"]
     assert security.pop(("post", "/rest/v1/{proxy+}")) == ["NONE"]
+    for method in ("get", "post", "patch", "delete"):
+        assert security.pop((method, "/{proxy+}")) == ["NONE"]
     assert set(security) >= {("get", "/v1/{proxy+}"), ("post", "/v1/{proxy+}")}
     assert set(map(tuple, security.values())) == {("AWS_IAM",)}
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]

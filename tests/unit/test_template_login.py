@@ -62,16 +62,18 @@ def test_tokens_end(translated: dict[str, Any]) -> None:
 
 
 def test_strangers_get_no_credentials(translated: dict[str, Any]) -> None:
-    """Only this pool's users, by this client, in the flow whose tokens Cognito checks again."""
+    """Only this pool's users, by its clients, in the flow whose tokens Cognito checks again."""
     pool = properties(translated, "IdentityPool")
     assert pool["AllowUnauthenticatedIdentities"] is False
     assert pool["AllowClassicFlow"] is False
-    (provider,) = pool["CognitoIdentityProviders"]
-    assert provider == {
-        "ProviderName": {"Fn::GetAtt": ["UserPool", "ProviderName"]},
-        "ClientId": {"Ref": "UserPoolClient"},
-        "ServerSideTokenCheck": True,
-    }
+    assert pool["CognitoIdentityProviders"] == [
+        {
+            "ProviderName": {"Fn::GetAtt": ["UserPool", "ProviderName"]},
+            "ClientId": {"Ref": client},
+            "ServerSideTokenCheck": True,
+        }
+        for client in ("UserPoolClient", "FederationClient")
+    ]
     roles = properties(translated, "IdentityPoolRoles")["Roles"]
     assert roles == {"authenticated": {"Fn::GetAtt": ["UserRole", "Arn"]}}
 

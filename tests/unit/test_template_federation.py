@@ -1,0 +1,142 @@
+"""Who reaches the federation, and who may sign its tokens: asserted on the translated template."""
+
+import importlib
+import re
+from typing import Any
+
+import pytest
+
+from tests.unit.translated_template import (
+    listed,
+    properties,
+    read_template,
+    resources_of_type,
+    statements_of,
+    translate,
+)
+
+TEMPLATE = read_template()
+
+
+@pytest.fixture(scope="module")
+def translated() -> dict[str, Any]:
+    return translate(TEMPLATE)
+
+
+def function_of(translated: dict[str, Any], method: str, path: str) -> str:
+    """Which function API Gateway calls: it takes the longest path that has the method."""
+    paths = properties(translated, "Api")["Body"]["paths"]
+
+    def fits(route: str) -> bool:
+        pattern = re.escape(route).replace(re.escape("{proxy+}"), ".+")
+        return method in paths[route] and re.fullmatch(pattern, path) is not None
+
+    route = max(filter(fits, paths), key=lambda each: len(each.partition("{")[0]))
+    uri = paths[route][method]["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    found = re.search(r"\$\{(\w+)\.Arn\}", uri)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("get", "/version", "FederationFunction"),
+        ("get", "/api/version", "FederationFunction"),
+        ("post", "/api/token/user", "FederationFunction"),
+        ("patch", "/run/1000", "FederationFunction"),
+        ("delete", "/api/task/1", "FederationFunction"),
+        ("get", "/socket.io/", "FederationFunction"),
+        ("get", "/v1/health", "ApiFunction"),
+        ("get", "/v1/sessions", "ApiFunction"),
+        ("post", "/v1/sessions", "ApiFunction"),
+        ("patch", "/v1/sessions/1", "ApiFunction"),
+        ("delete", "/v1/sessions/1", "ApiFunction"),
+        ("get", "/rest/v1/list_tasks", "ApiFunction"),
+        ("post", "/rest/v1/submit_task", "ApiFunction"),
+    ],
+)
+def test_the_longer_path_wins(
+    translated: dict[str, Any], method: str, path: str, function: str
+) -> None:
+    """What was there before the federation still goes where it went."""
+    assert function_of(translated, method, path) == function
+
+
+def test_every_method_of_a_route_is_let_in(translated: dict[str, Any]) -> None:
+    """A route whose method API Gateway refuses would be one that nobody can call."""
+    routing = importlib.import_module("stepgrid_core.federation.routing")
+    let_in = properties(translated, "Api")["Body"]["paths"]["/{proxy+}"]
+    assert {route.method.lower() for route in routing.ROUTES} <= set(let_in)
+
+
+def test_bodies_are_bytes(translated: dict[str, Any]) -> None:
+    """Any type, because old clients of Socket.IO say that they accept any."""
+    assert properties(translated, "Api")["BinaryMediaTypes"] == ["*~1*"]
+
+
+def test_only_the_function_signs(translated: dict[str, Any]) -> None:
+    """The account may administer the key; by its policy nobody else can use it."""
+    statements = properties(translated, "FederationKey")["KeyPolicy"]["Statement"]
+    signers = [each for each in statements if "kms:Sign" in listed(each["Action"])]
+    assert [each["Principal"] for each in signers] == [
+        {"AWS": {"Fn::GetAtt": ["FederationFunctionRole", "Arn"]}}
+    ]
+    actions = {action for each in statements for action in listed(each["Action"])}
+    assert not any("*" in action for action in actions)
+    assert "kms:PutKeyPolicy" in actions, "a key that nobody can administer is lost"
+
+
+def test_only_the_functions_role_may_use_the_key(translated: dict[str, Any]) -> None:
+    """And that key alone."""
+    roles = {
+        role: statement["Resource"]
+        for role in resources_of_type(translated, "AWS::IAM::Role")
+        for statement in statements_of(translated, role)
+        if any(action.startswith("kms:") for action in listed(statement["Action"]))
+    }
+    assert roles == {"FederationFunctionRole": {"Fn::GetAtt": ["FederationKey", "Arn"]}}
+
+
+def test_the_key_outlives_the_stack(translated: dict[str, Any]) -> None:
+    """It is one of RSA, for signatures only."""
+    key = translated["Resources"]["FederationKey"]
+    assert key["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert key["UpdateReplacePolicy"] == "Retain"
+    assert key["Properties"]["KeySpec"] == "RSA_2048"
+    assert key["Properties"]["KeyUsage"] == "SIGN_VERIFY"
+
+
+def test_passwords_go_by_the_grid_alone(translated: dict[str, Any]) -> None:
+    """By this client nobody logs in who has not the right to AdminInitiateAuth on the pool."""
+    client = properties(translated, "FederationClient")
+    assert set(client["ExplicitAuthFlows"]) == {
+        "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+        "ALLOW_REFRESH_TOKEN_AUTH",
+    }
+    assert client["EnableTokenRevocation"] is True
+    assert client["PreventUserExistenceErrors"] == "ENABLED"
+    roles = {
+        role: statement["Resource"]
+        for role in resources_of_type(translated, "AWS::IAM::Role")
+        for statement in statements_of(translated, role)
+        if "cognito-idp:AdminInitiateAuth" in listed(statement["Action"])
+    }
+    assert roles == {"FederationFunctionRole": {"Fn::GetAtt": ["UserPool", "Arn"]}}
+
+
+def test_the_function_is_told_what_it_needs(translated: dict[str, Any]) -> None:
+    variables = properties(translated, "FederationFunction")["Environment"]["Variables"]
+    assert variables["STEPGRID_SIGNING_KEY"] == {"Fn::GetAtt": ["FederationKey", "Arn"]}
+    assert variables["STEPGRID_FEDERATION_CLIENT_ID"] == {"Ref": "FederationClient"}
+    assert variables["STEPGRID_USER_POOL_ID"] == {"Ref": "UserPool"}
+
+
+def test_objects_of_sessions_are_out_of_reach(translated: dict[str, Any]) -> None:
+    """The federation reads and writes under its own prefix."""
+    resources = [
+        statement["Resource"]
+        for statement in statements_of(translated, "FederationFunctionRole")
+        if any("Object" in action for action in listed(statement["Action"]))
+    ]
+    assert resources == [{"Fn::Sub": "${PayloadBucket.Arn}/federation/*"}]
