@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..endpoints import HttpRequest
 from ..errors import RequestError
@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from .service import Federation
 
 JSON_TYPE = "application/json"
+#: Of a list; clients of before 4, who are given the bare one, ask for no second page.
+PER_PAGE = {False: 10, True: 1_000}
 NUMBER = "[0-9]{1,15}"
 _NAME = re.compile(r"\{(\w+)(?::([^{}]+))?\}")
+
+Item = TypeVar("Item")
 
 
 class Refused(RequestError):
@@ -103,24 +107,37 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("".join(text + group for text, group in parts))
 
 
-def page_of(call: Call, items: Sequence[Any]) -> Answer:
+def page_of(
+    call: Call,
+    items: Sequence[Item],
+    show: Callable[[Item], Any] = lambda item: item,
+    most_per_page: int | None = None,
+) -> Answer:
     """A list in vantage6's envelope, cut by `page` and `per_page`; at "" the bare list.
 
+    Only those of the page are shown. most_per_page: more would be too large for an answer.
     Raises Refused for a page that is no number from 1 on.
     """
-    page, per_page = _positive(call, "page", 1), _positive(call, "per_page", 10)
-    paged = call.argument("no_pagination") != "1"
-    shown = list(items[(page - 1) * per_page : page * per_page]) if paged else list(items)
-    if call.legacy and "metadata" not in (call.argument("include") or ""):
-        return Answer(shown, headers={"total-count": str(len(items))})
-    last = max(1, -(-len(items) // per_page)) if paged else 1
-    links = {"first": 1, "self": page, "last": last}
+    bare = call.legacy and "metadata" not in (call.argument("include") or "")
+    page, per_page = _positive(call, "page", 1), _positive(call, "per_page", PER_PAGE[bare])
+    if call.argument("no_pagination") == "1":
+        per_page = max(1, len(items))
+    per_page = min(per_page, most_per_page or per_page)
+    shown = [show(item) for item in items[(page - 1) * per_page : page * per_page]]
+    headers = {"total-count": str(len(items))}
+    if bare:
+        return Answer(shown, headers=headers)
+    links = _links(call, page, max(1, -(-len(items) // per_page)))
+    return Answer({"data": shown, "links": links}, headers=headers)
+
+
+def _links(call: Call, page: int, last: int) -> dict[str, str]:
+    numbers = {"first": 1, "self": page, "last": last}
     if page > 1:
-        links["prev"] = page - 1
+        numbers["prev"] = page - 1
     if page < last:
-        links["next"] = page + 1
-    shape = {name: _link(call, number) for name, number in links.items()}
-    return Answer({"data": shown, "links": shape}, headers={"total-count": str(len(items))})
+        numbers["next"] = page + 1
+    return {name: _link(call, number) for name, number in numbers.items()}
 
 
 def _positive(call: Call, name: str, default: int) -> int:

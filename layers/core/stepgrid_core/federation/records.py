@@ -131,7 +131,7 @@ class FederatedTask(Record):
     created_at: float
     study_id: int | None = None
     databases: tuple[dict[str, Any], ...] = ()
-    method: str = ""  #: as far as it was readable
+    request: int = 0  #: where the request that made it is noted, so that a repeat finds it
 
 
 @dataclass(frozen=True, slots=True)
