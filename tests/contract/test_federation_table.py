@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stepgrid_core.errors import RequestTooLarge
-from stepgrid_core.federation.entities import MAX_MARKS, MAX_VALUES_BYTES
+from stepgrid_core.errors import InvalidRequest, RequestTooLarge
+from stepgrid_core.federation.entities import MAX_MARKS, MAX_NAME_BYTES, MAX_VALUES_BYTES
 from stepgrid_core.ports import Entity, FederationTable, Marks
 
 VALUES = {"name": "Asclepius", "organization_ids": [1, 2]}
@@ -255,6 +255,18 @@ def test_what_another_bears_is_not_freed(federation_table: FederationTable) -> N
     assert federation_table.delete(new, Marks((NAME, "nobody's")))
     assert federation_table.read("organization", 1) is None
     assert federation_table.find(NAME) == 2
+
+
+@pytest.mark.parametrize("name", ["x" * (MAX_NAME_BYTES + 1), "病" * 400, "\ud83c"], ids=ascii)
+def test_what_can_be_no_name_is_nobodys(federation_table: FederationTable, name: str) -> None:
+    """It is refused without being repeated, is not found, and may be removed."""
+    old = create(federation_table, 1, "x" * MAX_NAME_BYTES)
+    with pytest.raises(InvalidRequest) as refused:
+        federation_table.create("organization", 2, VALUES, Marks(names=(name,)))
+    assert name not in refused.value.message
+    assert federation_table.read("organization", 2) is None
+    assert federation_table.find(name) is None
+    assert federation_table.delete(old, Marks(names=(name,)))
 
 
 # --- lists ----------------------------------------------------------------------------------------

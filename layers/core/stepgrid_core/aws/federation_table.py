@@ -18,7 +18,13 @@ import boto3
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from ..errors import Unavailable
-from ..federation.entities import MarkChange, change_marks, read_values, write_values
+from ..federation.entities import (
+    MarkChange,
+    can_be_borne,
+    change_marks,
+    read_values,
+    write_values,
+)
 from ..ports import Entity, Marks
 from ..ports.federation import NO_MARKS
 from .rows import Item
@@ -151,6 +157,8 @@ class AwsFederationTable:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def find(self, name: str) -> int | None:
+        if not can_be_borne(name):
+            return None
         with self._translated():
             answer = self._client.get_item(
                 TableName=self._name, Key=_name_key(name), ConsistentRead=True

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import RequestTooLarge
+from ..errors import InvalidRequest, RequestTooLarge
 from ..ports import Marks
 
 #: DynamoDB changes 100 items in one transaction: the entity itself is the hundredth.
 MAX_MARKS = 99
 #: An item of DynamoDB may have 400 KB, its keys and its attributes' names included.
 MAX_VALUES_BYTES = 390_000
+#: In UTF-8. A key of DynamoDB may have 2,048.
+MAX_NAME_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,29 @@ def read_values(text: str) -> dict[str, Any]:
     return values
 
 
+def can_be_borne(name: str) -> bool:
+    """A name that can't is never found."""
+    try:
+        return len(name.encode()) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
 def change_marks(added: Marks, removed: Marks) -> MarkChange:
-    """What is both added and removed stays. Raises ValueError if it is too much for one write."""
+    """What is both added and removed stays.
+
+    Raises InvalidRequest if a name can't be one, ValueError if it is too much for one write. A name
+    may be made of a secret, so neither says which.
+    """
     taken, joined = dict.fromkeys(added.names), dict.fromkeys(added.lists)
+    if not all(map(can_be_borne, taken)):
+        raise InvalidRequest(
+            f"a name is text of at most {MAX_NAME_BYTES} bytes in UTF-8: choose a shorter one"
+        )
+    left = (name for name in dict.fromkeys(removed.names) if name not in taken)
     change = MarkChange(
         taken=tuple(taken),
-        left=tuple(name for name in dict.fromkeys(removed.names) if name not in taken),
+        left=tuple(filter(can_be_borne, left)),
         joined=tuple(joined),
         parted=tuple(listed for listed in dict.fromkeys(removed.lists) if listed not in joined),
     )
