@@ -189,15 +189,6 @@ def test_a_name_is_borne_by_one(federation_table: FederationTable) -> None:
     assert federation_table.list_ids(LISTED) == []
 
 
-def test_a_name_is_not_the_same_ids_of_another_kind(federation_table: FederationTable) -> None:
-    """Node 1 does not take what organization 1 bears, nor free it."""
-    create(federation_table, 1, NAME)
-    node = create(federation_table, 1, kind="node")
-    assert federation_table.replace(node, VALUES, Marks(names=(NAME,))) is None
-    assert federation_table.delete(node, Marks(names=(NAME,)))
-    assert federation_table.find(NAME) == 1
-
-
 def test_a_new_name_is_taken_and_the_old_one_free(federation_table: FederationTable) -> None:
     """In one step; another may have the old one from then on."""
     old = create(federation_table, 1, NAME)

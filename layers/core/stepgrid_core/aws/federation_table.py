@@ -76,21 +76,20 @@ class AwsFederationTable:
         text = write_values(kind, id, values)
         writes = {
             ENTITY: put(self._name, _write_entity(kind, id, 1, text), NEW),
-            **self._write_marks(kind, id, change_marks(marks, NO_MARKS), NEW),
+            **self._write_marks(id, change_marks(marks, NO_MARKS), NEW),
         }
         return Entity(kind, id, 1, read_values(text)) if self._carry_out(writes, kind, id) else None
 
     def _write_marks(
-        self, kind: str, id: int, change: MarkChange, may_take: ConditionBase
+        self, id: int, change: MarkChange, may_take: ConditionBase
     ) -> dict[str, Write]:
         """Names that are left begin with `left`, see `_carry_out`."""
-        own, bearer = _borne_by(kind, id), {"bearer_kind": kind, "bearer_id": id}
         writes: dict[str, Write] = {}
         for number, name in enumerate(change.taken):
-            item = {**_name_key(name), **bearer}
+            item = {**_name_key(name), "id": id}
             writes[f"taken {number}"] = put(self._name, item, may_take)
         for number, name in enumerate(change.left):
-            writes[f"left {number}"] = delete(self._name, _name_key(name), own)
+            writes[f"left {number}"] = delete(self._name, _name_key(name), _borne_by(id))
         for number, listed in enumerate(change.joined):
             writes[f"joined {number}"] = put(self._name, _list_key(listed, id))
         for number, listed in enumerate(change.parted):
@@ -163,7 +162,7 @@ class AwsFederationTable:
             answer = self._client.get_item(
                 TableName=self._name, Key=_name_key(name), ConsistentRead=True
             )
-        return int(answer["Item"]["bearer_id"]) if "Item" in answer else None
+        return int(answer["Item"]["id"]) if "Item" in answer else None
 
     def replace(
         self,
@@ -178,7 +177,7 @@ class AwsFederationTable:
         item = _write_entity(kind, id, version, text)
         writes = {
             ENTITY: put(self._name, item, Attr("version").eq(old.version)),
-            **self._write_marks(kind, id, change, NEW | _borne_by(kind, id)),
+            **self._write_marks(id, change, NEW | _borne_by(id)),
         }
         done = self._carry_out(writes, kind, id)
         return Entity(kind, id, version, read_values(text)) if done else None
@@ -187,7 +186,7 @@ class AwsFederationTable:
         key, change = _entity_key(old.kind, old.id), change_marks(NO_MARKS, marks)
         writes = {
             ENTITY: delete(self._name, key, Attr("version").eq(old.version)),
-            **self._write_marks(old.kind, old.id, change, NEW),
+            **self._write_marks(old.id, change, NEW),
         }
         return self._carry_out(writes, old.kind, old.id)
 
@@ -242,8 +241,8 @@ def _list_key(listed: str, id: int) -> Item:
     return {"pk": f"FL#{listed}", "sk": _sort_key(id)}
 
 
-def _borne_by(kind: str, id: int) -> ConditionBase:
-    return Attr("bearer_kind").eq(kind) & Attr("bearer_id").eq(id)
+def _borne_by(id: int) -> ConditionBase:
+    return Attr("id").eq(id)
 
 
 def _write_entity(kind: str, id: int, version: int, text: str) -> Item:

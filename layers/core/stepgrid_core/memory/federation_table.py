@@ -16,7 +16,7 @@ class MemoryFederationTable:
         self._lock = threading.RLock()
         self._given: dict[str, int] = {}
         self._entities: dict[str, dict[int, tuple[int, str]]] = {}
-        self._names: dict[str, tuple[str, int]] = {}
+        self._names: dict[str, int] = {}
         self._lists: dict[str, set[int]] = {}
 
     def next_id(self, kind: str) -> int:
@@ -36,14 +36,14 @@ class MemoryFederationTable:
 
     def _write(self, kind: str, id: int, version: int, text: str, change: MarkChange) -> Entity:
         self._entities.setdefault(kind, {})[id] = version, text
-        self._mark(kind, id, change)
+        self._mark(id, change)
         return Entity(kind, id, version, read_values(text))
 
-    def _mark(self, kind: str, id: int, change: MarkChange) -> None:
+    def _mark(self, id: int, change: MarkChange) -> None:
         for name in change.left:
-            if self._names.get(name) == (kind, id):
+            if self._names.get(name) == id:
                 del self._names[name]
-        self._names.update(dict.fromkeys(change.taken, (kind, id)))
+        self._names.update(dict.fromkeys(change.taken, id))
         for listed in change.parted:
             self.take_out(listed, [id])
         for listed in change.joined:
@@ -65,8 +65,7 @@ class MemoryFederationTable:
 
     def find(self, name: str) -> int | None:
         with self._lock:
-            bearer = self._names.get(name)
-        return None if bearer is None else bearer[1]
+            return self._names.get(name)
 
     def replace(
         self,
@@ -76,9 +75,8 @@ class MemoryFederationTable:
         removed: Marks = NO_MARKS,
     ) -> Entity | None:
         change, text = change_marks(added, removed), write_values(old.kind, old.id, values)
-        own = (old.kind, old.id)
         with self._lock:
-            taken = any(self._names.get(name, own) != own for name in change.taken)
+            taken = any(self._names.get(name, old.id) != old.id for name in change.taken)
             if taken or not self._is_as_read(old):
                 return None
             return self._write(old.kind, old.id, old.version + 1, text, change)
@@ -93,7 +91,7 @@ class MemoryFederationTable:
             if not self._is_as_read(old):
                 return False
             del self._entities[old.kind][old.id]
-            self._mark(old.kind, old.id, change)
+            self._mark(old.id, change)
             return True
 
     def put_in(self, listed: str, ids: Sequence[int]) -> None:
