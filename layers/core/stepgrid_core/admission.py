@@ -98,6 +98,14 @@ def accept(grid: Grid, new: NewSession, lane: Lane, limits: Limits) -> Session:
     return _accepted(grid, session, stored, limits)
 
 
+def accept_without_slots(grid: Grid, new: NewSession, limits: Limits) -> Session:
+    """Store a session that takes none of any worker's slots, and so waits for none.
+
+    Raises QuotaExceeded.
+    """
+    return _accepted(grid, new.session, _store(grid, new, limits), limits)
+
+
 def _accepted(grid: Grid, session: Session, stored: Session | Refusal, limits: Limits) -> Session:
     if stored is Refusal.DEPENDENCY:
         names = ", ".join(session.depends_on)

@@ -29,28 +29,31 @@ def cancel(grid: Grid, owner: str, session_ids: Iterable[str]) -> dict[str, Canc
     answers = {}
     wait_seconds = 0.0
     for session_id in dict.fromkeys(session_ids):
-        answers[session_id], seconds = _cancel_one(grid, owner, session_id)
+        session = grid.table.read_session(session_id)
+        if session is None or session.owner != owner:
+            answers[session_id] = CancelCounts()
+            continue
+        answers[session_id], seconds = cancel_open(grid, session)
         wait_seconds = max(wait_seconds, seconds)
-        tasks = answers[session_id].total_cancelled_tasks
-        if tasks:
-            logger.info("session cancelled", session_id=session_id, tasks=tasks)
     if wait_seconds:
         grid.clock.sleep(wait_seconds)
     return answers
 
 
-def _cancel_one(grid: Grid, owner: str, session_id: str) -> tuple[CancelCounts, float]:
-    session = grid.table.read_session(session_id)
-    if session is None or session.owner != owner:
-        return CancelCounts(), 0.0
+def cancel_open(grid: Grid, session: Session) -> tuple[CancelCounts, float]:
+    """Cancel what is open of a session, and say for how long no worker's permit has lapsed."""
     permit = permit_seconds(session.watch_seconds)
     if session.verdict is not None:
         return CancelCounts(), _permit_left(session, permit, grid.clock.now())
-    grid.table.mark_cancelling(session_id, grid.clock.now())
+    grid.table.mark_cancelling(session.session_id, grid.clock.now())
     changed = end_all(grid, session, ChunkState.CANCELLED)
-    grid.dispatcher.stop(session)
+    if session.federation is None:  # what nodes run, they end when they hear of it
+        grid.dispatcher.stop(session)
     ended = [chunk for old, _ in changed for chunk in old.chunks if not chunk.terminal]
-    return _counts(ended), 0.0 if _untouched(session, changed) else permit
+    counts, tasks = _counts(ended), sum(chunk.unsettled for chunk in ended)
+    if tasks:
+        logger.info("session cancelled", session_id=session.session_id, tasks=tasks)
+    return counts, 0.0 if _untouched(session, changed) else permit
 
 
 def _untouched(session: Session, changed: Sequence[tuple[Shard, Shard]]) -> bool:

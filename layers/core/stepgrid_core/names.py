@@ -10,6 +10,10 @@ CHUNKS_PER_SHARD = 16
 #: the worker whose tasks are jobs; its sessions are made by POST /v1/jobs alone
 JOB_WORKER = "job"
 
+#: stands in the place of a worker in sessions of the backend `node`, whose tasks are runs of a
+#: federated task: nodes outside the cloud take them, and no function of this name is ever called
+FEDERATION_WORKER = "federation"
+
 SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TASK_ID = re.compile(rf"(?P<session>{SESSION_ID.pattern})_[0-9]+")
 #: of a job, or with `_` and a number of one job of an array
@@ -71,6 +75,24 @@ def is_output_key(key: str) -> bool:
 
 def results_prefix(session: str) -> str:
     return f"results/{session}/"
+
+
+def runs_prefix(session: str) -> str:
+    """Of a federated task's inputs and outputs. No rule of the bucket removes what is below it:
+    runs wait for their nodes as long as they have to.
+    """
+    return f"federation/{session}/"
+
+
+def run_inputs_key(session: str, sha256: str) -> str:
+    return f"{runs_prefix(session)}inputs/{sha256[:32]}.jsonl"
+
+
+def run_output_key(session: str, chunk: int, attempt: int, digest: str) -> str:
+    """What is in it is part of its name: a node that repeats itself in other words replaces
+    nothing.
+    """
+    return f"{runs_prefix(session)}{chunk:05d}/{attempt}-{digest}.jsonl"
 
 
 def file_key(owner: str, upload_id: str, name: str) -> str:

@@ -11,7 +11,15 @@ from .contract import TaskDescription, TaskPage
 from .data_plane import OutcomeHead, check, read_error, read_heads
 from .description import own_session
 from .errors import Conflict, InvalidRequest, NotFound, PayloadCorrupted, reason_of
-from .names import CHUNKS_PER_SHARD, job_outputs_prefix, output_key, results_prefix, task_id
+from .names import (
+    CHUNKS_PER_SHARD,
+    job_outputs_prefix,
+    output_key,
+    results_prefix,
+    run_output_key,
+    runs_prefix,
+    task_id,
+)
 from .records import Chunk, Session, Shard, count, open_state
 from .states import ENDINGS, TERMINAL_TASKS, ChunkState, TaskState
 from .wiring import Grid
@@ -24,6 +32,10 @@ BYTES_PER_PAGE = 32 * 1024 * 1024
 OUTPUTS_PER_PAGE = 200
 
 
+#: Of a run whose node was lost at every attempt.
+NODE_LOST = "the node that ran it was not heard of any more, at every attempt; see its log"
+
+
 def ending_error(session: Session, chunk: Chunk) -> dict[str, str] | None:
     """What its unsettled tasks failed of, where they failed."""
     ending = ENDINGS.get(chunk.state)
@@ -32,6 +44,8 @@ def ending_error(session: Session, chunk: Chunk) -> dict[str, str] | None:
     message = ending.message
     if chunk.state is ChunkState.DEPENDENCY and session.reason:
         message = session.reason
+    if chunk.state is ChunkState.LOST and session.federation is not None:
+        message = NODE_LOST
     return {"type": ending.error_type, "message": message or "", "traceback": ""}
 
 
@@ -60,7 +74,10 @@ def key_of_output(session: Session, number: int, chunk: Chunk) -> str:
     """Which object holds the settled lines of a chunk. Raises NotFound while there are none."""
     if chunk.output is None:
         raise NotFound(f"chunk {number} of session {session.session_id} has no output yet")
-    return output_key(session.session_id, number, chunk.output.attempt, chunk.output.part)
+    output = chunk.output
+    if session.federation is not None:
+        return run_output_key(session.session_id, number, output.attempt, output.digest)
+    return output_key(session.session_id, number, output.attempt, output.part)
 
 
 def read_output(grid: Grid, session: Session, shard: Shard, slot: int) -> bytes:
@@ -188,7 +205,8 @@ def delete_session(grid: Grid, owner: str, session_id: str) -> None:
     session = own_session(grid, owner, session_id)
     if session.verdict is None:
         raise Conflict(f"session {session_id} is still open; cancel it first")
-    grid.payloads.delete_prefix(results_prefix(session_id))
+    of_runs = session.federation is not None
+    grid.payloads.delete_prefix((runs_prefix if of_runs else results_prefix)(session_id))
     if session.output_days:
         prefix = job_outputs_prefix(session.output_days, owner, session_id)
         grid.payloads.delete_prefix(prefix)

@@ -16,6 +16,7 @@ from .announcement import announce, tell
 from .closing import close
 from .dependencies import release
 from .ending import complete_shards, end_all
+from .federation.run_recovery import revive_runs
 from .holding import hold_chunks, let_chunks_go
 from .listing import LOOK_AGAIN_SECONDS
 from .planning import EXPRESS_LIFE_SECONDS
@@ -95,9 +96,16 @@ def revive(grid: Grid, session: Session) -> None:
         if session.dispatches:  # else a large Map calls a worker for each chunk that is left
             grid.dispatcher.stop(session)
         return
-    if session.blocked:
+    if session.federation is not None:
+        revive_runs(grid, session)
+    elif session.blocked:
         release(grid, session)
-        return
+    else:
+        _revive_chunks(grid, session, now)
+
+
+def _revive_chunks(grid: Grid, session: Session, now: float) -> None:
+    """Of a session whose chunks executions run."""
     shards = complete_shards(grid, session)
     shards = [release_expired(grid, shard, now) for shard in shards]
     if close(grid, shards) is not None:

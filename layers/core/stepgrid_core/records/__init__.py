@@ -30,6 +30,7 @@ from .chunk import (
     verdict,
 )
 from .container import NO_ANSWER, ContainerSize, ContainerUse, is_claimed_by, puller_token
+from .federation import FederationFacts
 from .job import KILLED_BY_REQUEST, WALLTIME_EXCEEDED, JobFacts, JobFile, JobRecord
 from .session import CommonRef, Ending, InputRef, Session, closed, lane_name, untouched
 from .shard import NO_WORK, Shard, Work, pending_chunks, work
@@ -46,6 +47,7 @@ __all__ = [
     "ContainerSize",
     "ContainerUse",
     "Ending",
+    "FederationFacts",
     "InputRef",
     "JobFacts",
     "JobFile",

@@ -9,6 +9,7 @@ from ..names import CHUNKS_PER_SHARD
 from ..states import SessionState, TaskState
 from ..task_time import TaskTime
 from .container import ContainerSize
+from .federation import FederationFacts
 from .job import JobFacts
 from .shard import NO_WORK, Work
 
@@ -45,8 +46,9 @@ class Session:
     )
     input: InputRef
     layout: Layout  #: which tasks are in which chunk
-    route: str  #: "burst" or "map"
-    children: str  #: kind of the Map's child executions: "express" or "standard"
+    route: str  #: "burst" or "map"; of runs "node"
+    #: kind of the Map's child executions: "express" or "standard"; empty where there is no Map
+    children: str
     max_concurrency: int
     watch_seconds: float  #: a worker looks at its row this often; cancel waits as long
     task_timeout_seconds: float
@@ -55,7 +57,7 @@ class Session:
     created_at: float
     deadline_at: float
     expires_at: int
-    backend: str = "lambda"  #: what runs its chunks: "lambda" or "fargate"
+    backend: str = "lambda"  #: what runs its chunks: "lambda", "fargate" or "node"
     backend_reason: str = ""  #: why that one, in words
     container: ContainerSize | None = None  #: on Fargate
     #: what its containers show to the broker; whoever has it may run its chunks, and nothing else
@@ -63,6 +65,7 @@ class Session:
     queue: str = ""  #: of jobs, whose slots it takes; empty: it takes those of its worker
     output_days: int = 0  #: that outputs of its jobs are kept; 0: it has no jobs
     job: JobFacts | None = None
+    federation: FederationFacts | None = None  #: its tasks are runs of a federated task
     target: str = ""  #: ARN of the registered function that `function`, the relay, calls
     replicas: int = 1  #: identical functions over which its chunks are spread
     name: str | None = None
@@ -135,6 +138,7 @@ class Session:
         common, time = values.get("common"), values.get("worker_task_time")
         planned = values.get("planned_task_time", time)  # earlier versions kept one alone
         container, job = values.get("container"), values.get("job")
+        federation = values.get("federation")
         nested = {
             "input": InputRef(**values["input"]),
             "layout": Layout.read(values["layout"]),
@@ -144,6 +148,7 @@ class Session:
             "container": ContainerSize(**container) if container else None,
             "depends_on": tuple(values.get("depends_on", ())),
             "job": JobFacts.read(job) if job else None,
+            "federation": FederationFacts.read(federation) if federation else None,
         }
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**known, **nested})
