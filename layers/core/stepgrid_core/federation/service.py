@@ -1,8 +1,8 @@
 """All that a federation's routes may touch, as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..ports import FederationTable, TokenSigner, UserLogin
+from ..ports import FederationTable, NoSockets, SocketTable, TokenSigner, UserLogin
 from ..wiring import Grid
 from .registry import Registry
 
@@ -13,6 +13,7 @@ class Federation:
     table: FederationTable
     signer: TokenSigner  #: of the tokens of nodes and containers
     login: UserLogin
+    sockets: SocketTable = field(default_factory=NoSockets)
 
     @property
     def registry(self) -> Registry:

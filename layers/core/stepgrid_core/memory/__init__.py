@@ -12,6 +12,7 @@ from .job_desk import MemoryJobDesk
 from .logs import MemoryLogReader
 from .metrics import MemoryMetrics
 from .payload_store import MemoryPayloadStore
+from .sockets import MemorySockets
 from .state_table import MemoryStateTable
 from .token_signer import MemoryTokenSigner
 from .tokens import MemoryTokenVerifier
@@ -30,6 +31,7 @@ __all__ = [
     "MemoryLogReader",
     "MemoryMetrics",
     "MemoryPayloadStore",
+    "MemorySockets",
     "MemoryStateTable",
     "MemorySubscriptions",
     "MemoryTokenSigner",

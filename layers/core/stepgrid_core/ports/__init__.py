@@ -25,6 +25,7 @@ from .metrics import MetricSink
 from .page import Page
 from .payload_store import DOWNLOAD_SECONDS, URL_SECONDS, PayloadStore, StoredObject
 from .rows import Rows
+from .sockets import Append, NoSockets, Queued, Socket, SocketTable
 from .state_table import Closing, Refusal, RowSwap, StateTable, Swap, Waiting
 from .subscriptions import Delivery, Subscription, Subscriptions
 from .task_runner import (
@@ -42,6 +43,7 @@ from .worker_registry import WorkerRegistry
 __all__ = [
     "DOWNLOAD_SECONDS",
     "URL_SECONDS",
+    "Append",
     "Broker",
     "Caller",
     "Clock",
@@ -68,12 +70,16 @@ __all__ = [
     "LoginStep",
     "Marks",
     "MetricSink",
+    "NoSockets",
     "NoTokens",
     "Page",
     "PayloadStore",
+    "Queued",
     "Refusal",
     "RowSwap",
     "Rows",
+    "Socket",
+    "SocketTable",
     "StateTable",
     "StoredObject",
     "Subscription",
