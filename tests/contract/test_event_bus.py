@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from stepgrid_core.aws.event_bus import AwsEventBus
+from stepgrid_core.federation.events import FederationEvent, FederationKind
+from stepgrid_core.memory import MemoryEventBus
 from stepgrid_core.records import Session
 from stepgrid_core.session_events import accepted, ended, progressed, started
 from stepgrid_core.states import SessionState, TaskState
@@ -84,3 +86,32 @@ def test_an_event_on_aws_can_be_filtered_without_reading_the_table(stack: AwsSta
     # (on AWS `time` is the entry's own): tests/system.
     closed_at = datetime.fromtimestamp(event["detail"]["timings"]["closed_at"], UTC)
     assert closed_at == datetime.fromtimestamp(NOW + 60 + FRACTION, UTC)
+
+
+def federation_event(number: int) -> FederationEvent:
+    facts = {"id": number, "parent_id": None}
+    return FederationEvent(
+        FederationKind.TASK_CREATED, f"task-{number}-created", NOW + FRACTION, 7, (1, 2), facts
+    )
+
+
+def test_an_event_of_a_federation_says_what_it_is_about(stack: AwsStack) -> None:
+    """A rule finds it by its detail type; whoever gets it reads the same event again."""
+    bus = AwsEventBus(stack.create_bus())
+    queue_url = stack.create_queue_of_events()
+    event = federation_event(3)
+    bus.notify([event])
+    (received,) = receive_events(queue_url)
+    assert received["source"] == "stepgrid"
+    assert received["detail-type"] == "stepgrid federation task_created"
+    assert received["resources"] == ["collaboration/7"]
+    assert FederationEvent.read(received["detail"]) == event
+
+
+def test_events_of_a_federation_reach_who_listens() -> None:
+    """In memory: each of them, in order."""
+    bus, heard = MemoryEventBus(), []
+    bus.notifiers.append(heard.append)
+    news = [federation_event(1), federation_event(2)]
+    bus.notify(news)
+    assert heard == bus.notified == news

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import NotFound
 from ..event_detail import bus_event
+from ..federation.events import FederationEvent
 from ..ports import Clock, Delivery, Subscription
 from ..session_events import SessionEvent
 
@@ -22,12 +23,21 @@ class MemoryEventBus:
 
     published: list[SessionEvent] = field(default_factory=list)
     listeners: list[Callable[[SessionEvent], None]] = field(default_factory=list)
+    notified: list[FederationEvent] = field(default_factory=list)
+    #: of what happens in a federation
+    notifiers: list[Callable[[FederationEvent], None]] = field(default_factory=list)
 
     def publish(self, events: Sequence[SessionEvent]) -> None:
         self.published.extend(events)
         for event in events:
             for listener in self.listeners:
                 listener(event)
+
+    def notify(self, events: Sequence[FederationEvent]) -> None:
+        self.notified.extend(events)
+        for event in events:
+            for notifier in self.notifiers:
+                notifier(event)
 
 
 @dataclass

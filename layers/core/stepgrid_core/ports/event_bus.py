@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..federation.events import FederationEvent
 from ..session_events import SessionEvent
 
 
@@ -13,3 +14,6 @@ class EventBus(Protocol):
         Raises Unavailable if any was not taken. Some of them may be told again then, so consumers
         drop repeats by `event_id`.
         """
+
+    def notify(self, events: Sequence[FederationEvent]) -> None:
+        """The same of what happens in a federation."""
