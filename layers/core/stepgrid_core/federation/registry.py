@@ -75,7 +75,7 @@ class Registry:
 
 def node_place(organization_id: int, collaboration_id: int) -> str:
     """Unique: an organization has one node in a collaboration."""
-    return f"node:{collaboration_id}:{organization_id}"
+    return f"place:{collaboration_id}:{organization_id}"
 
 
 def marks_of(record: Organization | Collaboration | Study | Role | User | Node) -> Marks:
@@ -84,7 +84,8 @@ def marks_of(record: Organization | Collaboration | Study | Role | User | Node) 
         return Marks(names=(f"user:{record.username}", f"subject:{record.subject}"))
     if isinstance(record, Node):
         place = node_place(record.organization_id, record.collaboration_id)
-        return Marks(names=(place, f"node:{record.name}", f"key:{record.key_hash}"))
+        key = (f"key:{record.key_hash}",) if record.key_hash else ()  # in the cloud it has none
+        return Marks(names=(place, f"node:{record.name}", *key))
     if isinstance(record, Study):
         return Marks(names=(f"study:{record.collaboration_id}:{record.name}",))
     if isinstance(record, Role):
