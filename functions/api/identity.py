@@ -11,6 +11,8 @@ from stepgrid_core.errors import AccessDenied
 PERMISSION_SET_ROLE = "AWSReservedSSO_"
 #: Session name that Cognito gives the role of every user of an identity pool.
 COGNITO_SESSION = "CognitoIdentityCredentials"
+#: What stands before a user's subject where Cognito says by what somebody logged in.
+COGNITO_LOGIN = ":CognitoSignIn:"
 
 
 def owner_of(identity: dict[str, Any]) -> str:
@@ -34,3 +36,16 @@ def owner_of(identity: dict[str, Any]) -> str:
         raise AccessDenied("the request bears no Cognito identity id; log in again: stepgrid login")
     person = f"/{session_name}" if role.startswith(PERMISSION_SET_ROLE) else ""
     return f"{account}:assumed-role/{role}{person}"
+
+
+def subject_of(identity: dict[str, Any]) -> str:
+    """As whom a federation knows the caller: a user's subject in its pool, otherwise the owner.
+
+    Raises AccessDenied as `owner_of`.
+    """
+    owner = owner_of(identity)
+    if not identity.get("cognitoIdentityId"):
+        return owner
+    provider = str(identity.get("cognitoAuthenticationProvider") or "")
+    _, found, subject = provider.rpartition(COGNITO_LOGIN)
+    return subject if found and subject else owner

@@ -14,7 +14,7 @@ import recorder
 import relay
 import routes
 import sweeper
-from identity import owner_of
+from identity import owner_of, subject_of
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.runner import InlineRunner
 from stepgrid_core import worker
@@ -229,6 +229,40 @@ def test_users_of_an_identity_pool_are_never_one_owner() -> None:
     )
     with pytest.raises(AccessDenied, match="stepgrid login"):
         owner_of({"userArn": role, "cognitoIdentityId": None})
+
+
+POOL = "cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Pool"
+SUBJECT = "33d4c8a2-70c1-7011-3b5e-0a6b3d1f2c4e"
+
+
+@pytest.mark.parametrize(
+    ("provider", "subject"),
+    [
+        (f"{POOL},{POOL}:CognitoSignIn:{SUBJECT}", SUBJECT),
+        (f"{POOL}:CognitoSignIn:{SUBJECT}", SUBJECT),
+        (f"{POOL}:CognitoSignIn:", "cognito:eu-1:abc"),
+        (POOL, "cognito:eu-1:abc"),
+        (None, "cognito:eu-1:abc"),
+    ],
+)
+def test_the_subject_is_the_users_own(provider: str | None, subject: str) -> None:
+    """As its token says it too; where Cognito does not tell it, the owner has to do."""
+    role = "arn:aws:sts::1:assumed-role/c/CognitoIdentityCredentials"
+    identity = {
+        "userArn": role,
+        "cognitoIdentityId": "eu-1:abc",
+        "cognitoAuthenticationProvider": provider,
+    }
+    assert subject_of(identity) == subject
+
+
+def test_a_subject_takes_a_cognito_identity() -> None:
+    """Of nobody else it is looked for; and without any identity there is none."""
+    arn = "arn:aws:iam::1:user/quant"
+    provider = f"{POOL}:CognitoSignIn:{SUBJECT}"
+    assert subject_of({"userArn": arn, "cognitoAuthenticationProvider": provider}) == arn
+    with pytest.raises(AccessDenied):
+        subject_of({"userArn": None})
 
 
 def test_a_grid_tells_where_its_users_log_in(memory: InMemoryGrid) -> None:
