@@ -56,6 +56,11 @@ def token(**changes: Any) -> str:
     return f"e30.{payload}.c2ln"
 
 
+def subject_in(text: str) -> Any:
+    payload = text.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
+
+
 @dataclass
 class FakeIdentities:
     """An identity pool's client."""
@@ -105,7 +110,7 @@ def moto_token() -> Iterator[tuple[AwsTokenVerifier, str]]:
 @pytest.fixture(params=["memory", "fake client", "moto"])
 def verified(request: pytest.FixtureRequest) -> tuple[TokenVerifier, str]:
     if request.param == "memory":
-        caller = Caller("cognito:eu-west-1:ann", "ann")
+        caller = Caller("cognito:eu-west-1:ann", "ann", subject="0-1")
         return MemoryTokenVerifier({token(): caller}), token()
     if request.param == "moto":
         found: tuple[TokenVerifier, str] = request.getfixturevalue("moto_token")
@@ -114,12 +119,16 @@ def verified(request: pytest.FixtureRequest) -> tuple[TokenVerifier, str]:
 
 
 def test_an_id_token_says_who_calls(verified: tuple[TokenVerifier, str]) -> None:
-    """The owner is the one that the user's signed requests have: the identity id."""
+    """The owner is the one that the user's signed requests have: the identity id.
+
+    The subject is the user's own, and no later user of the same name has it.
+    """
     verifier, good = verified
     caller = verifier.verify(good)
     assert caller is not None
     assert caller.owner.startswith("cognito:eu-west-1:")
     assert caller.username == "ann"
+    assert caller.subject == subject_in(good)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "a.b", "a.b.c.d", "ä.b.c", "a.b.c\n", "x" * 20_000])
@@ -146,7 +155,9 @@ class TestOnAws:
             {"IdentityId": "eu-west-1:ann", "Logins": logins},
         ]
 
-    @pytest.mark.parametrize("text", ["noise", "a.b.c", "a.bm8.c", "a.W10.c"])
+    @pytest.mark.parametrize(
+        "text", ["noise", "a.b.c", "a.bm8.c", "a.W10.c", f"a.{'W1tb' * 1400}.c"]
+    )
     def test_no_request_for_what_is_no_token(self, text: str) -> None:
         """Noise from the internet costs nothing."""
         client = FakeIdentities()
@@ -155,9 +166,21 @@ class TestOnAws:
 
     def test_name_and_address(self, verify: Any) -> None:
         """From the token; without a name the subject is it."""
-        assert verify(token()) == Caller("cognito:eu-west-1:ann", "ann", "ann@example.org")
+        assert verify(token()) == Caller("cognito:eu-west-1:ann", "ann", "ann@example.org", "0-1")
         bare = verify(token(email=None, **{"cognito:username": None}))
-        assert bare == Caller("cognito:eu-west-1:ann", "0-1")
+        assert bare == Caller("cognito:eu-west-1:ann", "0-1", subject="0-1")
+
+    @pytest.mark.parametrize(
+        ("audience", "taken"), [("client", True), ("federation", True), ("", False)]
+    )
+    def test_both_app_clients_are_known(self, audience: str, taken: bool) -> None:
+        """A grid without a federation has one; an empty audience is neither."""
+        settings = settings_of(POOL)
+        both = settings.model_copy(update={"federation_client_id": "federation"})
+        text = token(aud=audience)
+        assert bool(AwsTokenVerifier(both, FakeIdentities()).verify(text)) is taken
+        alone = AwsTokenVerifier(settings, FakeIdentities()).verify(text)
+        assert bool(alone) is (audience == "client")
 
     @pytest.mark.parametrize(
         "changes",

@@ -42,6 +42,9 @@ TRANSLATIONS: dict[str, type[StepgridError]] = {
     "Throttling": Unavailable,
     "TooManyRequestsException": Unavailable,
     "ExecutionLimitExceeded": Unavailable,
+    "KMSInternalException": Unavailable,
+    "KeyUnavailableException": Unavailable,
+    "DependencyTimeoutException": Unavailable,
     # Of DynamoDB, after all repeats: the same request again finds out what became of it.
     "TransactionConflictException": Unavailable,
     "TransactionInProgressException": Unavailable,

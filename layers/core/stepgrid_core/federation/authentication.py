@@ -51,7 +51,7 @@ def authenticate_user(federation: "Federation", token: str) -> UserPrincipal | N
     if caller is None or not caller.subject:
         return None
     user = federation.registry.user_of(caller.subject)
-    return None if user is None else _user_principal(federation, user, caller.owner)
+    return None if user is None else user_principal(federation, user, caller.owner)
 
 
 def authenticate_signed(federation: "Federation", owner: str, subject: str) -> UserPrincipal:
@@ -60,7 +60,7 @@ def authenticate_signed(federation: "Federation", owner: str, subject: str) -> U
     user = registry.user_of(subject) or registry.user_of(owner)
     if user is None:
         raise AccessDenied(f"{owner} is no user of this federation; its operator can add you")
-    return _user_principal(federation, user, owner)
+    return user_principal(federation, user, owner)
 
 
 def node_of_claims(federation: "Federation", claims: Mapping[str, Any]) -> Node | None:
@@ -85,6 +85,13 @@ def is_at_work(federation: "Federation", node: Node, task: FederatedTask) -> boo
     return session is not None and session.verdict is None
 
 
+def user_principal(federation: "Federation", user: User, owner: str) -> UserPrincipal:
+    """A user as the table knows it now. owner: of the sessions that its tasks are."""
+    roles = federation.registry.find_many(Role, user.role_ids)
+    rules = frozenset(user.rule_ids).union(*(role.rule_ids for role in roles))
+    return UserPrincipal(user, rules, owner)
+
+
 def _of_claims(federation: "Federation", claims: Mapping[str, Any]) -> Principal | None:
     node = node_of_claims(federation, claims)
     if node is None or not isinstance(claims["sub"], dict):
@@ -93,9 +100,3 @@ def _of_claims(federation: "Federation", claims: Mapping[str, Any]) -> Principal
     if task is None or not is_at_work(federation, node, task):
         return None
     return ContainerPrincipal(node, task.id, task.image)
-
-
-def _user_principal(federation: "Federation", user: User, owner: str) -> UserPrincipal:
-    roles = federation.registry.find_many(Role, user.role_ids)
-    rules = frozenset(user.rule_ids).union(*(role.rule_ids for role in roles))
-    return UserPrincipal(user, rules, owner)

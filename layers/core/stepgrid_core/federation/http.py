@@ -78,7 +78,7 @@ class Call:
         """The body. Raises Refused where it is no JSON object."""
         try:
             body = json.loads(self.request.body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
             raise Refused(HTTPStatus.BAD_REQUEST, "Request body is incorrect", {})

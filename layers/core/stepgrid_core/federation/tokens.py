@@ -80,11 +80,11 @@ def issue_container_token(federation: "Federation", node: "Node", task: "Federat
 
 def is_ours(federation: "Federation", token: str) -> bool:
     """Does it say that this grid's key signed it? Nothing is verified."""
-    if len(token) > MAX_TOKEN_CHARACTERS:
+    if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
         return False
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, RecursionError):
         return False
     return header.get("kid") == _key_id(federation.signer.public_key())
 
