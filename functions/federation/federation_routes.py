@@ -24,22 +24,20 @@ def handle(event: dict[str, Any], federation: Federation) -> dict[str, Any]:
     logger.info(
         "request answered", method=request.method, path=request.path, status=int(answered.status)
     )
+    return shape(answered)
+
+
+def shape(answered: Answer) -> dict[str, Any]:
+    """As API Gateway wants it: bytes in base64."""
+    headers = {"Content-Type": answered.content_type, "Cache-Control": "no-store"}
+    is_bytes = isinstance(answered.body, bytes)
+    body = base64.b64encode(answered.data) if is_bytes else answered.data
     return {
         "statusCode": int(answered.status),
-        "headers": {
-            "Content-Type": answered.content_type,
-            "Cache-Control": "no-store",
-            **answered.headers,
-        },
-        **_body(answered),
+        "headers": headers | dict(answered.headers),
+        "body": body.decode(),
+        "isBase64Encoded": is_bytes,
     }
-
-
-def _body(answered: Answer) -> dict[str, Any]:
-    """API Gateway takes bytes in base64 only."""
-    if isinstance(answered.body, bytes):
-        return {"body": base64.b64encode(answered.body).decode(), "isBase64Encoded": True}
-    return {"body": answered.data.decode(), "isBase64Encoded": False}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
