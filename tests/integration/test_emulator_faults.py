@@ -17,6 +17,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -31,12 +32,12 @@ class Cloud:
     """A ministack of one of two kinds: as it is published, or corrected."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}"
 
     def client(self, service: str, key: str = "test", secret: str = "test"):  # type: ignore[no-untyped-def]
         return boto3.client(
             service,
-            endpoint_url=self._url,
+            endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
@@ -374,6 +375,33 @@ def test_the_log_of_an_invocation_is_whole(cloud: Cloud) -> None:
         assert told == [f"first {number}", f"last {number}"]
 
 
+def test_binary_media_types_of_a_template(kind: str, cloud: Cloud) -> None:
+    """AWS takes them escaped, and bodies are bytes; for the emulator no type is one of them."""
+    text = "def run(event, _): return {'statusCode': 200, 'body': str(event['isBase64Encoded'])}"
+    name = make_function(cloud, "echoing", {"handler.py": text})
+    uri = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{name}/invocations"
+    post = {"x-amazon-apigateway-integration": {"type": "aws_proxy", "uri": uri}}
+    api = {"openapi": "3.0.1", "info": {"title": "bytes"}, "paths": {"/echo": {"post": post}}}
+    resources = {
+        "Api": {
+            "Type": "AWS::ApiGateway::RestApi",
+            "Properties": {"Name": "bytes", "Body": api, "BinaryMediaTypes": ["*~1*"]},
+        },
+        "Deployment": {
+            "Type": "AWS::ApiGateway::Deployment",
+            "Properties": {"RestApiId": {"Ref": "Api"}, "StageName": "stage"},
+        },
+    }
+    stacks = cloud.client("cloudformation")
+    template = {"Resources": resources, "Outputs": {"Api": {"Value": {"Ref": "Api"}}}}
+    stacks.create_stack(StackName="bytes", TemplateBody=json.dumps(template))
+    stacks.get_waiter("stack_create_complete").wait(StackName="bytes", WaiterConfig={"Delay": 1})
+    (stack,) = stacks.describe_stacks(StackName="bytes")["Stacks"]
+    path = f"/_aws/execute-api/{stack['Outputs'][0]['OutputValue']}/stage/echo"
+    answer = requests.post(cloud.url + path, data=b"\xff", headers=OCTETS, timeout=30)
+    assert answer.text == ("False" if kind == "ministack" else "True")
+
+
 def make_function(
     cloud: Cloud, name: str, source: dict[str, str], runtime: str = "python3.11"
 ) -> str:
@@ -460,6 +488,7 @@ def test_a_user_who_is_gone_gets_no_keys(kind: str, cloud: Cloud, leaves: str) -
             identities.get_credentials_for_identity(**who)
 
 
+OCTETS = {"Content-Type": "application/octet-stream"}
 PASSWORD = "Correct horse battery 1!"
 FLOWS = ["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
 TLS_ONLY = {

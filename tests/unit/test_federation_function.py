@@ -3,6 +3,9 @@
 import base64
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ from stepgrid_core.telemetry import logger
 
 from .login_world import API_KEY, PASSWORD, LoginWorld
 
-EVENTS = Path(__file__).parents[2] / "events" / "federation"
+PROJECT = Path(__file__).parents[2]
+EVENTS = PROJECT / "events" / "federation"
 
 
 def load(name: str) -> dict[str, Any]:
@@ -145,3 +149,19 @@ def test_no_secret_is_logged(world: LoginWorld, lines: Lines) -> None:
 def test_the_handler_is_there() -> None:
     """As the template names it."""
     assert callable(federation_routes.handler)
+
+
+def test_other_functions_do_without_its_libraries() -> None:
+    """Their cold starts do not pay for signatures that they never look at."""
+    modules = "broker, identity, recorder, relay, routes, stepgrid_core.worker, sweeper"
+    program = f"import sys, {modules}; print({{'cryptography', 'jwt'}} & sys.modules.keys())"
+    paths = [str(PROJECT / "functions" / name) for name in ("api", "control")]
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": os.pathsep.join([*paths, str(PROJECT / "layers" / "core")])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert found.stdout == "set()\n"

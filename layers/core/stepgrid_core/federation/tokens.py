@@ -118,7 +118,8 @@ def _issue(federation: "Federation", claims: dict[str, Any], use: Use, seconds: 
     header = {"alg": ALGORITHM, "typ": "JWT", "kid": key_id}
     registered = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + seconds}
     payload = {**registered, "jti": uuid.uuid4().hex, "use": use, **claims}
-    message = b".".join(_encode(json.dumps(part).encode()) for part in (header, payload))
+    parts = (json.dumps(part, separators=(",", ":")) for part in (header, payload))
+    message = b".".join(_encode(part.encode()) for part in parts)
     return b".".join((message, _encode(federation.signer.sign(message)))).decode()
 
 
