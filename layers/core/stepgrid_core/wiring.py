@@ -96,6 +96,7 @@ def aws_federation(environment: dict[str, str]) -> "Federation":
     """The federation of the stack that this function belongs to."""
     from .aws.federation_table import AwsFederationTable  # noqa: PLC0415
     from .aws.token_signer import AwsTokenSigner  # noqa: PLC0415
+    from .aws.user_directory import AwsUserDirectory  # noqa: PLC0415
     from .aws.user_login import AwsUserLogin  # noqa: PLC0415
     from .federation.service import Federation  # noqa: PLC0415
 
@@ -105,6 +106,7 @@ def aws_federation(environment: dict[str, str]) -> "Federation":
         AwsFederationTable(grid.settings.table),
         AwsTokenSigner(grid.settings.signing_key),
         AwsUserLogin(grid.settings),
+        AwsUserDirectory(grid.settings),
     )
 
 

@@ -16,7 +16,8 @@ from ..errors import AccessDenied
 from .api_keys import fingerprint
 from .http import InvalidToken, Refused
 from .principals import ContainerPrincipal, NodePrincipal, Principal, UserPrincipal
-from .records import FederatedTask, Node, Role, RunRecord, User, run_id
+from .records import FederatedTask, Node, RunRecord, User, run_id
+from .roles import rules_of
 
 if TYPE_CHECKING:
     from .service import Federation
@@ -87,9 +88,7 @@ def is_at_work(federation: "Federation", node: Node, task: FederatedTask) -> boo
 
 def user_principal(federation: "Federation", user: User, owner: str) -> UserPrincipal:
     """A user as the table knows it now. owner: of the sessions that its tasks are."""
-    roles = federation.registry.find_many(Role, user.role_ids)
-    rules = frozenset(user.rule_ids).union(*(role.rule_ids for role in roles))
-    return UserPrincipal(user, rules, owner)
+    return UserPrincipal(user, rules_of(federation.registry, user), owner)
 
 
 def _of_claims(federation: "Federation", claims: Mapping[str, Any]) -> Principal | None:

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from ..endpoints import HttpRequest
 from ..errors import RequestError, Unavailable
 from ..telemetry import logger
-from . import open_routes, token_routes
+from . import (
+    collaboration_routes,
+    node_routes,
+    open_routes,
+    organization_routes,
+    role_routes,
+    study_routes,
+    token_routes,
+    user_routes,
+)
 from .authentication import authenticate, bearer_token
 from .http import Answer, Call, Refused, Route
 
@@ -26,6 +35,12 @@ API = "/api"
 ROUTES: tuple[Route, ...] = (
     *open_routes.ROUTES,
     *token_routes.ROUTES,
+    *organization_routes.ROUTES,
+    *collaboration_routes.ROUTES,
+    *study_routes.ROUTES,
+    *node_routes.ROUTES,
+    *user_routes.ROUTES,
+    *role_routes.ROUTES,
 )
 
 

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from ..ports import FederationTable, NoSockets, SocketTable, TokenSigner, UserLogin
+from ..ports import (
+    FederationTable,
+    NoDirectory,
+    NoSockets,
+    SocketTable,
+    TokenSigner,
+    UserDirectory,
+    UserLogin,
+)
 from ..wiring import Grid
 from .registry import Registry
 
@@ -14,6 +22,7 @@ class Federation:
     signer: TokenSigner  #: of the tokens of nodes and containers
     login: UserLogin
     sockets: SocketTable = field(default_factory=NoSockets)
+    directory: UserDirectory = field(default_factory=NoDirectory)  #: of users that can log in
 
     @property
     def registry(self) -> Registry:

@@ -16,6 +16,7 @@ from .sockets import MemorySockets
 from .state_table import MemoryStateTable
 from .token_signer import MemoryTokenSigner
 from .tokens import MemoryTokenVerifier
+from .user_directory import MemoryUserDirectory
 from .user_login import MemoryUser, MemoryUserLogin
 from .workers import Behaviour, MemoryFunctionCall, MemoryFunctionCaller, MemoryWorkerRegistry
 
@@ -37,6 +38,7 @@ __all__ = [
     "MemoryTokenSigner",
     "MemoryTokenVerifier",
     "MemoryUser",
+    "MemoryUserDirectory",
     "MemoryUserLogin",
     "MemoryWorkerRegistry",
     "VirtualClock",

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..errors import InvalidRequest
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -108,3 +110,27 @@ class UserLogin(Protocol):
 
     def renew(self, refresh_token: str) -> UserTokens | None:
         """None: the refresh token is none, or not any more. Raises Unavailable."""
+
+
+class UserDirectory(Protocol):
+    """Who can log in at all. Whoever is in it may still be in none of the organizations."""
+
+    def create(self, username: str, password: str, email: str) -> str:
+        """The subject of a new user, whose password is good from now on.
+
+        Raises Conflict if there is one of that name, InvalidRequest for a name or a password that
+        is not taken, and Unavailable.
+        """
+
+    def remove(self, username: str, subject: str) -> None:
+        """Nothing happens if it is gone, or is another one by now. Raises Unavailable."""
+
+
+class NoDirectory:
+    """Of a grid whose users are known by something else than a login."""
+
+    def create(self, username: str, password: str, email: str) -> str:
+        raise InvalidRequest(f"{username!r} can't be created: this grid keeps no logins")
+
+    def remove(self, username: str, subject: str) -> None:
+        """There is nothing to remove."""

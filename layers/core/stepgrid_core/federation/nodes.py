@@ -1,0 +1,49 @@
+"""Nodes: whether they are there, and what becomes of them with their place in a collaboration."""
+
+from dataclasses import replace
+from functools import partial
+
+from .changes import remove, revise
+from .records import Node, Study
+from .registry import Registry
+
+#: A node that waits for work asks again after 20 s at most.
+ONLINE_SECONDS = 90.0
+#: A node is written as seen so often and not more.
+SEEN_SECONDS = 20.0
+
+
+def is_online(node: Node, now: float) -> bool:
+    """Was it heard of lately? `node.online` is only what was last told of it."""
+    return node.seen_at > 0 and now - node.seen_at < ONLINE_SECONDS
+
+
+def status_of(node: Node, now: float) -> str:
+    return "online" if is_online(node, now) else "offline"
+
+
+def note_seen(registry: Registry, node: Node, now: float) -> Node:
+    """It was heard of. Undoes nothing that others write meanwhile; a lost race is not repeated."""
+    if now - node.seen_at < SEEN_SECONDS:
+        return node
+    entity = registry.table.read(Node.KIND, node.id)
+    if entity is None:
+        return node
+    seen = replace(Node.read(entity.id, entity.values), seen_at=now)
+    registry.table.replace(entity, seen.as_values())
+    return seen
+
+
+def leave_collaboration(registry: Registry, organization_id: int, collaboration_id: int) -> None:
+    """What an organization had in a collaboration it is no longer in: node and part in studies."""
+    node = registry.node_of(organization_id, collaboration_id)
+    if node is not None:
+        remove(registry, node)
+    for study in registry.find_all(Study):
+        if study.collaboration_id == collaboration_id and organization_id in study.organization_ids:
+            revise(registry, study, partial(_without, organization_id))
+
+
+def _without(organization_id: int, study: Study) -> Study:
+    left = tuple(id for id in study.organization_ids if id != organization_id)
+    return replace(study, organization_ids=left)
