@@ -1,5 +1,11 @@
 """Sessions of federated tasks, made in a grid as the routes of a federation make them."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stepgrid.testing import InMemoryGrid
+from stepgrid_core.data_plane import TaskFault
+from stepgrid_core.federation.run_rows import claim_of, claim_run, finish_run
 from stepgrid_core.federation.sessions import create_session
 from stepgrid_core.records import FederationFacts, Session
 from stepgrid_core.wiring import Grid
@@ -31,3 +37,29 @@ def federate(
         timeout_seconds=timeout_seconds,
         max_attempts=max_attempts,
     )
+
+
+class Members:
+    """Whoever is in the collaboration, until `left` says otherwise."""
+
+    def __init__(self) -> None:
+        self.left: set[str] = set()
+
+    def may_read(self, session: Session) -> bool:
+        return session.owner not in self.left
+
+
+def federated_grid(settings: Mapping[str, object] | None = None) -> tuple[InMemoryGrid, Members]:
+    """A grid in memory that has a federation."""
+    memory, members = InMemoryGrid({}, autorun=False, settings=settings), Members()
+    memory.wiring = replace(memory.wiring, members=members)
+    return memory, members
+
+
+def end_run(grid: Grid, session: Session, index: int, result: str | None) -> None:
+    """A node takes a run and ends it; without a result it has crashed."""
+    row = claim_run(grid, session, index, f"node {index}", 60)
+    assert row is not None
+    fault = TaskFault("crashed", "last words") if result is None else None
+    claim = claim_of(row)
+    assert finish_run(grid, session, index, claim, result=result, fault=fault, milliseconds=1500)

@@ -318,6 +318,7 @@ def _queries() -> Iterator[Malformed]:
         (one, "waits", ["1"]),
         *((f"{one}/results", "cursor", [value]) for value in ("x" * 129, "-1", "a")),
         (f"{one}/results", "page", ["2"]),
+        *((f"{one}/outputs/0", "offset", [value]) for value in ("-1", "x", "", "1.5")),
         *((f"{one}/tasks", "state", [value]) for value in ("done", "", "FAILED", "1")),
         (f"{one}/tasks", "cursor", ["x" * 129]),
         *(("/v1/sessions", "state", [value]) for value in ("open", "", "Finished")),

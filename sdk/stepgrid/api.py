@@ -21,6 +21,7 @@ from stepgrid_core.contract import (
     JobRequest,
     LoginDescription,
     LogPage,
+    OutputPart,
     PlanDescription,
     PlanRequest,
     QuotaDescription,
@@ -131,6 +132,11 @@ class Api:
             query,
             timeout_seconds=timeout_seconds,
             held_seconds=wait_seconds,
+        )
+
+    def read_output(self, session_id: str, chunk: int, offset: int = 0) -> OutputPart:
+        return self._call(
+            OutputPart, "GET", _path(session_id, f"/outputs/{chunk}"), {"offset": offset}
         )
 
     def list_tasks(self, session_id: str, state: TaskState | None, cursor: str | None) -> TaskPage:

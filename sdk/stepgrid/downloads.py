@@ -1,11 +1,14 @@
 """Outputs of chunks, checked: inline, kept from before, or by presigned URL straight from S3.
 
+Those of federated tasks have no URL: the grid hands them out itself, request by request.
+
     chunks --> parts --> threads: GET, check --> outputs in the same order
 
 Several are under way at once, and so are the parts of a large one; together they are bounded in
 bytes. It knows neither which chunks there are nor what is in their outputs.
 """
 
+import base64
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -78,7 +81,7 @@ class Downloads:
             if part.is_last:
                 output = data if part.is_all else self._checked(part.chunk, b"".join(held))
                 held.clear()
-                if keep and part.chunk.final and part.chunk.url is not None:
+                if keep and part.chunk.final and part.chunk.lines is None:
                     self._cache.put(part.chunk.chunk, output)
                 yield part.chunk, output
 
@@ -117,6 +120,8 @@ class Downloads:
         So may the one that another reader was given since. After that it is a new one.
         """
         chunk = part.chunk
+        if chunk.by_parts:
+            return self._ask(part)
         for _ in range(MOST_RENEWALS):
             try:
                 if chunk.url is not None:
@@ -127,6 +132,17 @@ class Downloads:
             if chunk.lines is not None:
                 return self._checked(chunk, chunk.lines.encode())
         return self._get_object(chunk, part)
+
+    def _ask(self, part: _Part) -> bytes:
+        """From the grid itself."""
+        end, api = part.start + part.size, self._connection.api
+        data, offset = bytearray(), part.start
+        while offset < end:
+            answer = api.read_output(self._session_id, part.chunk.chunk, offset)
+            data += base64.b64decode(answer.data)
+            offset = answer.next_offset or end
+        found = bytes(data[: part.size])
+        return self._checked(part.chunk, found) if part.is_all else found
 
     def _get_object(self, chunk: ChunkOutput, part: _Part) -> bytes:
         objects, url = self._connection.objects, str(chunk.url)

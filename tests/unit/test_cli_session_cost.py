@@ -101,6 +101,13 @@ def test_containers_have_a_line() -> None:
     ]
 
 
+def test_runs_on_nodes_cost_the_grid_no_machine() -> None:
+    """Which is said, since those of the organizations do cost something."""
+    result = run(PastUse(Usage(), counted=False), backend="node")
+    assert "nodes of organizations" in result.stderr
+    assert "GB-s" not in result.stdout
+
+
 def test_json_has_the_same() -> None:
     """With every request by name, and the date of the prices."""
     (bill,) = json_lines(run(COUNTED, "--json").stdout)

@@ -10,6 +10,7 @@ that long after the last row was ended means: nothing starts once cancel has ans
 from collections.abc import Iterable, Sequence
 
 from .contract import CancelCounts
+from .description import is_member
 from .ending import end_all
 from .records import Chunk, Session, Shard, count
 from .states import ChunkState, TaskState
@@ -30,7 +31,7 @@ def cancel(grid: Grid, owner: str, session_ids: Iterable[str]) -> dict[str, Canc
     wait_seconds = 0.0
     for session_id in dict.fromkeys(session_ids):
         session = grid.table.read_session(session_id)
-        if session is None or session.owner != owner:
+        if session is None or session.owner != owner or not is_member(grid, session):
             answers[session_id] = CancelCounts()
             continue
         answers[session_id], seconds = cancel_open(grid, session)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from . import records
 from .contract import (
     ContainerUse,
+    FederationDescription,
     LoginDescription,
     SessionDescription,
     SessionList,
@@ -32,7 +33,7 @@ DEADLINE_GRACE_SECONDS = 1.0
 def own_session(grid: Grid, owner: str, session_id: str) -> Session:
     """Raises NotFound, in the same words for one that is not there and one of somebody else."""
     session = grid.table.read_session(session_id) if may_exist(session_id) else None
-    return check_owner(session, owner, session_id)
+    return check_owner(grid, session, owner, session_id)
 
 
 def may_exist(session_id: str) -> bool:
@@ -40,16 +41,21 @@ def may_exist(session_id: str) -> bool:
     return SESSION_ID.fullmatch(session_id) is not None
 
 
-def check_owner(session: Session | None, owner: str, session_id: str) -> Session:
+def check_owner(grid: Grid, session: Session | None, owner: str, session_id: str) -> Session:
     """What was read of a session, if it is the owner's to see; raises as `own_session`."""
-    if session is None or not is_own(session, owner):
+    if session is None or not is_own(grid, session, owner):
         raise NotFound(f"there is no session {session_id!r} of yours; it may have expired")
     return session
 
 
-def is_own(session: Session, owner: str) -> bool:
+def is_own(grid: Grid, session: Session, owner: str) -> bool:
     """May the owner see it?"""
-    return session.owner == owner and not session.deleted
+    return session.owner == owner and not session.deleted and is_member(grid, session)
+
+
+def is_member(grid: Grid, session: Session) -> bool:
+    """Is its owner still in the collaboration, where it was asked in one?"""
+    return session.federation is None or grid.members.may_read(session)
 
 
 def describe(
@@ -180,6 +186,18 @@ def show(
         execution=execution,
         name=session.name,
         tags=session.tags,
+        federation=_show_federation(session),
+    )
+
+
+def _show_federation(session: Session) -> FederationDescription | None:
+    facts = session.federation
+    if facts is None:
+        return None
+    return FederationDescription(
+        task_id=facts.task_id,
+        collaboration_id=facts.collaboration_id,
+        organization_ids=list(facts.organization_ids),
     )
 
 
@@ -200,7 +218,8 @@ def list_sessions(
 ) -> SessionList:
     """The owner's sessions, newest first."""
     page = grid.table.list_sessions(owner, state, cursor, LIST_PAGE)
-    return SessionList(sessions=[_summarise(session) for session in page.items], cursor=page.next)
+    seen = (session for session in page.items if is_member(grid, session))
+    return SessionList(sessions=[_summarise(session) for session in seen], cursor=page.next)
 
 
 def _summarise(session: Session) -> SessionSummary:

@@ -25,6 +25,7 @@ from .errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, Un
 from .job_description import cancel_job, describe_job, list_jobs, list_outputs
 from .job_submission import submit_job
 from .logs import read_logs
+from .output_parts import read_part
 from .outputs import delete_session, list_tasks
 from .plans import plan_session, read_plan
 from .result_pages import describe_to_end, read_results
@@ -115,6 +116,11 @@ def _read_results(call: Call) -> BaseModel:
     )
 
 
+def _read_output(call: Call) -> BaseModel:
+    chunk, offset = call.ids["chunk"], call.query.offset
+    return read_part(call.grid, call.owner, call.session_id, chunk, offset)
+
+
 def _cancel(call: Call) -> BaseModel:
     counts = cancel(call.grid, call.owner, call.body.session_ids)
     return contract.CancelResponse(sessions=counts)
@@ -160,6 +166,9 @@ ROUTES = (
           _update, contract.SessionDescription, contract.SessionUpdate),
     Route("GET", "/v1/sessions/{session_id}/results", "Chunk outputs in order; can wait for more",
           _read_results, contract.ResultPage, query=contract.ResultsQuery),
+    Route("GET", "/v1/sessions/{session_id}/outputs/{chunk}",
+          "Bytes of an output that no URL leads to, as those of federated tasks",
+          _read_output, contract.OutputPart, query=contract.OutputQuery),
     Route("GET", "/v1/sessions/{session_id}/plan", "How it runs, why, and what it was to take",
           lambda call: read_plan(call.grid, call.owner, call.session_id),
           contract.PlanDescription),

@@ -45,9 +45,9 @@ def find_job(grid: Grid, owner: str, job_id: str) -> Job:
     """Raises NotFound. Whoever asks for a job whose deadline has passed ends it."""
     match = JOB_ID.fullmatch(job_id)
     session = grid.table.read_session(match["session"]) if match else None
-    if session is not None and is_own(session, owner) and end_overdue(grid, session):
+    if session is not None and is_own(grid, session, owner) and end_overdue(grid, session):
         session = grid.table.read_session(session.session_id)
-    job = session and match and is_own(session, owner) and _job(session, match["index"])
+    job = session and match and is_own(grid, session, owner) and _job(session, match["index"])
     if not job:
         raise NotFound(f"there is no job {job_id[:80]!r} of yours; it may have expired")
     return job

@@ -9,6 +9,7 @@ routing do, for submits as well.
 
 from .contract import ContainerPlan, Estimate, PlanDescription, PlanRequest
 from .description import own_session
+from .errors import InvalidRequest
 from .material import check_size
 from .packing import stride_of
 from .placement import Placement, place, sizes_of
@@ -59,9 +60,15 @@ def _describe(placed: Placement) -> PlanDescription:
 def read_plan(grid: Grid, owner: str, session_id: str) -> PlanDescription:
     """The plan of a session, and what it was to take by what was known when it was submitted.
 
-    Raises NotFound, in the same words for one that is not there and one of somebody else.
+    Raises NotFound, in the same words for one that is not there and one of somebody else;
+    InvalidRequest for a federated task, which nobody plans.
     """
     session = own_session(grid, owner, session_id)
+    if session.federation is not None:
+        raise InvalidRequest(
+            f"session {session_id} has no plan: it is a federated task, whose runs take place on "
+            "nodes of the organizations, whenever these are online"
+        )
     work, sizes = _work(grid, session), _sizes(grid, session)
     stored = Plan(
         session.layout,

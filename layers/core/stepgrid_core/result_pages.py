@@ -4,7 +4,8 @@
                                   +--> session and shards, read together --> page
     wait for chunks that are new -'
 
-An output is handed on by URL, or inline where it is at hand, and never parsed. A short session
+An output is handed on by URL, or inline where it is at hand, and never parsed; that of a federated
+task never by URL, see `output_parts`. A short session
 costs its client one request for its end and its results.
 """
 
@@ -17,7 +18,7 @@ from .description import check_owner, describe_read, end_overdue, has_ended, may
 from .errors import InvalidRequest
 from .long_poll import poll
 from .names import CHUNKS_PER_SHARD
-from .outputs import SHARDS_PER_PAGE, ending_error, key_of_output, with_reason
+from .outputs import SHARDS_PER_PAGE, ending_error, key_of_output, read_output, with_reason
 from .records import Output, Session, Shard, open_state
 from .states import SessionState
 from .wiring import Grid
@@ -125,9 +126,9 @@ def _read_rows(grid: Grid, owner: str, session_id: str, cursor: str | None) -> _
 def _read_beginning(grid: Grid, owner: str, session_id: str, limit: int) -> _Rows:
     """The session and its first shards, by one request. Raises as `own_session`."""
     if not may_exist(session_id):
-        check_owner(None, owner, session_id)
+        check_owner(grid, None, owner, session_id)
     found, shards = grid.table.read_session_and_shards(session_id, limit)
-    session = check_owner(found, owner, session_id)
+    session = check_owner(grid, found, owner, session_id)
     if session.verdict and not all(shard.terminal for shard in shards):
         # Closed and committed by one write, of which a Query may see a part (DynamoDB,
         # "Isolation levels": read-committed).
@@ -149,7 +150,8 @@ def _shard_of(cursor: str, session: Session) -> int:
 
 def _page(grid: Grid, rows: _Rows, chosen: Iterator[tuple[Shard, int]]) -> ResultPage:
     session, places = with_reason(grid, rows.session, rows.shards), list(chosen)
-    hot = _peek(grid, session, places)
+    find = _peek if session.federation is None else _fetch
+    hot = find(grid, session, places)
     return ResultPage(
         session_id=session.session_id,
         state=session.verdict or SessionState.RUNNING,
@@ -174,6 +176,20 @@ def _peek(grid: Grid, session: Session, places: list[tuple[Shard, int]]) -> dict
     return {keys[key][0]: data for key, data in found.items() if _is(data, keys[key][1])}
 
 
+def _fetch(grid: Grid, session: Session, places: list[tuple[Shard, int]]) -> dict[int, bytes]:
+    """Outputs of a federated task, by chunk, as many as fit: there are no URLs of the others."""
+    chosen: list[tuple[Shard, int]] = []
+    size = 0
+    for shard, slot in places:
+        output = shard.chunks[slot].output
+        if output is not None and size + output.size <= PEEK_BYTES_PER_PAGE:
+            chosen.append((shard, slot))
+            size += output.size
+    found = grid.each(lambda place: read_output(grid, session, *place), chosen)
+    numbers = [shard.number_of(slot) for shard, slot in chosen]
+    return dict(zip(numbers, found, strict=True))
+
+
 def _is(data: bytes, output: Output) -> bool:
     return (len(data), digest(data)) == (output.size, output.digest)
 
@@ -182,9 +198,11 @@ def _output(
     grid: Grid, session: Session, shard: Shard, slot: int, hot: dict[int, bytes]
 ) -> ChunkOutput:
     chunk, number = shard.chunks[slot], shard.number_of(slot)
-    lines = shard.inline.get(slot, hot.get(number))
+    by_parts, lines = session.federation is not None, hot.get(number)
+    if not by_parts:
+        lines = shard.inline.get(slot, lines)
     url = None
-    if chunk.output is not None and lines is None:
+    if chunk.output is not None and lines is None and not by_parts:
         url = grid.payloads.presign_get(key_of_output(session, number, chunk))
     return ChunkOutput(
         chunk=number,
@@ -199,4 +217,5 @@ def _output(
         url=url,
         size=chunk.output.size if chunk.output else 0,
         digest=chunk.output.digest if chunk.output else None,
+        by_parts=by_parts,
     )

@@ -14,7 +14,7 @@ from .closing import wake
 from .contract import SessionUpdate
 from .description import own_session
 from .ending import complete_shards
-from .errors import Conflict
+from .errors import Conflict, InvalidRequest
 from .holding import hold_chunks
 from .listing import LOOK_AGAIN_SECONDS
 from .records import Session
@@ -23,7 +23,9 @@ from .wiring import Grid
 
 
 def update_session(grid: Grid, owner: str, session_id: str, update: SessionUpdate) -> None:
-    """Raises NotFound as for every session, Conflict for one that is over."""
+    """Raises NotFound as for every session, Conflict for one that is over, InvalidRequest
+    for a federated task.
+    """
     session = _open_session(grid, owner, session_id)
     if update.priority is not None:
         _set_priority(grid, owner, session, update.priority)
@@ -35,6 +37,11 @@ def update_session(grid: Grid, owner: str, session_id: str, update: SessionUpdat
 
 def _open_session(grid: Grid, owner: str, session_id: str) -> Session:
     session = own_session(grid, owner, session_id)
+    if session.federation is not None:
+        raise InvalidRequest(
+            f"session {session_id} is a federated task: nodes take its runs when they can, so it "
+            "has no priority and can't be paused; cancel it if it is not wanted"
+        )
     if session.verdict is not None:
         raise Conflict(f"session {session_id} is {session.verdict}; only an open one can change")
     return session

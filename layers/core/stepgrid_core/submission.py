@@ -21,6 +21,7 @@ from .admission import NewSession, accept, admit_waiting, check_quota
 from .announcement import tell
 from .common_input import create_common_upload, keep_common
 from .contract import (
+    HOW_TO_FEDERATE,
     MIN_PART_BYTES,
     SessionOptions,
     SubmitRequest,
@@ -32,7 +33,7 @@ from .errors import Conflict, InvalidRequest, RequestTooLarge
 from .job_files import create_file_upload
 from .material import Material, gather, size_of
 from .metrics import Metric
-from .names import JOB_WORKER, input_key, session_id
+from .names import FEDERATION_WORKER, JOB_WORKER, input_key, session_id
 from .packing import Packed
 from .placement import Placement, place
 from .ports import URL_SECONDS, Dispatch, Worker
@@ -105,9 +106,11 @@ NO_TERMS = Terms()
 
 
 def check_worker(name: str) -> None:
-    """Raises InvalidRequest for the one that runs jobs alone."""
+    """Raises InvalidRequest for those whose sessions are made otherwise."""
     if name == JOB_WORKER:
         raise InvalidRequest(f"worker {JOB_WORKER!r} runs jobs, which POST /v1/jobs takes")
+    if name == FEDERATION_WORKER:
+        raise InvalidRequest(f"worker {FEDERATION_WORKER!r} is no function: {HOW_TO_FEDERATE}")
 
 
 def submit(grid: Grid, owner: str, request: SubmitRequest, terms: Terms = NO_TERMS) -> Submitted:

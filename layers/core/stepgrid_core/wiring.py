@@ -15,7 +15,9 @@ from .ports import (
     EventBus,
     FunctionCaller,
     LogReader,
+    Membership,
     MetricSink,
+    NoMembers,
     NoTokens,
     PayloadStore,
     StateTable,
@@ -53,6 +55,8 @@ class Grid:
     tally: RequestTally = field(default_factory=RequestTally)
     #: who bears a token, for requests that are not signed
     tokens: TokenVerifier = field(default_factory=NoTokens)
+    #: who may see the sessions of federated tasks
+    members: Membership = field(default_factory=NoMembers)
 
     def each(self, call: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
         """Call for each item, several at once where this grid may; answers in order."""

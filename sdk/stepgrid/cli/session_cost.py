@@ -71,6 +71,8 @@ def cost(
             raise
         note(f"stepgrid: requests are not in it: {error}")
         past = PastUse(Usage(), counted=False)
+    if status.backend == "node":
+        note("stepgrid: its runs are on nodes of organizations, which are not in it")
     usage = _with_time(grid, status, past)
     lines = bill_lines(usage, status.containers)
     bill = SessionBill(session_id, status.tasks, past.counted, lines)

@@ -30,6 +30,8 @@ from .model import CONTRACT_VERSION, Count, CursorQuery, NoQuery, Query, Request
 from .plan import ContainerPlan, Estimate, PlanDescription, PlanRequest
 from .results import (
     ChunkOutput,
+    OutputPart,
+    OutputQuery,
     ResultPage,
     ResultsQuery,
     SessionReport,
@@ -43,6 +45,7 @@ from .session import (
     CancelRequest,
     CancelResponse,
     DeleteResponse,
+    FederationDescription,
     QuotaDescription,
     SessionDescription,
     SessionList,
@@ -54,6 +57,7 @@ from .session import (
     WaitQuery,
 )
 from .submission import (
+    HOW_TO_FEDERATE,
     MAX_ATTEMPTS,
     MAX_COMMON_BYTES,
     MAX_DEPENDENCIES,
@@ -85,6 +89,7 @@ from .worker import WorkerDescription, WorkerList
 
 __all__ = [
     "CONTRACT_VERSION",
+    "HOW_TO_FEDERATE",
     "MAX_ARRAY",
     "MAX_ATTEMPTS",
     "MAX_BATCH",
@@ -116,6 +121,7 @@ __all__ = [
     "ErrorResponse",
     "Estimate",
     "EventBatch",
+    "FederationDescription",
     "Health",
     "JobDescription",
     "JobFileUpload",
@@ -133,6 +139,8 @@ __all__ = [
     "LoginDescription",
     "LogsQuery",
     "NoQuery",
+    "OutputPart",
+    "OutputQuery",
     "PlanDescription",
     "PlanRequest",
     "Query",

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from ..states import FailureReason, SessionState, TaskState
-from .model import Count, CursorQuery, Response
+from .model import Count, CursorQuery, Query, Response
 from .session import MAX_WAIT_SECONDS, SessionDescription
 
 
@@ -28,6 +28,11 @@ class ChunkOutput(Response):
     url: str | None = None
     size: Count = 0
     digest: str | None = Field(None, description="first 12 bytes of SHA-256, base64url")
+    by_parts: bool = Field(
+        False,
+        description="there is never a URL: without lines, an output of any size is read by "
+        "GET .../outputs/{chunk}",
+    )
 
 
 class ResultPage(Response):
@@ -41,6 +46,20 @@ class ResultPage(Response):
     chunk_count: Count = Field(description="of the page")
     chunks: list[ChunkOutput]
     cursor: str | None = Field(None, description="of the next page; it stays good")
+
+
+class OutputPart(Response):
+    """Some bytes of an output that no URL leads to."""
+
+    session_id: str
+    chunk: Count
+    data: str = Field(description="base64")
+    size: Count = Field(description="of the whole output, in bytes")
+    next_offset: Count | None = Field(None, description="where the next part begins")
+
+
+class OutputQuery(Query):
+    offset: Count = Field(0, description="the first byte that is wanted")
 
 
 class SessionReport(SessionDescription):

@@ -59,6 +59,14 @@ class SessionTimings(Response):
     )
 
 
+class FederationDescription(Response):
+    """The federated task that a session is. Chunk k is the run of organization k."""
+
+    task_id: int
+    collaboration_id: int
+    organization_ids: list[int]
+
+
 class SessionDescription(Response):
     """A session as it is now: state, counts, timings, and the options it runs with."""
 
@@ -91,6 +99,9 @@ class SessionDescription(Response):
     execution: str | None = Field(None, description="ARN of its newest state machine execution")
     name: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
+    federation: FederationDescription | None = Field(
+        None, description="of the backend node: the federated task that it is"
+    )
 
 
 class SessionSummary(Response):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from ..names import CLIENT_TOKEN, UPLOAD_ID, WORKER_NAME
 from .container import ContainerOptions
@@ -20,6 +20,11 @@ MAX_OFFSETS = 10_000
 MAX_DEPENDENCIES = 20
 #: of a session's common input, as JSON text: a worker holds it beside its tasks
 MAX_COMMON_BYTES = 64 * 1024 * 1024
+
+HOW_TO_FEDERATE = (
+    "what runs on nodes of organizations is a federated task, which POST /v1/federation/tasks "
+    "makes, or POST /task by a client of vantage6"
+)
 
 Tag = Annotated[str, StringConstraints(max_length=256)]
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -60,6 +65,13 @@ class SessionOptions(Request):
     task_seconds: float | None = Field(
         None, gt=0, le=MAX_TASK_TIMEOUT_SECONDS, description="hint: how long one task takes"
     )
+
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _no_nodes(cls, value: object) -> object:
+        if value == "node":
+            raise ValueError(HOW_TO_FEDERATE)
+        return value
 
 
 class UploadedInput(Request):

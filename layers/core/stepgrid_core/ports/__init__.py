@@ -23,6 +23,7 @@ from .federation import (
 from .function_caller import FunctionCall, FunctionCaller, FunctionReply
 from .job_desk import JobDesk
 from .logs import LogEvent, LogReader, LogSearch
+from .membership import Membership, NoMembers
 from .metrics import MetricSink
 from .page import Page
 from .payload_store import DOWNLOAD_SECONDS, URL_SECONDS, PayloadStore, StoredObject
@@ -71,8 +72,10 @@ __all__ = [
     "LogSearch",
     "LoginStep",
     "Marks",
+    "Membership",
     "MetricSink",
     "NoDirectory",
+    "NoMembers",
     "NoSockets",
     "NoTokens",
     "Page",
