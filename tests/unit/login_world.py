@@ -61,8 +61,8 @@ class LoginWorld:
         for number, name in enumerate(("Asclepius", "Hygieia"), start=1):
             self.keep(Organization(number, name))
         self.keep(Collaboration(1, "health", organization_ids=(1, 2)))
-        self.keep(Role(1, "Researcher", rule_ids=(1, 2)))
-        self.keep(User(7, "ann", ANN.subject, 1, role_ids=(1,), rule_ids=(2, 3)))
+        self.keep(Role(100, "Statistician", rule_ids=(1, 2)))
+        self.keep(User(7, "ann", ANN.subject, 1, role_ids=(100,), rule_ids=(2, 3)))
         self.node = Node(5, "asclepius", 1, 1, key_hash=hash_key(API_KEY))
         self.keep(self.node)
         self.task = self._task(3, organization_ids=(1, 2))

@@ -202,12 +202,17 @@ def _summary(error: dict[str, str] | None) -> dict[str, str] | None:
 
 def delete_session(grid: Grid, owner: str, session_id: str) -> None:
     """Forget a closed session and its outputs. Raises Conflict while it is open."""
-    session = own_session(grid, owner, session_id)
+    forget_session(grid, own_session(grid, owner, session_id))
+
+
+def forget_session(grid: Grid, session: Session) -> None:
+    """As `delete_session`, whoever may ask for it."""
+    session_id = session.session_id
     if session.verdict is None:
         raise Conflict(f"session {session_id} is still open; cancel it first")
     of_runs = session.federation is not None
     grid.payloads.delete_prefix((runs_prefix if of_runs else results_prefix)(session_id))
     if session.output_days:
-        prefix = job_outputs_prefix(session.output_days, owner, session_id)
+        prefix = job_outputs_prefix(session.output_days, session.owner, session_id)
         grid.payloads.delete_prefix(prefix)
     grid.table.delete_session(session)

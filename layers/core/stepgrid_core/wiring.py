@@ -73,10 +73,12 @@ def aws_grid(environment: dict[str, str]) -> Grid:
     from .aws.clock import SystemClock  # noqa: PLC0415
     from .aws.dispatcher import AwsDispatcher  # noqa: PLC0415
     from .aws.event_bus import AwsEventBus  # noqa: PLC0415
+    from .aws.federation_table import AwsFederationTable  # noqa: PLC0415
     from .aws.log_reader import AwsLogReader  # noqa: PLC0415
     from .aws.state_table import AwsStateTable  # noqa: PLC0415
     from .aws.subscriptions import AwsSubscriptions  # noqa: PLC0415
     from .aws.worker_registry import AwsWorkerRegistry  # noqa: PLC0415
+    from .federation.membership import TableMembership  # noqa: PLC0415
 
     settings, clock = Settings.read(environment), SystemClock()
     tally = _tally(settings, environment)
@@ -93,12 +95,14 @@ def aws_grid(environment: dict[str, str]) -> Grid:
         threads=16,
         tally=tally,
         tokens=_tokens(settings, clock),
+        members=TableMembership(AwsFederationTable(settings.table)),
     )
 
 
 def aws_federation(environment: dict[str, str]) -> "Federation":
     """The federation of the stack that this function belongs to."""
     from .aws.federation_table import AwsFederationTable  # noqa: PLC0415
+    from .aws.sockets import AwsSockets  # noqa: PLC0415
     from .aws.token_signer import AwsTokenSigner  # noqa: PLC0415
     from .aws.user_directory import AwsUserDirectory  # noqa: PLC0415
     from .aws.user_login import AwsUserLogin  # noqa: PLC0415
@@ -110,7 +114,8 @@ def aws_federation(environment: dict[str, str]) -> "Federation":
         AwsFederationTable(grid.settings.table),
         AwsTokenSigner(grid.settings.signing_key),
         AwsUserLogin(grid.settings),
-        AwsUserDirectory(grid.settings),
+        sockets=AwsSockets(grid.settings.table),
+        directory=AwsUserDirectory(grid.settings),
     )
 
 

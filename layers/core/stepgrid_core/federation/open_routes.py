@@ -1,6 +1,7 @@
 """What clients ask before all else: which version, is it there, are large files taken."""
 
 from .http import Answer, Call, Route
+from .task_creation import note_prepared
 
 #: vantage6's version that the routes and shapes are those of: clients compare it with their own.
 VERSION = "4.15.2"
@@ -17,8 +18,9 @@ def _health(call: Call) -> Answer:
     return Answer({"database": True})
 
 
-def _blob_store(_: Call) -> Answer:
+def _blob_store(call: Call) -> Answer:
     """Inputs and results travel in the requests themselves."""
+    note_prepared(call)
     return Answer({"blob_store_enabled": False})
 
 

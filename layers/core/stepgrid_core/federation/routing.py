@@ -17,21 +17,37 @@ from ..telemetry import logger
 from . import (
     collaboration_routes,
     node_routes,
+    node_sync,
     open_routes,
     organization_routes,
     role_routes,
+    run_routes,
+    socket_routes,
     study_routes,
+    task_routes,
     token_routes,
     user_routes,
 )
+from .access import may_receive
 from .authentication import authenticate, bearer_token
 from .http import Answer, Call, Refused, Route
+from .presence import bid_farewell, welcome_silent
+from .roles import rules_of
+from .socket_access import SocketAccess
 
 if TYPE_CHECKING:
     from .principals import Principal
     from .service import Federation
 
 API = "/api"
+#: What connections of Socket.IO need to know of the rest.
+ACCESS = SocketAccess(
+    authenticate=authenticate,
+    rules_of=lambda federation, user: rules_of(federation.registry, user),
+    may_receive=may_receive,
+    note_seen=welcome_silent,
+    note_left=bid_farewell,
+)
 ROUTES: tuple[Route, ...] = (
     *open_routes.ROUTES,
     *token_routes.ROUTES,
@@ -41,6 +57,10 @@ ROUTES: tuple[Route, ...] = (
     *node_routes.ROUTES,
     *user_routes.ROUTES,
     *role_routes.ROUTES,
+    *task_routes.ROUTES,
+    *run_routes.ROUTES,
+    *node_sync.ROUTES,
+    *socket_routes.make_routes(ACCESS),
 )
 
 

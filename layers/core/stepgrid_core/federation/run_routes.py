@@ -1,0 +1,211 @@
+"""Routes of runs and results: lists, single ones, and the node's word on a run.
+
+A result has the id of its run. Who may see a task's runs may see their inputs and results, which of
+an encrypted collaboration only the organization that asked can read.
+"""
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from .access import reach_of
+from .backlog import backlog_of
+from .http import Answer, Call, Refused, Route, page_of
+from .permissions import missing
+from .presence import welcome_silent
+from .principals import NodePrincipal
+from .records import FederatedTask, Node, run_place
+from .rules import Operation
+from .run_rows import read_result
+from .runs import MOST_RESULT, update_run
+from .sessions import read_input
+from .statuses import read_time
+from .task_access import judge_of, visible_run, visible_task
+from .task_creation import note_known
+from .task_shapes import show_result, show_run, show_task
+from .task_state import RunState, TaskState, read_task
+
+Shown = dict[str, Any]
+#: Without any filter by task: the runs of so many of the newest tasks are looked through.
+MOST_TASKS = 1_000
+
+
+def list_runs(call: Call) -> Answer:
+    return _page(call, _chosen(call), show_run_of)
+
+
+def list_results(call: Call) -> Answer:
+    return _page(call, _chosen(call), show_result_of)
+
+
+def read_run_(call: Call) -> Answer:
+    task, index = visible_run(call, call.number("id"))
+    return Answer(show_run_of(call, read_task(call.federation, task).runs[index]))
+
+
+def read_result_(call: Call) -> Answer:
+    task, index = visible_run(call, call.number("id"))
+    return Answer(show_result_of(call, read_task(call.federation, task).runs[index]))
+
+
+def patch_run(call: Call) -> Answer:
+    return Answer(show_run_of(call, update_run(call, call.number("id"))))
+
+
+def task_results(call: Call) -> Answer:
+    """GET /task/{id}/result, as vantage6 had it before 4."""
+    task = visible_task(call, call.number("id"), "run")
+    note_known(call, task)
+    return _page(call, read_task(call.federation, task).runs, show_result_of)
+
+
+def _page(call: Call, runs: Sequence[RunState], show: Callable[[Call, RunState], Shown]) -> Answer:
+    """No page holds more than an answer can carry: a large one becomes several."""
+    largest = max((_size(run) for run in runs), default=0)
+    most = max(1, MOST_RESULT // largest) if largest else None
+    return page_of(call, runs, lambda run: show(call, run), most_per_page=most)
+
+
+def _size(run: RunState) -> int:
+    return run.chunk.output.size if run.chunk.output else 0
+
+
+def show_run_of(call: Call, run: RunState) -> Shown:
+    grid, session = call.federation.grid, run.session
+    given = read_input(grid, session, run.index) if session is not None else None
+    shown = show_run(call, run, _node_of(call, run), given)
+    if "task" in included(call):
+        shown["task"] = show_task(call, read_task(call.federation, run.task))
+    return shown
+
+
+def show_result_of(call: Call, run: RunState) -> Shown:
+    grid, outcome = call.federation.grid, None
+    if run.chunk.output is not None and run.session is not None:
+        outcome = read_result(grid, run.session, run.index)
+    result = outcome.result if outcome is not None else None
+    return show_result(call, run, result, _node_of(call, run))
+
+
+def _node_of(call: Call, run: RunState) -> Node | None:
+    return call.federation.registry.node_of(run.organization_id, run.task.collaboration_id)
+
+
+def included(call: Call) -> set[str]:
+    return {
+        word for text in call.request.query.get("include", ()) for word in text.split(",") if word
+    }
+
+
+def _chosen(call: Call) -> list[RunState]:
+    """Newest first, as the filters say. Raises Refused."""
+    if call.argument("task_id"):
+        task = visible_task(call, number_of(call, "task_id"), "run")
+        note_known(call, task)
+        states = [read_task(call.federation, task)]
+    elif call.argument("node_id"):
+        return _of_node(call, number_of(call, "node_id"))
+    else:
+        states = _visible_states(call)
+    return _filtered(call, [run for state in states for run in reversed(state.runs)])
+
+
+def _visible_states(call: Call) -> list[TaskState]:
+    may, federation = judge_of(call, "run", Operation.VIEW), call.federation
+    wanted = call.argument("collaboration_id")
+    listed = f"tasks:collaboration:{number_of(call, 'collaboration_id')}" if wanted else "tasks"
+    ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
+    tasks = federation.registry.find_many(FederatedTask, ids)
+    return [read_task(federation, task) for task in tasks if may(task)]
+
+
+def _of_node(call: Call, node_id: int) -> list[RunState]:
+    """What a node has to do, oldest first, or all that it ever had."""
+    may, node = judge_of(call, "run", Operation.VIEW), call.federation.registry.find(Node, node_id)
+    if node is None or not reach_of(call).may_node(Operation.VIEW, node):
+        raise missing(f"Node id={node_id} does not exist!")
+    if isinstance(call.principal, NodePrincipal) and node.id == call.principal.node.id:
+        welcome_silent(call.federation, node)
+    runs = _backlog(call, node) if call.argument("state") == "open" else _past(call, node)
+    return _filtered(call, [run for run in runs if may(run.task)])
+
+
+def _backlog(call: Call, node: Node) -> list[RunState]:
+    federation = call.federation
+    listed = backlog_of(node.organization_id, node.collaboration_id)
+    found = []
+    for run in federation.table.list_ids(listed):
+        task_id, index = run_place(run)
+        task = federation.registry.find(FederatedTask, task_id)
+        if task is not None:
+            found.append(read_task(federation, task).runs[index])
+    return found
+
+
+def _past(call: Call, node: Node) -> list[RunState]:
+    federation = call.federation
+    listed = f"tasks:collaboration:{node.collaboration_id}"
+    ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
+    tasks = federation.registry.find_many(FederatedTask, ids)
+    of_node = [task for task in tasks if node.organization_id in task.organization_ids]
+    return [
+        read_task(federation, task).runs[task.organization_ids.index(node.organization_id)]
+        for task in of_node
+    ]
+
+
+def _filtered(call: Call, runs: Sequence[RunState]) -> list[RunState]:
+    found = list(runs)
+    if call.argument("organization_id"):
+        wanted = number_of(call, "organization_id")
+        found = [run for run in found if run.organization_id == wanted]
+    if call.argument("state") == "open":
+        found = [run for run in found if not run.chunk.terminal]
+    if call.argument("collaboration_id"):
+        wanted = number_of(call, "collaboration_id")
+        found = [run for run in found if run.task.collaboration_id == wanted]
+    for name, time_of in _TIMES.items():
+        found = _between(call, name, time_of, found)
+    return found
+
+
+_TIMES: dict[str, Callable[[RunState], float | None]] = {
+    "assigned": lambda run: run.task.created_at,
+    "started": lambda run: run.current.started_at if run.current else None,
+    "finished": lambda run: run.finished_at,
+}
+
+
+def _between(
+    call: Call, name: str, time_of: Callable[[RunState], float | None], runs: list[RunState]
+) -> list[RunState]:
+    for bound, sign in (("from", 1), ("till", -1)):
+        text = call.argument(f"{name}_{bound}")
+        if text is None:
+            continue
+        try:
+            limit = read_time(text) or 0.0
+        except ValueError:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"{name}_{bound} is no time") from None
+        runs = [
+            run for run in runs if (at := time_of(run)) is not None and sign * (at - limit) >= 0
+        ]
+    return runs
+
+
+def number_of(call: Call, name: str) -> int:
+    text = call.argument(name) or ""
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is no id")
+    return int(text)
+
+
+ROUTES = (
+    Route("GET", "/run", list_runs),
+    Route("GET", "/run/{id}", read_run_),
+    Route("PATCH", "/run/{id}", patch_run, who=("node",)),
+    Route("GET", "/result", list_results),
+    Route("GET", "/result/{id}", read_result_),
+    Route("PATCH", "/result/{id}", patch_run, who=("node",)),
+    Route("GET", "/task/{id}/result", task_results),
+)

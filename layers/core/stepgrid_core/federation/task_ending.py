@@ -1,0 +1,96 @@
+"""Ending tasks from outside, and their subtasks: kill what runs, delete what nobody wants."""
+
+from ..outputs import forget_session
+from ..ports import Marks
+from . import notices
+from .backlog import backlog_of, drop_run
+from .records import FederatedTask, Node, RunRecord, run_id, run_place
+from .run_rows import kill_run, kill_runs
+from .service import Federation
+from .statuses import KILLED
+from .task_creation import lists_of
+from .task_state import RunState, read_task
+
+#: A task's subtasks may have subtasks of their own, but nobody builds them deeper.
+MOST_DEPTH = 20
+
+
+def tree_of(federation: Federation, task: FederatedTask, depth: int = 0) -> list[FederatedTask]:
+    """The task and all below it, children before their parents."""
+    found: list[FederatedTask] = []
+    if depth < MOST_DEPTH:
+        ids = federation.table.list_ids(f"tasks:parent:{task.id}")
+        for child in federation.registry.find_many(FederatedTask, ids):
+            found += tree_of(federation, child, depth + 1)
+    return [*found, task]
+
+
+def kill_task(federation: Federation, task: FederatedTask) -> None:
+    """The parent first: while it is at work it could make more subtasks."""
+    for each in reversed(tree_of(federation, task)):
+        _kill(federation, each)
+
+
+def _kill(federation: Federation, task: FederatedTask) -> None:
+    grid = federation.grid
+    session = grid.table.read_session(task.session_id)
+    if session is None:
+        return
+    killed = [run for run in read_task(federation, task).runs if not run.chunk.terminal]
+    kill_runs(grid, session)
+    for run in killed:
+        drop_run(federation, task, run.index, run.id)
+        _tell(federation, run)
+    if killed:
+        notices.kill_containers(federation, task, [_kill_order(run) for run in killed])
+
+
+def _kill_order(run: RunState) -> dict[str, int]:
+    return {
+        "task_id": run.task.id,
+        "run_id": run.id,
+        "organization_id": run.organization_id,
+    }
+
+
+def _tell(federation: Federation, run: RunState) -> None:
+    record = RunRecord(run.id, KILLED, run.chunk.attempt)
+    notices.status_update(federation, run.task, record)
+
+
+def kill_node_tasks(federation: Federation, node: Node) -> None:
+    """Whatever the node is at: those runs end, the rest of their tasks goes on."""
+    listed = backlog_of(node.organization_id, node.collaboration_id)
+    for run in federation.table.list_ids(listed):
+        task_id, index = run_place(run)
+        task = federation.registry.find(FederatedTask, task_id)
+        if task is None:
+            continue
+        session = federation.grid.table.read_session(task.session_id)
+        if session is None:
+            continue
+        before = read_task(federation, task).runs[index]
+        if kill_run(federation.grid, session, index):
+            drop_run(federation, task, index, run)
+            _tell(federation, before)
+    notices.kill_node_containers(federation, node)
+
+
+def delete_task(federation: Federation, task: FederatedTask) -> None:
+    """With inputs, results and subtasks. What is at work is killed first."""
+    kill_task(federation, task)
+    for each in tree_of(federation, task):
+        _delete(federation, each)
+
+
+def _delete(federation: Federation, task: FederatedTask) -> None:
+    """The entity last: until then a repeat finds what is left to do."""
+    grid, table = federation.grid, federation.table
+    session = grid.table.read_session(task.session_id)
+    if session is not None and not session.deleted:
+        forget_session(grid, session)
+    for index in range(len(task.organization_ids)):
+        record = table.read(RunRecord.KIND, run_id(task.id, index))
+        if record is not None:
+            table.delete(record)
+    federation.registry.delete(task, Marks(lists=tuple(lists_of(task))))

@@ -1,0 +1,179 @@
+"""Routes of tasks: create, list, look at, delete, kill."""
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from typing import Any
+
+from .access import reach_of
+from .http import Answer, Call, Refused, Route, page_of
+from .permissions import lacking, missing
+from .principals import ContainerPrincipal
+from .records import FederatedTask, Node, run_place
+from .rules import Operation, Scope
+from .run_routes import included, number_of, show_result_of, show_run_of
+from .statuses import has_ended
+from .task_access import check_may, judge_of, visible_task
+from .task_creation import create_task, note_known
+from .task_ending import delete_task, kill_node_tasks, kill_task
+from .task_shapes import show_task
+from .task_state import TaskState, read_task
+
+Shown = dict[str, Any]
+
+
+def list_tasks(call: Call) -> Answer:
+    """Newest first, as the filters say. Raises Refused."""
+    may = judge_of(call, "task", Operation.VIEW)
+    tasks = _filtered(call, [task for task in _candidates(call) if may(task)])
+    wanted = call.argument("status")
+    if wanted is None:
+        return page_of(call, tasks, lambda task: _show(call, read_task(call.federation, task)))
+    states = [read_task(call.federation, task) for task in tasks]
+    return page_of(
+        call, [state for state in states if state.status == wanted], lambda each: _show(call, each)
+    )
+
+
+def _candidates(call: Call) -> Sequence[FederatedTask]:
+    """From the shortest of the lists that hold all that is asked for."""
+    federation = call.federation
+    lists = {
+        "run_id": None,
+        "job_id": "tasks:job",
+        "parent_id": "tasks:parent",
+        "init_user_id": "tasks:user",
+        "study_id": "tasks:study",
+        "init_org_id": "tasks:organization",
+        "collaboration_id": "tasks:collaboration",
+    }
+    if isinstance(call.principal, ContainerPrincipal):
+        own = federation.registry.find(FederatedTask, call.principal.task_id)
+        return _of_list(call, f"tasks:job:{own.job_id}") if own is not None else ()
+    for name, listed in lists.items():
+        if not call.argument(name):
+            continue
+        number = number_of(call, name)
+        if listed is not None:
+            return _of_list(call, f"{listed}:{number}")
+        return federation.registry.find_many(FederatedTask, [run_place(number)[0]])
+    return _of_list(call, "tasks")
+
+
+def _of_list(call: Call, listed: str) -> Sequence[FederatedTask]:
+    ids = call.federation.table.list_ids(listed, newest_first=True)
+    return call.federation.registry.find_many(FederatedTask, ids)
+
+
+_FIELDS: dict[str, Callable[[FederatedTask], int | None]] = {
+    "job_id": lambda task: task.job_id,
+    "parent_id": lambda task: task.parent_id,
+    "init_user_id": lambda task: task.init_user_id,
+    "study_id": lambda task: task.study_id,
+    "init_org_id": lambda task: task.init_org_id,
+    "collaboration_id": lambda task: task.collaboration_id,
+}
+
+
+def _filtered(call: Call, tasks: Sequence[FederatedTask]) -> list[FederatedTask]:
+    found = list(tasks)
+    for name, field in _FIELDS.items():
+        if call.argument(name):
+            wanted = number_of(call, name)
+            found = [task for task in found if field(task) == wanted]
+    for name in ("name", "description", "image"):
+        if (pattern := call.argument(name)) is not None:
+            found = [task for task in found if is_like(getattr(task, name), pattern)]
+    if (label := call.argument("database")) is not None:
+        found = [task for task in found if any(each["label"] == label for each in task.databases)]
+    if (made := call.argument("is_user_created")) is not None:
+        found = [task for task in found if (task.parent_id is None) is (made != "0")]
+    return found
+
+
+def is_like(text: str, pattern: str) -> bool:
+    """As SQL has it: % for any characters, _ for one; case does not count."""
+    escaped = "".join({"%": "*", "_": "?"}.get(c, f"[{c}]" if c in "*?[" else c) for c in pattern)
+    return fnmatchcase(text.lower(), escaped.lower())
+
+
+def _show(call: Call, state: TaskState) -> Shown:
+    shown, words = show_task(call, state), included(call)
+    if "runs" in words:
+        shown["runs"] = [show_run_of(call, run) for run in state.runs]
+    if "results" in words:
+        check_may(call, state.task, "run", Operation.VIEW)
+        shown["results"] = [show_result_of(call, run) for run in state.runs]
+    return shown
+
+
+def post_task(call: Call) -> Answer:
+    task = create_task(call)
+    return Answer(_show(call, read_task(call.federation, task)), HTTPStatus.CREATED)
+
+
+def get_task(call: Call) -> Answer:
+    task = visible_task(call, call.number("id"))
+    if "results" in included(call):
+        note_known(call, task)
+    return Answer(_show(call, read_task(call.federation, task)))
+
+
+def get_status(call: Call) -> Answer:
+    task = visible_task(call, call.number("id"))
+    return Answer({"status": read_task(call.federation, task).status})
+
+
+def remove_task(call: Call) -> Answer:
+    task = visible_task(call, call.number("id"))
+    check_may(call, task, "task", Operation.DELETE)
+    delete_task(call.federation, task)
+    return Answer({"msg": f"task id={task.id} and its runs successfully deleted"})
+
+
+def post_kill_task(call: Call) -> Answer:
+    task = visible_task(call, _body_id(call))
+    check_may(call, task, "event", Operation.SEND)
+    status = read_task(call.federation, task).status
+    if has_ended(status):
+        raise Refused(
+            HTTPStatus.BAD_REQUEST,
+            f"Task {task.id} already finished with status '{status}', so cannot kill it!",
+        )
+    kill_task(call.federation, task)
+    words = f"Nodes have been instructed to kill any containers running for task {task.id}."
+    return Answer({"msg": words})
+
+
+def post_kill_node(call: Call) -> Answer:
+    id, reach = _body_id(call), reach_of(call)
+    node, scope = call.federation.registry.find(Node, id), reach.require("event", Operation.SEND)
+    if node is None or not reach.may_node(Operation.VIEW, node):
+        raise missing(f"Node id={id} not found")
+    own = node.organization_id == reach.organization_id
+    near = node.collaboration_id in reach.collaboration_ids
+    allowed = {Scope.GLOBAL: True, Scope.COLLABORATION: near, Scope.ORGANIZATION: own}
+    if not allowed.get(scope, False):
+        raise lacking()
+    kill_node_tasks(call.federation, node)
+    words = f"Node {node.id} has been instructed to kill all containers running on it."
+    return Answer({"msg": words})
+
+
+def _body_id(call: Call) -> int:
+    id = call.json().get("id")
+    if type(id) is not int or not 0 < id < 10**15:
+        errors = {"id": ["Missing data for required field."]}
+        raise Refused(HTTPStatus.BAD_REQUEST, "Request body is incorrect", errors)
+    return id
+
+
+ROUTES = (
+    Route("GET", "/task", list_tasks),
+    Route("POST", "/task", post_task, who=("user", "container")),
+    Route("GET", "/task/{id}", get_task),
+    Route("DELETE", "/task/{id}", remove_task, who=("user",)),
+    Route("GET", "/task/{id}/status", get_status),
+    Route("POST", "/kill/task", post_kill_task, who=("user",)),
+    Route("POST", "/kill/node/tasks", post_kill_node, who=("user",)),
+)

@@ -1,0 +1,403 @@
+"""Tasks of a federation from the first request to the last result, as vantage6's clients ask."""
+
+import base64
+import json
+
+import pytest
+
+from stepgrid_core.federation.registry import marks_of
+from tests.unit.federation_world import INPUT, World
+
+SEED_BODY = {
+    "description": "human readable description, not used by the code",
+    "image": "docker-registry.distributedlearning.ai/docker-image-name",
+    "input": "some input",
+    "name": "human readable",
+    "collaboration_id": 1,
+}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def finish_all(world: World, task: dict) -> None:
+    for organization in (1, 2, 3):
+        for run in world.sync(organization)["runs"]:
+            assert world.finish(organization, run, {"of": organization}).status == 200
+
+
+def test_a_task_goes_to_every_organization_and_comes_back(world: World) -> None:
+    task = world.create_task()
+    assert (task["id"], task["job_id"], task["status"], task["complete"]) == (
+        1,
+        1,
+        "pending",
+        False,
+    )
+    assert task["runs"] == "/dev/api/run?task_id=1"
+    finish_all(world, task)
+    assert world.json("GET", "/api/task/1/status", "ann") == {"status": "completed"}
+    page = world.json("GET", "/api/result", "ann", task_id="1")
+    assert set(page) == {"data", "links"}
+    results = [json.loads(base64.b64decode(each["result"])) for each in page["data"]]
+    assert sorted(each["of"] for each in results) == [1, 2, 3]
+    shown = world.json("GET", "/api/task/1", "ann")
+    assert shown["complete"]
+    assert shown["finished_at"].endswith("+00:00")
+
+
+def test_the_old_body_goes_to_all_that_have_a_node(world: World) -> None:
+    task = world.json("POST", "/task", "ann", SEED_BODY)
+    runs = world.json("GET", "/run", "ann", task_id=str(task["id"]))
+    assert [run["input"] for run in runs] == ["some input"] * 3
+    assert [run["organization"]["id"] for run in runs] == [3, 2, 1]
+
+
+def test_the_old_clients_get_bare_lists_with_the_node(world: World) -> None:
+    task = world.create_task()
+    finish_all(world, task)
+    results = world.json("GET", "/task/1/result", "ann")
+    assert sorted(each["node"] for each in results) == [1, 2, 3]
+    assert isinstance(world.json("GET", "/result", "ann", task_id="1"), list)
+    assert "data" in world.json("GET", "/result", "ann", task_id="1", include="metadata")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"collaboration_id": 9}, 404, "Collaboration id=9 not found!"),
+        ({"organizations": [{"id": 4, "input": INPUT}]}, 400, "At least one of the supplied"),
+        ({"organizations": []}, 400, "No organizations provided"),
+        ({"organizations": [{"id": "x"}]}, 400, "Request body is incorrect"),
+        ({"image": None}, 400, "Request body is incorrect"),
+        ({"databases": [{"no": "label"}]}, 400, "Request body is incorrect"),
+        ({"study_id": 7}, 404, "Study id=7 not found"),
+        ({"organizations": [{"id": 1, "input": "YQ==$YQ==$YQ=="}]}, 400, "seems encrypted"),
+        ({"timeout_seconds": -1}, 400, "Request body is incorrect"),
+        (
+            {"organizations": [{"id": 1, "input": INPUT}, {"id": 1, "input": INPUT}]},
+            400,
+            "supplied twice",
+        ),
+    ],
+)
+def test_a_bad_task_is_refused_and_changes_nothing(
+    world: World, change: dict, status: int, message: str
+) -> None:
+    body = {
+        "name": "n",
+        "image": "i",
+        "collaboration_id": 1,
+        "organizations": [{"id": 1, "input": INPUT}],
+        **change,
+    }
+    answered = world.ask("POST", "/api/task", "ann", body)
+    assert answered.status == status
+    assert message in answered.body["msg"]
+    assert world.table.list_ids("tasks") == []
+    assert not world.memory.table.list_sessions("cognito:ann", None, None, 10).items
+
+
+def test_who_is_in_another_collaboration_can_make_no_task_here(world: World) -> None:
+    answered = world.ask("POST", "/api/task", "eve", SEED_BODY)
+    assert answered.status == 401
+    assert "participating in" in answered.body["msg"]
+
+
+def test_a_task_needs_a_node_at_each_organization(world: World) -> None:
+    node = world.registry.node_of(2, 1)
+    assert node is not None
+    assert world.registry.delete(node, marks_of(node))
+    body = {"image": "i", "collaboration_id": 1, "organizations": [{"id": 2, "input": INPUT}]}
+    answered = world.ask("POST", "/api/task", "ann", body)
+    assert answered.status == 400
+    assert answered.body["msg"].endswith("following organization(s): 2.")
+    assert len(world.json("POST", "/task", "ann", SEED_BODY)) > 1
+    assert len(world.json("GET", "/run", "ann", task_id="1")) == 2
+
+
+class TestRepeats:
+    def test_a_repeated_request_makes_one_task(self, world: World) -> None:
+        assert world.create_task()["id"] == world.create_task()["id"] == 1
+        assert len(world.sync(1)["runs"]) == 1
+
+    def test_after_a_minute_it_is_another_task(self, world: World) -> None:
+        first = world.create_task()
+        world.memory.clock.sleep(61)
+        assert world.create_task()["id"] != first["id"]
+
+    def test_who_read_the_results_means_another_one(self, world: World) -> None:
+        first = world.create_task()
+        world.json("GET", "/api/result", "ann", task_id=str(first["id"]))
+        assert world.create_task()["id"] != first["id"]
+
+    def test_who_asked_for_the_blob_store_before_means_another_one(self, world: World) -> None:
+        first = world.create_task()
+        world.memory.clock.sleep(1)
+        world.json("GET", "/api/blobstream/status", "ann")
+        assert world.create_task()["id"] != first["id"]
+        assert world.create_task()["id"] == first["id"] + 1
+
+    def test_another_user_makes_another_task(self, world: World) -> None:
+        assert world.create_task("ann")["id"] != world.create_task("bob")["id"]
+
+    def test_a_token_means_the_same_task_for_ever(self, world: World) -> None:
+        first = world.create_task(client_token="t")
+        world.memory.clock.sleep(10_000)
+        world.json("GET", "/api/result", "ann", task_id=str(first["id"]))
+        assert world.create_task(client_token="t")["id"] == first["id"]
+        body = {**SEED_BODY, "client_token": "t"}
+        assert world.ask("POST", "/api/task", "ann", body).status == 409
+
+
+class TestEncryption:
+    def test_readable_input_is_refused_where_it_must_be_encrypted(self, world: World) -> None:
+        entity = world.table.read("collaboration", 1)
+        assert entity is not None
+        assert world.table.replace(entity, {**entity.values, "encrypted": True})
+        answered = world.ask("POST", "/api/task", "ann", SEED_BODY)
+        assert answered.status == 400
+        assert "requires encryption" in answered.body["msg"]
+        sealed = {"organizations": [{"id": 1, "input": "YQ==$YQ==$YQ=="}]}
+        assert world.create_task(**sealed)["id"]
+
+
+class TestNodes:
+    def test_a_node_gets_its_own_runs_alone(self, world: World) -> None:
+        world.create_task()
+        [run] = world.sync(2)["runs"]
+        assert (run["organization"]["id"], run["status"], run["attempt"]) == (2, "initializing", 1)
+        assert run["input"] == INPUT
+        assert run["task"]["image"] == "harbor/average"
+
+    def test_what_was_handed_out_in_a_lost_answer_comes_again(self, world: World) -> None:
+        world.create_task()
+        [first], [again] = world.sync(1)["runs"], world.sync(1)["runs"]
+        assert (first["id"], first["claim"]) == (again["id"], again["claim"])
+        assert world.sync(1, instance="b" * 16)["runs"] == []
+
+    def test_who_holds_a_run_is_not_given_it_again(self, world: World) -> None:
+        world.create_task()
+        [run] = world.sync(1)["runs"]
+        held = [{"run_id": run["id"], "claim": run["claim"]}]
+        assert world.sync(1, holding=held) == {"runs": [], "stop": [], "lease_seconds": 60.0}
+
+    def test_a_lost_node_gives_its_run_back_and_one_result_is_seen(self, world: World) -> None:
+        world.create_task("ann", 1)
+        [lost] = world.sync(1)["runs"]
+        world.memory.clock.sleep(61)
+        [run] = world.sync(1, instance="b" * 16)["runs"]
+        assert run["attempt"] == 2
+        assert world.finish(1, lost, "late").status == 409
+        assert world.finish(1, run, "right").status == 200
+        assert world.finish(1, lost, "late").status == 409
+        [result] = world.json("GET", "/api/result", "ann", task_id="1")["data"]
+        assert json.loads(base64.b64decode(result["result"])) == "right"
+
+    def test_the_same_end_twice_is_no_error(self, world: World) -> None:
+        world.create_task("ann", 1)
+        [run] = world.sync(1)["runs"]
+        assert [world.finish(1, run, 1).status for _ in range(2)] == [200, 200]
+        assert world.finish(1, run, 2).status == 409
+
+    def test_an_offline_node_starts_when_it_comes(self, world: World) -> None:
+        world.create_task()
+        world.memory.clock.sleep(200 * 86_400)
+        world.memory.sweep()
+        world.log_node_in(3, 1)
+        [run] = world.sync(3)["runs"]
+        assert world.finish(3, run).status == 200
+
+    def test_a_deadline_ends_what_waits(self, world: World) -> None:
+        world.create_task("ann", 1, timeout_seconds=60)
+        world.memory.clock.sleep(120)
+        world.memory.sweep()
+        assert world.sync(1)["runs"] == []
+        assert world.json("GET", "/api/task/1/status", "ann") == {"status": "failed"}
+
+    def test_a_failed_run_fails_those_that_nobody_began(self, world: World) -> None:
+        world.create_task()
+        [run] = world.sync(1)["runs"]
+        [other] = world.sync(2)["runs"]
+        assert world.finish(1, run, status="crashed", result=None).status == 200
+        assert world.sync(3)["runs"] == []
+        assert world.finish(2, other).status == 200
+        runs = world.json("GET", "/api/run", "ann", task_id="1")["data"]
+        assert [each["status"] for each in runs] == ["failed", "completed", "crashed"]
+        assert world.json("GET", "/api/task/1/status", "ann") == {"status": "failed"}
+
+    def test_a_killed_run_is_to_be_stopped(self, world: World) -> None:
+        world.create_task()
+        [run] = world.sync(1)["runs"]
+        answer = world.json("POST", "/api/kill/task", "root", {"id": 1})
+        assert "instructed to kill" in answer["msg"]
+        held = [{"run_id": run["id"], "claim": run["claim"]}]
+        assert world.sync(1, holding=held)["stop"] == [run["id"]]
+        assert world.finish(1, run).status == 409
+        assert world.json("GET", "/api/task/1/status", "ann") == {"status": "killed by user"}
+        assert world.ask("POST", "/api/kill/task", "root", {"id": 1}).status == 400
+
+    def test_a_node_can_not_touch_the_runs_of_another(self, world: World) -> None:
+        world.create_task()
+        [run] = world.sync(1)["runs"]
+        answered = world.ask("PATCH", f"/api/run/{run['id']}", world.nodes[2], {"status": "x"})
+        assert (answered.status, answered.body["msg"]) == (
+            401,
+            "This is not your algorithm run to PATCH!",
+        )
+
+    def test_an_old_node_needs_no_claim(self, world: World) -> None:
+        world.create_task("ann", 1)
+        page = world.json(
+            "GET", "/api/run", world.nodes[1], state="open", node_id="1", include="task"
+        )
+        [run] = page["data"]
+        assert run["task"]["id"] == 1
+        path, node = f"/api/run/{run['id']}", world.nodes[1]
+        begun = {"started_at": "2026-11-30T12:00:00+00:00", "status": "active"}
+        assert world.json("PATCH", path, node, begun)["status"] == "active"
+        assert world.json("GET", "/api/task/1/status", "ann") == {"status": "active"}
+        ended = {"status": "completed", "result": "Mw==", "finished_at": "2026-11-30T12:00:09"}
+        assert world.json("PATCH", path, node, ended)["status"] == "completed"
+        again = world.ask("PATCH", path, node, ended)
+        assert (again.status, again.body["msg"]) == (
+            400,
+            "Cannot update an already finished algorithm run!",
+        )
+        assert world.sync(1)["runs"] == []
+
+
+class TestSubtasks:
+    def container(self, world: World, organization_id: int = 1) -> str:
+        body = {"task_id": 1, "image": "harbor/average"}
+        token = world.nodes[organization_id]
+        return str(world.json("POST", "/api/token/container", token, body)["container_token"])
+
+    def test_a_container_asks_for_subtasks_of_its_task(self, world: World) -> None:
+        world.create_task("ann", 1)
+        [run] = world.sync(1)["runs"]
+        token = self.container(world)
+        child = world.create_task(token, 2, 3)
+        assert (child["job_id"], child["parent"]["id"]) == (1, 1)
+        assert (
+            child["init_user"]["id"] == world.json("GET", "/api/task/1", "ann")["init_user"]["id"]
+        )
+        for organization in (2, 3):
+            [part] = world.sync(organization)["runs"]
+            world.finish(organization, part, organization)
+        results = world.json("GET", "/api/result", token, task_id=str(child["id"]))["data"]
+        assert len(results) == 2
+        world.finish(1, run, "sum")
+        assert world.ask("GET", "/api/task/2", token).status == 401
+
+    def test_of_another_image_it_can_not(self, world: World) -> None:
+        world.create_task("ann", 1)
+        world.sync(1)
+        body = {**SEED_BODY, "image": "harbor/other"}
+        answered = world.ask("POST", "/api/task", self.container(world), body)
+        assert (answered.status, answered.body["msg"]) == (401, "Container-token is not valid")
+
+    def test_it_sees_no_other_job(self, world: World) -> None:
+        world.create_task("ann", 1)
+        world.sync(1)
+        other = world.create_task("bob", 2)
+        token = self.container(world)
+        assert world.ask("GET", f"/api/task/{other['id']}", token).status == 404
+        assert world.ask("GET", f"/api/run/{other['id']}000", token).status == 404
+        assert [each["id"] for each in world.json("GET", "/api/task", token)["data"]] == [1]
+
+    def test_a_kill_ends_the_subtasks_too(self, world: World) -> None:
+        world.create_task("ann", 1)
+        world.sync(1)
+        child = world.create_task(self.container(world), 2)
+        world.json("POST", "/api/kill/task", "root", {"id": 1})
+        status = world.json("GET", f"/api/task/{child['id']}/status", "ann")
+        assert status == {"status": "killed by user"}
+
+
+class TestLists:
+    def test_pages(self, world: World) -> None:
+        for number in range(12):
+            world.create_task(name=str(number))
+        page = world.json("GET", "/api/task", "ann", page="2", per_page="5")
+        assert [each["name"] for each in page["data"]] == ["6", "5", "4", "3", "2"]
+        assert page["links"]["next"].endswith("page=3")
+        assert page["links"]["prev"].endswith("page=1")
+        assert page["links"]["last"].endswith("page=3")
+        assert world.ask("GET", "/api/task", "ann", page="0").status == 400
+
+    @pytest.mark.parametrize(
+        ("query", "names"),
+        [
+            ({"name": "ag%"}, ["age"]),
+            ({"name": "_ge"}, ["age"]),
+            ({"collaboration_id": "1"}, ["sex", "age"]),
+            ({"collaboration_id": "2"}, []),
+            ({"init_org_id": "1"}, ["age"]),
+            ({"init_org_id": "2"}, ["sex"]),
+            ({"job_id": "2"}, ["sex"]),
+            ({"run_id": "1000"}, ["age"]),
+            ({"status": "pending"}, ["sex", "age"]),
+            ({"status": "completed"}, []),
+            ({"database": "default"}, ["sex", "age"]),
+            ({"is_user_created": "0"}, []),
+            ({"image": "harbor/%", "name": "sex"}, ["sex"]),
+        ],
+    )
+    def test_filters(self, world: World, query: dict, names: list) -> None:
+        world.create_task("ann", name="age")
+        world.create_task("bob", name="sex")
+        found = world.json("GET", "/api/task", "ann", **query)["data"]
+        assert [each["name"] for each in found] == names
+
+    def test_results_that_are_large_are_more_pages(self, world: World) -> None:
+        world.create_task()
+        for organization in (1, 2, 3):
+            [run] = world.sync(organization)["runs"]
+            world.finish(organization, run, "x" * 1_500_000)
+        page = world.json("GET", "/api/result", "ann", task_id="1")
+        assert len(page["data"]) == 2
+        assert "next" in page["links"]
+
+    def test_a_result_that_no_answer_can_carry_is_refused(self, world: World) -> None:
+        world.create_task("ann", 1)
+        [run] = world.sync(1)["runs"]
+        assert world.finish(1, run, "x" * 4_000_000).status == 413
+        assert world.finish(1, run, status="failed", result=None, log="too large").status == 200
+
+
+class TestDeletion:
+    def test_a_task_is_deleted_with_all_of_it(self, world: World) -> None:
+        world.create_task("root")
+        assert world.json("DELETE", "/api/task/1", "root")["msg"]
+        for path in ("/api/task/1", "/api/run/1000", "/api/result/1000"):
+            assert world.ask("GET", path, "root").status == 404
+        assert world.sync(1)["runs"] == []
+        assert world.table.list_ids("tasks") == []
+
+    def test_a_researcher_deletes_those_of_the_own_organization(self, world: World) -> None:
+        world.create_task("bob")
+        assert world.ask("DELETE", "/api/task/1", "ann").status == 401
+        assert world.json("DELETE", "/api/task/1", "bob")["msg"]
+
+
+class TestRemoval:
+    def test_an_organization_that_was_removed_sees_nothing_any_more(self, world: World) -> None:
+        world.create_task("ann")
+        entity = world.table.read("collaboration", 1)
+        assert entity is not None
+        world.table.replace(entity, {**entity.values, "organization_ids": [2, 3]})
+        for path in ("/api/task/1", "/api/run/1000", "/api/result/1001", "/api/task/1/status"):
+            assert world.ask("GET", path, "ann").status == 404
+        assert world.json("GET", "/api/task", "ann")["data"] == []
+        assert world.ask("POST", "/api/task", "ann", SEED_BODY).status == 401
+        assert world.ask("GET", "/api/task/1", "bob").status == 200
+
+    def test_unknown_and_foreign_ids_are_answered_alike(self, world: World) -> None:
+        world.create_task("ann")
+        for path in ("/api/task/{}", "/api/task/{}/status", "/api/task/{}/result"):
+            foreign, unknown = (world.ask("GET", path.format(id), "eve") for id in (1, 2))
+            assert foreign.status == unknown.status == 404
+            assert foreign.body["msg"].replace("1", "2") == unknown.body["msg"]
