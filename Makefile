@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 # The peers of the benchmark have a virtual environment of their own: they need not agree with ours.
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
+# So do vantage6's client and algorithm tools, which the tests of the node run algorithms with.
+VANTAGE6_VENV := .venv-vantage6
+VANTAGE6_READY := $(VANTAGE6_VENV)/.ready
 BENCH ?= full
 SOURCES := sdk layers/core/stepgrid_core functions tests docs
 
@@ -26,7 +29,13 @@ demo: $(READY) ## price a book of options on the local cloud
 	$(BIN)/python docs/examples/price_options.py
 	@echo 'The local cloud goes on: "$(BIN)/stepgrid local down" stops it.'
 
-test: $(READY) ## run all tests, the local cloud included
+$(VANTAGE6_READY):
+	test -x $(VANTAGE6_VENV)/bin/python || $(PYTHON) -m venv $(VANTAGE6_VENV)
+	$(VANTAGE6_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		vantage6-client==4.15.2 vantage6-algorithm-tools==4.15.2
+	touch $@
+
+test: $(READY) $(VANTAGE6_READY) ## run all tests, the local cloud included
 	$(BIN)/python -m pytest --numprocesses auto tests/unit tests/contract tests/integration tests/faults
 	$(BIN)/python -m pytest tests/system
 
@@ -65,5 +74,5 @@ deploy: build ## deploy to AWS, asking for what it needs
 
 clean: ## stop the local cloud and remove what was made
 	if test -x $(BIN)/stepgrid; then $(BIN)/stepgrid local down; fi
-	rm -rf $(VENV) $(BENCH_VENV) .stepgrid .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(VANTAGE6_VENV) .stepgrid .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@
     session_options
                 options of commands that submit or plan
     planning, submission, results, sessions, events, jobs, logs, grid, login, users, workers,
-    quota, local, bench, cost, simulation, session_cost
+    quota, local, bench, cost, simulation, session_cost, node
                 the commands
     operating   options of commands that work on the deployed stack
 
@@ -33,6 +33,7 @@ from stepgrid.cli import (
     local,
     login,
     logs,
+    node,
     planning,
     quota,
     results,
@@ -149,6 +150,7 @@ for command in (
     users.users,
     local.local,
     bench.bench,
+    node.node,
 ):
     cli.add_command(command)
 
