@@ -8,9 +8,9 @@ import os
 from functools import cache
 from typing import Any
 
-from identity import owner_of
 from stepgrid_core import kotta_routes
 from stepgrid_core.endpoints import HttpAnswer, HttpRequest, answer
+from stepgrid_core.identity import owner_of
 from stepgrid_core.proxy_event import read_request
 from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import Grid, aws_grid

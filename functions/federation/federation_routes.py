@@ -1,17 +1,23 @@
 """The federation function: an API Gateway proxy event in, a proxy answer out.
 
 Everything between is stepgrid_core.federation.routing; only the event's form is known here. API
-Gateway lets these requests in unsigned: who asks is looked at there.
+Gateway lets most requests in unsigned: who asks is looked at there. Those to /v1/federation are
+signed, and verified by API Gateway.
 """
 
 import base64
 import os
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
+from stepgrid_core.endpoints import HttpRequest
+from stepgrid_core.errors import RequestError, Unavailable
+from stepgrid_core.federation.authentication import authenticate_signed
 from stepgrid_core.federation.http import Answer
-from stepgrid_core.federation.routing import answer
+from stepgrid_core.federation.routing import SIGNED, answer, answer_signed, refuse_signed
 from stepgrid_core.federation.service import Federation
+from stepgrid_core.identity import owner_of, subject_of
 from stepgrid_core.proxy_event import read_request, stage_prefix
 from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import aws_federation
@@ -20,11 +26,28 @@ from stepgrid_core.wiring import aws_federation
 def handle(event: dict[str, Any], federation: Federation) -> dict[str, Any]:
     """One request in API Gateway's proxy form (REST API, payload 1.0)."""
     request = read_request(event)
-    answered = answer(federation, request, stage_prefix(event))
+    if request.path.startswith(f"{SIGNED}/"):
+        answered = _answer_signed(event, request, federation)
+    else:
+        answered = answer(federation, request, stage_prefix(event))
     logger.info(
         "request answered", method=request.method, path=request.path, status=int(answered.status)
     )
     return shape(answered)
+
+
+def _answer_signed(event: dict[str, Any], request: HttpRequest, federation: Federation) -> Answer:
+    identity = event["requestContext"].get("identity", {})
+    try:
+        principal = authenticate_signed(federation, owner_of(identity), subject_of(identity))
+        return answer_signed(federation, request, principal, stage_prefix(event))
+    except RequestError as error:
+        return refuse_signed(error, request)
+    except Unavailable as error:
+        logger.warning("service unavailable", reason=str(error))
+        shown = {"code": "unavailable", "message": "send the same request again", "details": {}}
+        body = {"error": shown, "request_id": request.request_id}
+        return Answer(body, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def shape(answered: Answer) -> dict[str, Any]:

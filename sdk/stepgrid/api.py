@@ -3,8 +3,9 @@
 It knows paths and models, and neither how requests travel nor what to do with an answer.
 """
 
-from collections.abc import Sequence
-from typing import TypeVar
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
@@ -201,6 +202,17 @@ class Api:
     def unsubscribe(self, subscription_id: str, timeout_seconds: float) -> UnsubscribeResponse:
         path = f"/v1/subscriptions/{quote(subscription_id, safe='')}"
         return self._call(UnsubscribeResponse, "DELETE", path, timeout_seconds=timeout_seconds)
+
+    def ask_federation(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """A route of the federation, in vantage6's shapes, as the one who signs."""
+        text = None if body is None else json.dumps(body).encode()
+        return self._transport.request(method, f"/v1/federation{path}", query, text)
 
     def _call(
         self,

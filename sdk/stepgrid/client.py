@@ -2,6 +2,7 @@
 
 Grid ── submit ──▶ Session ── results
   ├── jobs: submit, get, list
+  ├── federation: submit, session, collaborations
   ├── plan, map, session, sessions, cancel, workers, health
   `── config, credentials, transport: found once, when the Grid is made
 """
@@ -29,6 +30,7 @@ from .config import Config, find_config
 from .connection import TRANSFERS, Connection
 from .credentials import Given, find_signer
 from .events import EventStream
+from .federation import Federation
 from .jobs import Jobs
 from .login import Login
 from .objects import HttpObjects, Objects
@@ -104,6 +106,8 @@ class Grid(Closable):
         self.connection = Connection(Api(transport), objects, clock)
         #: submits and finds jobs
         self.jobs = Jobs(self.connection)
+        #: has algorithms run at the organizations of a collaboration
+        self.federation = Federation(self.connection)
         self._closers: list[Callable[[], None]] = [self.connection.close]
         if isinstance(transport, HttpTransport) and isinstance(objects, HttpObjects):
             self._closers += [transport.close, objects.close]

@@ -14,12 +14,12 @@ import recorder
 import relay
 import routes
 import sweeper
-from identity import owner_of, subject_of
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.runner import InlineRunner
 from stepgrid_core import worker
 from stepgrid_core.endpoints import ROUTES
 from stepgrid_core.errors import AccessDenied
+from stepgrid_core.identity import owner_of, subject_of
 from stepgrid_core.memory import MemoryFunctionCaller, MemoryTokenVerifier
 from stepgrid_core.names import session_id
 from stepgrid_core.ports import Caller, FunctionReply

@@ -1,6 +1,9 @@
 """What clients ask before all else: which version, is it there, are large files taken."""
 
 from .http import Answer, Call, Route
+from .principals import UserPrincipal
+from .records import Organization
+from .shapes import organization_shape
 from .task_creation import note_prepared
 
 #: vantage6's version that the routes and shapes are those of: clients compare it with their own.
@@ -24,7 +27,18 @@ def _blob_store(call: Call) -> Answer:
     return Answer({"blob_store_enabled": False})
 
 
+def _whoami(call: Call) -> Answer:
+    """Who asks, as the federation knows them."""
+    principal, registry = call.principal, call.federation.registry
+    assert isinstance(principal, UserPrincipal)
+    own = registry.find(Organization, principal.organization_id)
+    shown = None if own is None else organization_shape(call, own)
+    user = principal.user
+    return Answer({"id": user.id, "username": user.username, "organization": shown})
+
+
 ROUTES = (
+    Route("GET", "/whoami", _whoami, who=("user",)),
     Route("GET", "/version", _version, who=()),
     Route("GET", "/health", _health, who=()),
     Route("GET", "/blobstream/status", _blob_store),

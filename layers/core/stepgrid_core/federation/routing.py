@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..endpoints import HttpRequest
-from ..errors import RequestError, Unavailable
+from ..errors import REQUEST_ERRORS, RequestError, Unavailable
 from ..telemetry import logger
 from . import (
     collaboration_routes,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .service import Federation
 
 API = "/api"
+#: Where signed requests ask, in front of the same routes.
+SIGNED = "/v1/federation"
 #: What connections of Socket.IO need to know of the rest.
 ACCESS = SocketAccess(
     authenticate=authenticate,
@@ -74,6 +76,32 @@ def answer(federation: "Federation", request: HttpRequest, base: str = "") -> An
         logger.warning("service unavailable", reason=str(error))
         message = "the grid can't do this right now; send the same request again"
         return Answer({"msg": message}, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def answer_signed(
+    federation: "Federation", request: HttpRequest, principal: "Principal", base: str = ""
+) -> Answer:
+    """As `answer`, below /v1/federation, for somebody whose signature was verified.
+
+    Errors have the shape of /v1. Raises Unavailable.
+    """
+    try:
+        asked = replace(request, path=request.path.removeprefix(SIGNED))
+        route, ids = _find(asked)
+        if "user" not in route.who:
+            raise Refused(HTTPStatus.NOT_FOUND, f"there is no route {request.path[:128]!r}")
+        return route.use(Call(federation, principal, asked, ids, base + SIGNED, legacy=False))
+    except RequestError as error:
+        return refuse_signed(error, request)
+
+
+def refuse_signed(error: RequestError, request: HttpRequest) -> Answer:
+    status = error.http_status if isinstance(error, Refused) else error.status
+    code = next(
+        (each.code for each in REQUEST_ERRORS.values() if each.status == status), error.code
+    )
+    shown = {"code": code, "message": error.message, "details": error.details or {}}
+    return Answer({"error": shown, "request_id": request.request_id}, status)
 
 
 def _answer(federation: "Federation", request: HttpRequest, base: str) -> Answer:

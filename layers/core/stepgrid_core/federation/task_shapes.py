@@ -41,6 +41,7 @@ def show_task(call: Call, state: TaskState) -> Json:
         "databases": _show_databases(task),
         "study": _link(call, "study", task.study_id),
         "algorithm_store": None,
+        "session_id": task.session_id,
     }
 
 

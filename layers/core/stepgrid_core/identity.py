@@ -5,7 +5,7 @@ Source of the fields: API Gateway developer guide, "$context variables" (identit
 
 from typing import Any
 
-from stepgrid_core.errors import AccessDenied
+from .errors import AccessDenied
 
 #: Role names that IAM Identity Center makes; there the session name is a person, set by AWS.
 PERMISSION_SET_ROLE = "AWSReservedSSO_"
