@@ -62,6 +62,7 @@ fmt: $(READY) ## format the code and write the generated documents
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/python -m stepgrid_core.openapi > docs/openapi.json
 	$(BIN)/python -m stepgrid_core.event_detail > docs/events.schema.json
+	$(BIN)/python -m tests.unit.federation_permissions_document > docs/federation-permissions.md
 
 build: $(READY) ## build the functions and the layer for AWS
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build --parallel

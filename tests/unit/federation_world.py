@@ -1,140 +1,202 @@
-"""A federation in memory for tests: organizations, people, nodes, and their requests."""
+"""A federation in memory with somebody of every kind, and everything near and far from them.
 
-import base64
+    heart (1)  Asclepius (1), Borealis (2)    nodes 1 and 2   studies 1 (of 1) and 2 (of 2)
+    lung  (2)  Chiron (3), Dione (4)          node 3          study 3
+    liver (3)  Asclepius, Borealis            node 4, of Asclepius
+    spare (4)  Asclepius, Borealis
+
+Whoever asks is of Asclepius. The node that asks is node 1, the container runs for it on task 1.
+"""
+
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qs
 
 from stepgrid.testing import InMemoryGrid
+from stepgrid_core.contract import SubmitRequest
 from stepgrid_core.endpoints import HttpRequest
 from stepgrid_core.federation.api_keys import hash_key
-from stepgrid_core.federation.http import Answer
-from stepgrid_core.federation.records import Collaboration, Node, Organization, User
-from stepgrid_core.federation.registry import marks_of
+from stepgrid_core.federation.records import (
+    Collaboration,
+    FederatedTask,
+    Node,
+    Organization,
+    Record,
+    Role,
+    Study,
+    User,
+)
+from stepgrid_core.federation.registry import Registry, marks_of
 from stepgrid_core.federation.routing import answer
+from stepgrid_core.federation.rules import rule_id
 from stepgrid_core.federation.service import Federation
+from stepgrid_core.federation.tokens import issue_container_token, issue_node_tokens
 from stepgrid_core.memory import (
     MemoryFederationTable,
     MemoryTokenSigner,
     MemoryTokenVerifier,
+    MemoryUserDirectory,
     MemoryUserLogin,
+    VirtualClock,
 )
-from stepgrid_core.ports import Caller
+from stepgrid_core.ports import Caller, Marks
+from stepgrid_core.submission import submit
 
-ROOT, VIEWER, RESEARCHER, ORGANIZATION_ADMIN, COLLABORATION_ADMIN = 1, 2, 3, 4, 5
-HOSPITALS = ("Asclepius", "Bethesda", "Charite")
-
-
-def encode(**message: Any) -> str:
-    """An input as vantage6's clients write it."""
-    return base64.b64encode(json.dumps(message).encode()).decode()
-
-
-INPUT = encode(method="average", args=[], kwargs={"column": "age"})
+#: One for all worlds: to make a key takes longer than most tests.
+SIGNER = MemoryTokenSigner()
+#: Users of Asclepius by what they are, and their role; their ids are 1 to 6.
+ROLES = {
+    "root": (1,),
+    "viewer": (2,),
+    "researcher": (3,),
+    "organization admin": (4,),
+    "collaboration admin": (5,),
+    "no role": (),
+}
+USERS = {name: number for number, name in enumerate(ROLES, 1)}
+#: Others: at Asclepius, Borealis and Chiron.
+COLLEAGUE, PEER, STRANGER = 7, 8, 9
+ROLE, PEERS_ROLE, STRANGERS_ROLE = 100, 101, 102
+NOBODY_KNOWS = 77  #: an id that nothing has
+OWNER = "cognito:eu-west-1:asclepius"
 
 
 @dataclass
-class World:
-    """Three hospitals with a node each in collaboration 1, and a stranger who is in none."""
-
-    memory: InMemoryGrid = field(default_factory=lambda: InMemoryGrid({}))
+class FederationWorld:
+    memory: InMemoryGrid = field(
+        default_factory=lambda: InMemoryGrid({"echo": lambda task, context: task})
+    )
     table: MemoryFederationTable = field(default_factory=MemoryFederationTable)
-    tokens: MemoryTokenVerifier = field(default_factory=MemoryTokenVerifier)
-    nodes: dict[int, str] = field(default_factory=dict)  #: tokens by the ids of organizations
+    verifier: MemoryTokenVerifier = field(default_factory=MemoryTokenVerifier)
+    directory: MemoryUserDirectory = field(default_factory=MemoryUserDirectory)
 
     def __post_init__(self) -> None:
-        self.memory.wiring = replace(self.memory.wiring, tokens=self.tokens)
-        self.federation = Federation(
-            grid=self.memory.wiring,
-            table=self.table,
-            signer=MemoryTokenSigner(),
-            login=MemoryUserLogin({}),
-        )
-        self.registry = self.federation.registry
-        self._fill()
+        grid = replace(self.memory.wiring, tokens=self.verifier)
+        login = MemoryUserLogin(self.verifier)
+        self.federation = Federation(grid, self.table, SIGNER, login, directory=self.directory)
+        for record in (*_places(), *_people()):
+            self.keep(record)
+        self.task = self._make_task()
+        self.keep(self.task, Marks(lists=("tasks:of:tests",)))
 
-    def _fill(self) -> None:
-        for id, name in enumerate((*HOSPITALS, "Stranger"), 1):
-            self.add(Organization(id, name))
-        self.add(Collaboration(1, "Trial", organization_ids=(1, 2, 3)))
-        self.add(Collaboration(2, "Elsewhere", organization_ids=(4,)))
-        for id in (1, 2, 3):
-            self.add_node(id, 1)
-        self.add_user("ann", 1, RESEARCHER)
-        self.add_user("bob", 2, RESEARCHER)
-        self.add_user("root", 1, ROOT)
-        self.add_user("eve", 4, COLLABORATION_ADMIN)
+    @property
+    def registry(self) -> Registry:
+        return self.federation.registry
 
-    def add(self, record: Any) -> None:
-        assert self.registry.create(record, marks_of(record)), record
+    @property
+    def clock(self) -> VirtualClock:
+        return self.memory.clock
 
-    def add_user(self, name: str, organization_id: int, *role_ids: int) -> str:
-        """The bearer token."""
-        id = self.table.next_id("user")
-        self.add(User(id, name, f"sub-{name}", organization_id, role_ids=role_ids))
-        self.tokens.callers[name] = Caller(f"cognito:{name}", name, None, f"sub-{name}")
-        return name
+    def keep(self, record: Record, marks: Marks | None = None) -> None:
+        """Ids that are given here are given to nothing else."""
+        assert self.registry.create(record, marks_of(record) if marks is None else marks)  # type: ignore[arg-type]
+        number: int = record.id - (ROLE - 1 if isinstance(record, Role) else 0)  # type: ignore[attr-defined]
+        while self.table.next_id(record.KIND) < number:
+            pass
 
-    def add_node(self, organization_id: int, collaboration_id: int) -> str:
-        key = f"key-{organization_id}-{collaboration_id}"
-        id = self.table.next_id("node")
-        name = f"node {id}"
-        self.add(Node(id, name, organization_id, collaboration_id, key_hash=hash_key(key)))
-        return self.log_node_in(organization_id, collaboration_id)
+    def token_of(self, principal: str) -> str:
+        """Of a user by what it is, and of "node" and "container"."""
+        if principal in USERS:
+            return self.user_token(USERS[principal])
+        node = self.registry.find(Node, 1)
+        assert node is not None
+        if principal == "node":
+            return issue_node_tokens(self.federation, node).access_token
+        return issue_container_token(self.federation, node, self.task)
 
-    def log_node_in(self, organization_id: int, collaboration_id: int) -> str:
-        """The bearer token, which is good for an hour."""
-        key = f"key-{organization_id}-{collaboration_id}"
-        token = self.json("POST", "/api/token/node", body={"api_key": key})["access_token"]
-        self.nodes[organization_id] = token
-        return str(token)
+    def user_token(self, user_id: int) -> str:
+        user = self.registry.find(User, user_id)
+        assert user is not None
+        caller = Caller(f"cognito:{user.username}", user.username, user.email, user.subject)
+        self.verifier.callers[f"token of {user_id}"] = caller
+        return f"token of {user_id}"
 
     def ask(
-        self,
-        method: str,
-        path: str,
-        token: str | None = None,
-        body: Any = None,
-        **query: str,
-    ) -> Answer:
-        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self, principal: str | None, method: str, path: str, body: Any = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of the answer. principal: None has no token."""
+        headers = {} if principal is None else self._headers(principal)
         data = b"" if body is None else json.dumps(body).encode()
-        values = {name: [value] for name, value in query.items()}
-        return answer(self.federation, HttpRequest(method, path, values, data, "", headers), "/dev")
+        route, _, query = path.partition("?")
+        request = HttpRequest(method, route, parse_qs(query), data, headers=headers)
+        answered = answer(self.federation, request, "/dev")
+        return int(answered.status), json.loads(answered.data)
 
-    def json(
-        self,
-        method: str,
-        path: str,
-        token: str | None = None,
-        body: Any = None,
-        **query: str,
-    ) -> Any:
-        """The body of an answer that has to be a success."""
-        answered = self.ask(method, path, token, body, **query)
-        assert answered.status < 300, (answered.status, answered.body)
-        return json.loads(answered.data)
+    def _headers(self, principal: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token_of(principal)}"}
 
-    def create_task(self, token: str = "ann", *organization_ids: int, **fields: Any) -> Any:
-        ids = organization_ids or (1, 2, 3)
-        body = {
-            "name": "n",
-            "image": "harbor/average",
-            "collaboration_id": 1,
-            "organizations": [{"id": id, "input": INPUT} for id in ids],
-            "databases": [{"label": "default"}],
-            **fields,
-        }
-        return self.json("POST", "/api/task", token, body)
+    def ids(self, principal: str, path: str) -> list[int]:
+        """Of all that a list shows."""
+        status, body = self.ask(principal, "GET", f"/api{path}")
+        assert status == 200, body
+        return [each["id"] for each in body["data"]]
 
-    def sync(self, organization_id: int, instance: str = "a" * 16, **fields: Any) -> Any:
-        node_id = organization_id
-        body = {"instance": instance, "holding": [], "capacity": 4, "wait_seconds": 0, **fields}
-        return self.json("POST", f"/api/node/{node_id}/sync", self.nodes[organization_id], body)
+    def stored(self) -> dict[str, list[Any]]:
+        """All there is, to see whether something has changed."""
+        kinds = (Organization, Collaboration, Study, Role, User, Node, FederatedTask)
+        stored: dict[str, list[Any]] = {k.KIND: self.table.read_all(k.KIND) for k in kinds}
+        return {**stored, "logins": sorted(self.directory.users.items())}
 
-    def finish(self, organization_id: int, run: Any, result: Any = None, **fields: Any) -> Answer:
-        """The word of a node that has done a run that it was given."""
-        text = base64.b64encode(json.dumps(result).encode()).decode()
-        body = {"claim": run["claim"], "status": "completed", "result": text, "log": "done"}
-        token = self.nodes[organization_id]
-        return self.ask("PATCH", f"/api/run/{run['id']}", token, body | fields)
+    def _make_task(self) -> FederatedTask:
+        asked = SubmitRequest.model_validate({"client_token": "1", "worker": "echo", "tasks": [{}]})
+        session = submit(self.federation.grid, OWNER, asked).session
+        return FederatedTask(
+            id=1,
+            name="average",
+            description="",
+            image="harbor.example.org/average",
+            collaboration_id=1,
+            session_id=session.session_id,
+            organization_ids=(1, 2),
+            init_org_id=1,
+            init_user_id=USERS["researcher"],
+            job_id=1,
+            parent_id=None,
+            created_at=self.clock.now(),
+        )
+
+
+def _places() -> list[Record]:
+    names = ("Asclepius", "Borealis", "Chiron", "Dione")
+    members = {"heart": (1, 2), "lung": (3, 4), "liver": (1, 2), "spare": (1, 2)}
+    nodes = ((1, 1), (2, 1), (3, 2), (1, 3))
+    return [
+        *(Organization(id, name, country="Greece") for id, name in enumerate(names, 1)),
+        *(
+            Collaboration(id, name, organization_ids=ids)
+            for id, (name, ids) in enumerate(members.items(), 1)
+        ),
+        Study(1, "ours", 1, (1,)),
+        Study(2, "theirs", 1, (2,)),
+        Study(3, "elsewhere", 2, (3,)),
+        *(
+            Node(id, f"node {id} of {place}", *place, key_hash=hash_key(f"key {id}"))
+            for id, place in enumerate(nodes, 1)
+        ),
+    ]
+
+
+def _people() -> list[Record]:
+    seeing = (rule_id("task", "v", "col"),)
+    users = [_user(id, name, 1, ROLES[name]) for name, id in USERS.items()]
+    others = ((COLLEAGUE, "colleague", 1), (PEER, "peer", 2), (STRANGER, "stranger", 3))
+    roles = ((ROLE, 1), (PEERS_ROLE, 2), (STRANGERS_ROLE, 3))
+    return [
+        *(Role(id, f"custom of {place}", "", seeing, place) for id, place in roles),
+        *users,
+        *(_user(id, name, place, (2,)) for id, name, place in others),
+    ]
+
+
+def _user(id: int, name: str, organization_id: int, role_ids: tuple[int, ...]) -> User:
+    username = name.replace(" ", "-")
+    return User(
+        id,
+        username,
+        subject=f"00000000-0000-4000-8000-{id:012}",
+        organization_id=organization_id,
+        firstname=name,
+        email=f"{username}@example.org",
+        role_ids=role_ids,
+    )

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from stepgrid_core.federation.registry import marks_of
-from tests.unit.federation_world import INPUT, World
+from tests.unit.hospitals import INPUT, World
 
 SEED_BODY = {
     "description": "human readable description, not used by the code",
