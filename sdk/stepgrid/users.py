@@ -40,6 +40,7 @@ class User:
     status: str
     enabled: bool
     created_at: float  #: epoch seconds
+    subject: str = ""  #: as its tokens name it, whatever it is called; another after a removal
 
 
 class Users:
@@ -92,6 +93,11 @@ class Users:
                 return
             token = {"PaginationToken": page["PaginationToken"]}
 
+    def find(self, name: str) -> User:
+        """Raises NotFound."""
+        found = self._send("AdminGetUser", {"UserPoolId": self._pool_id, "Username": name}, name)
+        return _read_user({**found, "Attributes": found.get("UserAttributes", ())})
+
     def close(self) -> None:
         """Close idle connections."""
         self._wire.close()
@@ -128,6 +134,7 @@ def _read_user(found: dict[str, Any]) -> User:
         status=found["UserStatus"],
         enabled=found.get("Enabled", True),
         created_at=float(found["UserCreateDate"]),
+        subject=attributes.get("sub", ""),
     )
 
 

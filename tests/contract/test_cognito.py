@@ -120,6 +120,19 @@ def test_users_are_added_listed_and_removed(users: Users) -> None:
     assert "bob" not in {user.name for user in users.list()}
 
 
+def test_a_user_is_found_with_its_subject(users: Users) -> None:
+    """The same as the list tells, and another one for who is added again under the same name."""
+    users.add("bob", "bob@example.org")
+    first = users.find("bob")
+    assert first in list(users.list())
+    assert first.subject
+    users.remove("bob")
+    users.add("bob")
+    assert users.find("bob").subject not in ("", first.subject)
+    with pytest.raises(NotFound, match="'eve'"):
+        users.find("eve")
+
+
 def test_users_that_are_not_there_or_there_already(users: Users) -> None:
     """Said by their names."""
     with pytest.raises(Conflict, match="'ann'"):
