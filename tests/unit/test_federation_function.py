@@ -153,7 +153,7 @@ def test_the_handler_is_there() -> None:
 
 def test_other_functions_do_without_its_libraries() -> None:
     """Their cold starts do not pay for signatures that they never look at."""
-    modules = "broker, identity, recorder, relay, routes, stepgrid_core.worker, sweeper"
+    modules = "broker, recorder, relay, routes, stepgrid_core.worker, sweeper"
     program = f"import sys, {modules}; print({{'cryptography', 'jwt'}} & sys.modules.keys())"
     paths = [str(PROJECT / "functions" / name) for name in ("api", "control")]
     found = subprocess.run(
