@@ -124,7 +124,6 @@ ROLE_ACTIONS = {
         "cognito-idp:AdminRespondToAuthChallenge",
         "dynamodb:BatchGetItem",
         "dynamodb:BatchWriteItem",
-        "dynamodb:ConditionCheckItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
