@@ -116,15 +116,18 @@ class FederationWorld:
         self, principal: str | None, method: str, path: str, body: Any = None
     ) -> tuple[int, Any]:
         """Status and JSON of the answer. principal: None has no token."""
-        headers = {} if principal is None else self._headers(principal)
+        token = None if principal is None else self.token_of(principal)
+        return self.ask_with(token, method, path, body)
+
+    def ask_with(
+        self, token: str | None, method: str, path: str, body: Any = None
+    ) -> tuple[int, Any]:
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
         data = b"" if body is None else json.dumps(body).encode()
         route, _, query = path.partition("?")
         request = HttpRequest(method, route, parse_qs(query), data, headers=headers)
         answered = answer(self.federation, request, "/dev")
         return int(answered.status), json.loads(answered.data)
-
-    def _headers(self, principal: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.token_of(principal)}"}
 
     def ids(self, principal: str, path: str) -> list[int]:
         """Of all that a list shows."""
