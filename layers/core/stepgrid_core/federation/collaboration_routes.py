@@ -41,9 +41,8 @@ def find_collaboration(call: Call, reach: Reach, id: int) -> Collaboration:
     return found
 
 
-def _open(call: Call, operation: str) -> Collaboration:
+def _open(call: Call, reach: Reach, operation: str) -> Collaboration:
     """The one of the path, for a change. Raises Refused."""
-    reach = reach_of(call)
     reach.require("collaboration", operation)
     id = call.number("id")
     found = call.federation.registry.find(Collaboration, id)
@@ -102,10 +101,11 @@ def _show(call: Call) -> Answer:
 
 
 def _change(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     given = read_body(call, _FIELDS, partial=True)
     if "organization_ids" in given:
-        if reach_of(call).scope("collaboration", Operation.EDIT) is not Scope.GLOBAL:
+        if reach.scope("collaboration", Operation.EDIT) is not Scope.GLOBAL:
             raise lacking("You lack the permission to change the organizations of a collaboration!")
         given["organization_ids"] = _existing(call, given["organization_ids"])
     taken = _taken(given.get("name", ""))
@@ -117,7 +117,8 @@ def _change(call: Call) -> Answer:
 
 def _delete(call: Call) -> Answer:
     """Its nodes and studies go with it where that is asked for; tasks have to be deleted first."""
-    found = _open(call, Operation.DELETE)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.DELETE)
     registry = call.federation.registry
     tasks = registry.table.count(tasks_of_collaboration(found.id))
     nodes = [each for each in registry.find_all(Node) if each.collaboration_id == found.id]
@@ -143,29 +144,30 @@ def _delete(call: Call) -> Answer:
 def _list_members(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("collaboration", Operation.VIEW)
-    return _members(call, find_collaboration(call, reach, call.number("id")))
+    return _members(call, reach, find_collaboration(call, reach, call.number("id")))
 
 
-def _members(call: Call, collaboration: Collaboration) -> Answer:
+def _members(call: Call, reach: Reach, collaboration: Collaboration) -> Answer:
     """Those that the caller may see: all of them, unless it sees no organization but its own."""
-    reach = reach_of(call)
     found = call.federation.registry.find_many(Organization, collaboration.organization_ids)
     seen = [each for each in found if reach.may_organization(Operation.VIEW, each.id)]
     return Answer([organization_shape(call, each) for each in seen])
 
 
 def _add_member(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     id = read_body(call, _ONLY_ID)["id"]
     known = call.federation.registry.find(Organization, id)
-    if known is None or not reach_of(call).may_organization(Operation.VIEW, id):
+    if known is None or not reach.may_organization(Operation.VIEW, id):
         raise missing(f"Organization id={id} not found!")
-    return _members(call, _set_members(call, found, lambda ids: (*_others(id, ids), id)))
+    return _members(call, reach, _set_members(call, found, lambda ids: (*_others(id, ids), id)))
 
 
 def _remove_member(call: Call) -> Answer:
     """Asked again, it clears away what a request that broke off has left."""
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     id = read_body(call, _ONLY_ID)["id"]
     registry = call.federation.registry
     if id not in found.organization_ids:
@@ -173,7 +175,7 @@ def _remove_member(call: Call) -> Answer:
         raise missing(f"Organization id={id} is not part of collaboration id={found.id}")
     changed = _set_members(call, found, partial(_others, id))
     leave_collaboration(registry, id, found.id)
-    return _members(call, changed)
+    return _members(call, reach, changed)
 
 
 def _set_members(call: Call, old: Collaboration, of: Callable[[Ids], Ids]) -> Collaboration:
@@ -205,8 +207,9 @@ def _list_nodes(call: Call) -> Answer:
 
 def _add_node(call: Call) -> Answer:
     """A node works for one collaboration, and its tokens say so: none is given to another."""
-    found = _open(call, Operation.EDIT)
-    node = _find_node(call, read_body(call, _ONLY_ID)["id"])
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
+    node = _find_node(call, reach, read_body(call, _ONLY_ID)["id"])
     if node.collaboration_id == found.id:
         words = f"node id={node.id} is already in collaboration id={found.id}"
     else:
@@ -219,20 +222,21 @@ def _add_node(call: Call) -> Answer:
 
 def _remove_node(call: Call) -> Answer:
     """It is deleted: without a collaboration there is nothing that it could do."""
-    found = _open(call, Operation.EDIT)
-    node = _find_node(call, read_body(call, _ONLY_ID)["id"])
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
+    node = _find_node(call, reach, read_body(call, _ONLY_ID)["id"])
     if node.collaboration_id != found.id:
         words = f"node id={node.id} is not part of collaboration id={found.id}"
         raise Refused(HTTPStatus.BAD_REQUEST, words)
-    if not reach_of(call).may_node(Operation.DELETE, node):
+    if not reach.may_node(Operation.DELETE, node):
         raise lacking()
     remove(call.federation.registry, node)
     return Answer({"msg": f"node id={node.id} removed from collaboration id={found.id}"})
 
 
-def _find_node(call: Call, id: int) -> Node:
+def _find_node(call: Call, reach: Reach, id: int) -> Node:
     found = call.federation.registry.find(Node, id)
-    if found is None or not reach_of(call).may_node(Operation.VIEW, found):
+    if found is None or not reach.may_node(Operation.VIEW, found):
         raise missing(f"Node id={id} not found!")
     return found
 

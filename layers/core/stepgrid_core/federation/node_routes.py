@@ -1,6 +1,7 @@
 """Routes of nodes, and their API keys. Who sees which: `permissions`."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -53,17 +54,15 @@ def _list(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("node", Operation.VIEW)
     registry, now = call.federation.registry, call.federation.grid.clock.now()
-    status = _status_asked_for(call)
+    status, among = _status_asked_for(call), _places_asked_for(call, reach)
     shown = [
         node_shape(call, each)
         for each in registry.find_all(Node)
         if reach.may_node(Operation.VIEW, each)
-        and id_argument(call, "organization_id") in (None, each.organization_id)
-        and id_argument(call, "collaboration_id") in (None, each.collaboration_id)
+        and among(each)
         and passes(call, "name", each.name)
         and call.argument("ip") in (None, each.ip)
         and status in (None, status_of(each, now))
-        and _is_of_study(call, reach, each)
     ]
     return page_of(call, shown)
 
@@ -76,17 +75,27 @@ def _status_asked_for(call: Call) -> str | None:
     return "online" if told.lower() in ("1", "true") else "offline"
 
 
-def _is_of_study(call: Call, reach: Reach, node: Node) -> bool:
-    id = id_argument(call, "study_id")
-    if id is None:
-        return True
-    study = call.federation.registry.find(Study, id)
-    return (
-        study is not None
-        and reach.may_study(Operation.VIEW, study)
-        and node.collaboration_id == study.collaboration_id
-        and node.organization_id in study.organization_ids
-    )
+def _places_asked_for(call: Call, reach: Reach) -> Callable[[Node], bool]:
+    """By organization, collaboration or study; nothing is in a study that the caller can't see."""
+    organization = id_argument(call, "organization_id")
+    collaboration = id_argument(call, "collaboration_id")
+    study_id = id_argument(call, "study_id")
+    study = None if study_id is None else call.federation.registry.find(Study, study_id)
+    seen = study if study is not None and reach.may_study(Operation.VIEW, study) else None
+
+    def among(node: Node) -> bool:
+        return (
+            organization in (None, node.organization_id)
+            and collaboration in (None, node.collaboration_id)
+            and (study_id is None or (seen is not None and _is_of_study(node, seen)))
+        )
+
+    return among
+
+
+def _is_of_study(node: Node, study: Study) -> bool:
+    same = node.collaboration_id == study.collaboration_id
+    return same and node.organization_id in study.organization_ids
 
 
 def _create(call: Call) -> Answer:

@@ -47,9 +47,8 @@ def view_role(call: Call, reach: Reach, id: int) -> Role:
     return found
 
 
-def _open(call: Call, operation: str) -> Role:
+def _open(call: Call, reach: Reach, operation: str) -> Role:
     """The one of the path, for a change. Raises Refused."""
-    reach = reach_of(call)
     reach.require("role", operation)
     found = find_role(call.federation.registry, call.number("id"))
     if found is not None and reach.may_role(operation, found):
@@ -161,10 +160,11 @@ def _show(call: Call) -> Answer:
 
 
 def _change(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     given = read_body(call, _CHANGEABLE, partial=True)
     if "rules" in given:
-        _check_rules(reach_of(call), given["rules"], found.rule_ids)
+        _check_rules(reach, given["rules"], found.rule_ids)
         given["rule_ids"] = given.pop("rules")
     taken = _taken(given.get("name", ""))
     changed = revise(call.federation.registry, found, lambda old: replace(old, **given), taken)
@@ -173,7 +173,8 @@ def _change(call: Call) -> Answer:
 
 def _delete(call: Call) -> Answer:
     """Whoever has it loses what it allowed."""
-    found = _open(call, Operation.DELETE)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.DELETE)
     registry = call.federation.registry
     bearers = sum(found.id in each.role_ids for each in registry.find_all(User))
     if bearers and not is_asked(call, "delete_dependents"):
@@ -184,8 +185,9 @@ def _delete(call: Call) -> Answer:
 
 
 def _add_rule(call: Call) -> Answer:
-    found, rule = _open(call, Operation.EDIT), _rule_of_path(call)
-    reach_of(call).refuse_more_than_held([rule.id])
+    reach = reach_of(call)
+    found, rule = _open(call, reach, Operation.EDIT), _rule_of_path(call)
+    reach.refuse_more_than_held([rule.id])
     changed = revise(
         call.federation.registry,
         found,
@@ -195,8 +197,9 @@ def _add_rule(call: Call) -> Answer:
 
 
 def _remove_rule(call: Call) -> Answer:
-    found, rule = _open(call, Operation.EDIT), _rule_of_path(call)
-    reach_of(call).refuse_more_than_held([rule.id])
+    reach = reach_of(call)
+    found, rule = _open(call, reach, Operation.EDIT), _rule_of_path(call)
+    reach.refuse_more_than_held([rule.id])
     if rule.id not in found.rule_ids:
         raise missing(f"Rule with id={rule.id} is not part of role with id={found.id}")
     changed = revise(

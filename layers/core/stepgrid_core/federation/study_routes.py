@@ -32,9 +32,8 @@ def find_study(call: Call, reach: Reach, id: int) -> Study:
     return found
 
 
-def _open(call: Call, operation: str) -> Study:
+def _open(call: Call, reach: Reach, operation: str) -> Study:
     """The one of the path, for a change. Raises Refused."""
-    reach = reach_of(call)
     reach.require("study", operation)
     found = call.federation.registry.find(Study, call.number("id"))
     if found is not None and reach.may_study(operation, found):
@@ -98,7 +97,8 @@ def _show(call: Call) -> Answer:
 
 
 def _change(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     given = read_body(call, _CHANGEABLE, partial=True)
     registry = call.federation.registry
     if "organization_ids" in given:
@@ -110,7 +110,8 @@ def _change(call: Call) -> Answer:
 
 
 def _delete(call: Call) -> Answer:
-    found = _open(call, Operation.DELETE)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.DELETE)
     registry = call.federation.registry
     if tasks := registry.table.count(tasks_of_study(found.id)):
         words = f"Study id={found.id} has {tasks} tasks. Delete them first, one by one."
@@ -125,32 +126,33 @@ def _delete(call: Call) -> Answer:
 def _list_members(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("study", Operation.VIEW)
-    return _members(call, find_study(call, reach, call.number("id")))
+    return _members(call, reach, find_study(call, reach, call.number("id")))
 
 
-def _members(call: Call, study: Study) -> Answer:
-    reach = reach_of(call)
+def _members(call: Call, reach: Reach, study: Study) -> Answer:
     found = call.federation.registry.find_many(Organization, study.organization_ids)
     seen = [each for each in found if reach.may_organization(Operation.VIEW, each.id)]
     return Answer([organization_shape(call, each) for each in seen])
 
 
 def _add_member(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     id = read_body(call, _ONLY_ID)["id"]
     collaboration = call.federation.registry.find(Collaboration, found.collaboration_id)
     if collaboration is None or id not in collaboration.organization_ids:
         words = "Organization is not a member of the collaboration!"
         raise Refused(HTTPStatus.BAD_REQUEST, words)
-    return _members(call, _set_members(call, found, lambda ids: (*_others(id, ids), id)))
+    return _members(call, reach, _set_members(call, found, lambda ids: (*_others(id, ids), id)))
 
 
 def _remove_member(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     id = read_body(call, _ONLY_ID)["id"]
     if id not in found.organization_ids:
         raise missing(f"Organization id={id} is not part of study id={found.id}")
-    return _members(call, _set_members(call, found, lambda ids: _others(id, ids)))
+    return _members(call, reach, _set_members(call, found, lambda ids: _others(id, ids)))
 
 
 def _set_members(call: Call, old: Study, of: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Study:

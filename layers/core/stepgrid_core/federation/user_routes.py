@@ -66,9 +66,8 @@ def _look_up(call: Call, asked: str) -> User | None:
     return registry.user_of(asked)
 
 
-def _open(call: Call, operation: str) -> User:
+def _open(call: Call, reach: Reach, operation: str) -> User:
     """The one of the path, for a change. Raises Refused."""
-    reach = reach_of(call)
     reach.require("user", operation)
     asked = call.ids["id"]
     found = _look_up(call, asked)
@@ -230,10 +229,11 @@ def _check_rules(reach: Reach, ids: Sequence[int], held: Sequence[int] = ()) -> 
 
 
 def _change(call: Call) -> Answer:
-    found = _open(call, Operation.EDIT)
+    reach = reach_of(call)
+    found = _open(call, reach, Operation.EDIT)
     given = read_body(call, _CHANGEABLE, partial=True)
     _refuse_login_changes(found, given)
-    _check_rights(call, found, given)
+    _check_rights(call, reach, found, given)
     if given.get("email", found.email) != found.email:
         _refuse_taken(call, {"email": given["email"]})
     renamed = {"roles": "role_ids", "rules": "rule_ids"}
@@ -251,9 +251,8 @@ def _refuse_login_changes(user: User, given: dict[str, Any]) -> None:
         raise Refused(HTTPStatus.BAD_REQUEST, words)
 
 
-def _check_rights(call: Call, user: User, given: dict[str, Any]) -> None:
+def _check_rights(call: Call, reach: Reach, user: User, given: dict[str, Any]) -> None:
     """Nobody changes its own, and nobody gives or takes what it does not have."""
-    reach = reach_of(call)
     for name in ("roles", "rules"):
         if name in given and user.id == reach.user_id:
             raise lacking(f"You can't change your own {name}!")
@@ -265,7 +264,7 @@ def _check_rights(call: Call, user: User, given: dict[str, Any]) -> None:
 
 def _delete(call: Call) -> Answer:
     """Loses access at once. The user's tasks stay: they are its organization's."""
-    found = _open(call, Operation.DELETE)
+    found = _open(call, reach_of(call), Operation.DELETE)
     dismiss(call.federation, found)
     return Answer({"msg": f"user id={found.id} is removed from the database"})
 
