@@ -1,8 +1,9 @@
 """ministack with its named faults corrected: `python -m stepgrid.local.corrected_ministack`.
 
 The corrections that must be made inside the emulator's process; those of what it is given are in
-`corrections`, and those of ECS in `ecs_corrections`. One function per fault, with what AWS does;
-nothing else of its inside is touched. It also keeps the container agent, which runs ECS tasks.
+`corrections`, those of API Gateway in `api_corrections`, and those of ECS in `ecs_corrections`. One
+function per fault, with what AWS does; nothing else of its inside is touched. It also keeps the
+container agent, which runs ECS tasks.
 tests/integration/test_local_corrections.py tells when a fault has been mended upstream.
 """
 
@@ -18,9 +19,10 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import apigateway_v1, cloudwatch_logs, cognito, lambda_svc, stepfunctions
+from ministack.services import cloudwatch_logs, cognito, lambda_svc, stepfunctions
 
 from stepgrid.local.agent_keeper import start_keeper
+from stepgrid.local.api_corrections import read_escaped_media_types, tell_where_clients_asked
 from stepgrid.local.ecs_corrections import (
     end_tasks_as_the_agent_says,
     name_the_account_of_a_service,
@@ -305,22 +307,6 @@ def _layer_version_of(service: str, method: str, path: str, *rest: Any) -> str |
     return str(arn[0] if isinstance(arn, list) else arn) if arn else None
 
 
-def read_escaped_media_types() -> None:
-    """Let a template's binary media types count.
-
-    AWS: CloudFormation takes them with their slashes escaped, as in "image~1png" (resource
-    reference of AWS::ApiGateway::RestApi).
-    ministack 1.5.33: keeps them as they are written, and no type is ever one of them.
-    """
-    matches = apigateway_v1._media_type_matches
-
-    def match_unescaped(media_type: Any, binary_media_types: Any) -> bool:
-        types = [each.replace("~1", "/") for each in binary_media_types or []]
-        return bool(matches(media_type, types))
-
-    apigateway_v1._media_type_matches = match_unescaped
-
-
 def main() -> None:
     take_loopback_for_secure()
     follow_max_concurrency_path()
@@ -334,6 +320,7 @@ def main() -> None:
     take_batches_for_their_action()
     take_layers_for_their_versions()
     read_escaped_media_types()
+    tell_where_clients_asked()
     name_the_account_of_a_service()
     end_tasks_as_the_agent_says()
     wait_for_tasks_of_states()
