@@ -14,13 +14,7 @@ from stepgrid.testing import InMemoryGrid
 from stepgrid_core.endpoints import HttpRequest
 from stepgrid_core.federation import notices, socketio
 from stepgrid_core.federation.engineio import EngineKind, EnginePacket, Framing
-from stepgrid_core.federation.http import Answer, Call, Refused, Route
-from stepgrid_core.federation.principals import (
-    ContainerPrincipal,
-    NodePrincipal,
-    Principal,
-    UserPrincipal,
-)
+from stepgrid_core.federation.http import Answer
 from stepgrid_core.federation.records import (
     Collaboration,
     FederatedTask,
@@ -30,16 +24,20 @@ from stepgrid_core.federation.records import (
     User,
 )
 from stepgrid_core.federation.registry import marks_of
+from stepgrid_core.federation.routing import answer
+from stepgrid_core.federation.rules import rule_id
 from stepgrid_core.federation.service import Federation
-from stepgrid_core.federation.socket_access import SocketAccess
-from stepgrid_core.federation.socket_routes import make_routes
 from stepgrid_core.federation.socketio import SocketPacket
-from stepgrid_core.memory import MemorySockets
+from stepgrid_core.federation.tokens import issue_container_token, issue_node_tokens
+from stepgrid_core.memory import MemorySockets, MemoryTokenVerifier, MemoryUserLogin, VirtualClock
 from stepgrid_core.memory.federation_table import MemoryFederationTable
-from stepgrid_core.ports import Clock, LoginStep, UserTokens
+from stepgrid_core.ports import Caller, Clock
+
+from .login_world import SIGNER
 
 TASKS = "/tasks"
 ANN, BOB, EVE = 1, 2, 3
+RECEIVES = {ANN: "col", BOB: "org"}
 RUN, OTHERS_RUN = 5_000, 5_001  #: of task 5: of organization 1, and of organization 2
 
 
@@ -49,24 +47,6 @@ def make_token(claims: dict[str, Any]) -> str:
     return f"e30.{payload.decode()}.c2ln"
 
 
-class NobodySigns:
-    """No test here looks at signatures."""
-
-    def sign(self, message: bytes) -> bytes:
-        raise NotImplementedError
-
-    def public_key(self) -> bytes:
-        raise NotImplementedError
-
-    def log_in(
-        self, username: str, password: str, mfa_code: str | None = None
-    ) -> UserTokens | LoginStep | None:
-        return None
-
-    def renew(self, refresh_token: str) -> UserTokens | None:
-        return None
-
-
 @dataclass
 class SocketWorld:
     """`clock`: of the grid in memory unless another one is given."""
@@ -74,25 +54,14 @@ class SocketWorld:
     clock: Clock | None = None
     memory: InMemoryGrid = field(default_factory=lambda: InMemoryGrid({}))
     sockets: MemorySockets = field(default_factory=MemorySockets)
-    #: how far each user may receive events: "col", "org"
-    scopes: dict[int, str] = field(default_factory=lambda: {ANN: "col", BOB: "org"})
-    seen: list[int] = field(default_factory=list)
-    left: list[int] = field(default_factory=list)
+    verifier: MemoryTokenVerifier = field(default_factory=MemoryTokenVerifier)
 
     def __post_init__(self) -> None:
-        grid = self.memory.wiring
-        grid = grid if self.clock is None else replace(grid, clock=self.clock)
-        nobody = NobodySigns()
+        clock = self.clock or self.memory.clock
+        grid = replace(self.memory.wiring, clock=clock, tokens=self.verifier)
+        login = MemoryUserLogin(self.verifier, {})
         table = MemoryFederationTable()
-        self.federation = Federation(grid, table, nobody, nobody, self.sockets)
-        access = SocketAccess(
-            self._authenticate,
-            lambda federation, user: frozenset(user.rule_ids),
-            self._may_receive,
-            lambda federation, node: self.seen.append(node.id),
-            lambda federation, node: self.left.append(node.id),
-        )
-        self.routes = make_routes(access)
+        self.federation = Federation(grid, table, SIGNER, login, sockets=self.sockets)
         self.memory.events.notifiers.append(
             lambda event: notices.deliver(self.sockets, event, grid.clock.now())
         )
@@ -104,7 +73,8 @@ class SocketWorld:
         self.keep(Collaboration(1, "one", organization_ids=(1, 2)))
         self.keep(Collaboration(2, "two", organization_ids=(2, 3)))
         for number, name in ((ANN, "ann"), (BOB, "bob"), (EVE, "eve")):
-            self.keep(User(number, name, f"sub-{name}", organization_id=number))
+            rules = () if number == EVE else (rule_id("event", "r", RECEIVES[number]),)
+            self.keep(User(number, name, f"sub-{name}", number, rule_ids=rules))
         for number in (1, 2):
             self.keep(Node(number, f"node {number}", number, 1, key_hash=f"hash {number}"))
         self.task = FederatedTask(
@@ -118,8 +88,21 @@ class SocketWorld:
     def keep(self, record: Any) -> None:
         assert self.federation.registry.create(record, marks_of(record))
 
-    def token(self, kind: str, id: int, seconds: float = 3_600) -> str:
-        return make_token({"kind": kind, "id": id, "exp": self.now + seconds})
+    def user_token(self, id: int = ANN, seconds: float = 3_600) -> str:
+        """In the form of Cognito's: its end can be read, and the verifier knows whose it is."""
+        user = self.user(id)
+        token = make_token({"sub": user.subject, "exp": self.now + seconds})
+        caller = Caller(f"owner-{user.username}", user.username, subject=user.subject)
+        self.verifier.callers[token] = caller
+        return token
+
+    def node_token(self, id: int = 1, seconds_ago: float = 0) -> str:
+        grid = replace(self.federation.grid, clock=VirtualClock(self.now - seconds_ago))
+        then = replace(self.federation, grid=grid)
+        return issue_node_tokens(then, self.node(id)).access_token
+
+    def container_token(self) -> str:
+        return issue_container_token(self.federation, self.node(), self.task)
 
     @property
     def now(self) -> float:
@@ -129,6 +112,11 @@ class SocketWorld:
         node = self.federation.registry.find(Node, id)
         assert node is not None
         return node
+
+    def user(self, id: int) -> User:
+        user = self.federation.registry.find(User, id)
+        assert user is not None
+        return user
 
     def request(
         self,
@@ -141,35 +129,7 @@ class SocketWorld:
         """As the federation function hands it to the route."""
         values = {name: [value] for name, value in query.items()}
         request = HttpRequest(method, path, values, body, headers=headers or {})
-        route = next(each for each in self.routes if _fits(each, method, path))
-        return route.use(Call(self.federation, None, request, {}, "", legacy=True))
-
-    def _authenticate(self, federation: Federation, token: str) -> Principal:
-        try:
-            claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-            kind, id = claims["kind"], claims["id"]
-        except (IndexError, KeyError, ValueError):
-            raise Refused(401, "Not enough segments") from None
-        registry = federation.registry
-        if kind == "user" and (user := registry.find(User, id)):
-            return UserPrincipal(user, frozenset(), "owner")
-        if kind != "user" and (node := registry.find(Node, id)):
-            container = ContainerPrincipal(node, 5, "image")
-            return NodePrincipal(node) if kind == "node" else container
-        raise Refused(401, "nobody")
-
-    def _may_receive(
-        self, federation: Federation, user: UserPrincipal, collaboration: int, part: int | None
-    ) -> bool:
-        found = federation.registry.find(Collaboration, collaboration)
-        scope = self.scopes.get(user.user.id)
-        if found is None or user.organization_id not in found.organization_ids:
-            return False
-        return scope == "col" or (scope == "org" and part == user.organization_id)
-
-
-def _fits(route: Route, method: str, path: str) -> bool:
-    return route.method == method and route.match(path) is not None
+        return answer(self.federation, request)
 
 
 @dataclass

@@ -23,7 +23,7 @@ def world() -> SocketWorld:
 
 @pytest.fixture
 def ann(world: SocketWorld) -> Client:
-    client = Client(world, token=world.token("user", ANN)).connect()
+    client = Client(world, token=world.user_token(ANN)).connect()
     client.poll()
     return client
 
@@ -55,7 +55,7 @@ def test_a_poll_ends_before_api_gateway_gives_up(
     world: SocketWorld, version: int, beat: EnginePacket
 ) -> None:
     """With the server's ping in protocol 4, with nothing in 3; again and again."""
-    client = Client(world, version, world.token("user", ANN)).connect()
+    client = Client(world, version, world.user_token(ANN)).connect()
     client.poll()
     for _ in range(10):
         begun = world.now
@@ -80,7 +80,7 @@ def test_a_ping_of_protocol_3_is_answered(world: SocketWorld) -> None:
 
 def test_pings_keep_a_connection_of_protocol_3(world: SocketWorld) -> None:
     """Also where its client does not poll, because it has something else to do."""
-    client = Client(world, 3, world.token("user", ANN)).open()
+    client = Client(world, 3, world.user_token(ANN)).open()
     for _ in range(10):
         world.memory.clock.advance(WAIT_SECONDS)
         client.post(PING)

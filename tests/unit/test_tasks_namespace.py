@@ -8,6 +8,7 @@ import pytest
 from stepgrid_core.federation import notices
 from stepgrid_core.federation.connections import TIMEOUT_SECONDS
 from stepgrid_core.federation.engineio import EngineKind, EnginePacket
+from stepgrid_core.federation.nodes import SEEN_SECONDS, is_online
 from stepgrid_core.federation.records import Collaboration, Node, RunRecord, User
 from stepgrid_core.federation.registry import marks_of
 from stepgrid_core.federation.socketio import SocketKind, SocketPacket
@@ -27,13 +28,13 @@ def world() -> SocketWorld:
 
 def user(world: SocketWorld, id: int = ANN, version: int = 4) -> Client:
     """Connected, and has heard what everybody hears."""
-    client = Client(world, version, world.token("user", id)).connect()
+    client = Client(world, version, world.user_token(id)).connect()
     client.poll()
     return client
 
 
 def node(world: SocketWorld, id: int = 1) -> Client:
-    client = Client(world, token=world.token("node", id)).connect()
+    client = Client(world, token=world.node_token(id)).connect()
     client.poll()
     return client
 
@@ -60,10 +61,10 @@ def test_users_are_in_the_rooms_that_they_may_hear(world: SocketWorld, version: 
 
 
 def test_a_node_is_in_its_rooms_and_told_to_sync(world: SocketWorld) -> None:
-    client = Client(world, token=world.token("node", 1)).connect()
+    client = Client(world, token=world.node_token(1)).connect()
     assert ("sync", None) in client.hear()
     assert rooms(client) == {"all_nodes", "collaboration_1", "collaboration_1_organization_1"}
-    assert world.seen == [1]
+    assert (world.node().online, world.node().seen_at) == (True, world.now)
 
 
 def test_a_node_that_comes_and_goes_is_told_to_its_collaboration(world: SocketWorld) -> None:
@@ -73,24 +74,32 @@ def test_a_node_that_comes_and_goes_is_told_to_its_collaboration(world: SocketWo
     assert ann.hear() == [("node-online", about)]
     client.post(EnginePacket(EngineKind.CLOSE))
     assert ann.hear() == [("node-offline", about)]
-    assert world.left == [1]
+    assert not world.node().online
+    assert not is_online(world.node(), world.now)
     assert (bob.hear(), eve.hear()) == ([], [])
 
 
 def test_a_node_may_leave_the_namespace(world: SocketWorld) -> None:
     client = node(world)
     client.say(SocketPacket(SocketKind.DISCONNECT, "/tasks"))
-    assert (rooms(client), world.left) == (set(), [1])
+    assert rooms(client) == set()
     client.emit("ping")
-    assert world.seen == [1]
+    assert not is_online(world.node(), world.now)
 
 
 def test_a_ping_marks_the_node_seen(world: SocketWorld) -> None:
     client = node(world)
-    client.emit("ping")
-    assert world.seen == [1, 1]
-    user(world).emit("ping")
-    assert world.seen == [1, 1]
+    for _ in range(10):
+        world.memory.clock.advance(SEEN_SECONDS)
+        client.poll()
+        client.emit("ping")
+        assert world.node().seen_at == world.now
+
+
+def test_a_users_ping_changes_nothing(world: SocketWorld) -> None:
+    ann = user(world)
+    ann.emit("ping")
+    assert ann.hear() == []
 
 
 @pytest.mark.parametrize("version", [3, 4])
@@ -267,9 +276,9 @@ def test_a_node_tells_of_itself(world: SocketWorld) -> None:
 
 @pytest.mark.parametrize("version", [3, 4])
 def test_a_token_that_has_ended_is_told(world: SocketWorld, version: int) -> None:
-    client = Client(world, version, world.token("node", 1, seconds=-1)).connect()
+    client = Client(world, version, world.node_token(1, seconds_ago=7_200)).connect()
     assert client.hear() == [("expired_token", None)]
-    assert (rooms(client), world.seen) == (set(), [])
+    assert (rooms(client), world.node().online) == (set(), False)
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
@@ -281,20 +290,20 @@ def test_a_token_that_proves_nothing_is_told(world: SocketWorld, token: str) -> 
 
 
 def test_containers_have_no_connection(world: SocketWorld) -> None:
-    client = Client(world, token=world.token("container", 1)).connect()
+    client = Client(world, token=world.container_token()).connect()
     assert client.hear() == [("invalid_token", None)]
 
 
 def test_a_token_may_come_with_the_connect(world: SocketWorld) -> None:
     """As newer clients of Socket.IO send it."""
-    token = world.token("user", ANN)
+    token = world.user_token(ANN)
     assert rooms(Client(world).connect({"token": f"Bearer {token}"})) == {"collaboration_1"}
     assert rooms(Client(world).connect({"token": "nonsense"})) == set()
 
 
 def test_a_token_that_ends_meanwhile_ends_the_rooms(world: SocketWorld) -> None:
     """Told once; nothing of what waits is handed out any more."""
-    client = Client(world, token=world.token("user", ANN, seconds=30)).connect()
+    client = Client(world, token=world.user_token(ANN, seconds=30)).connect()
     client.poll()
     update(world)
     world.memory.clock.advance(30)
@@ -326,7 +335,7 @@ def test_who_may_not_hear_any_more_gets_nothing_of_what_waits(world: SocketWorld
     assert rooms(ann) == set()
     bob = user(world, BOB)
     notices.status_update(world.federation, world.task, RunRecord(OTHERS_RUN, "active", 1))
-    del world.scopes[BOB]
+    world.federation.registry.change(replace(world.user(BOB), rule_ids=()))
     assert bob.hear() == []
 
 
@@ -365,9 +374,9 @@ def test_other_namespaces_are_refused(world: SocketWorld) -> None:
 
 
 def test_nothing_is_heard_without_a_connect(world: SocketWorld) -> None:
-    client = Client(world, token=world.token("node", 1)).open()
+    client = Client(world, token=world.node_token(1)).open()
     client.emit("ping", ack=1)
-    assert world.seen == []
+    assert not world.node().online
     assert client.poll() == [EnginePacket(EngineKind.PING)]
 
 
@@ -375,7 +384,7 @@ def test_a_second_connect_changes_nothing(world: SocketWorld) -> None:
     client = node(world)
     client.say(SocketPacket(SocketKind.CONNECT, "/tasks"))
     assert client.hear() == []
-    assert world.seen == [1]
+    assert len(world.memory.events.notified) == 1
 
 
 def test_the_dead_are_forgotten_when_a_room_is_told(world: SocketWorld) -> None:

@@ -20,6 +20,7 @@ from .ports import (
     NoMembers,
     NoTokens,
     PayloadStore,
+    SocketTable,
     StateTable,
     Subscriptions,
     TokenVerifier,
@@ -117,6 +118,13 @@ def aws_federation(environment: dict[str, str]) -> "Federation":
         sockets=AwsSockets(grid.settings.table),
         directory=AwsUserDirectory(grid.settings),
     )
+
+
+def aws_sockets(table: str) -> SocketTable:
+    """The connections of Socket.IO, for who has nothing else to do with a federation."""
+    from .aws.sockets import AwsSockets  # noqa: PLC0415
+
+    return AwsSockets(table)
 
 
 def _tokens(settings: Settings, clock: Clock) -> TokenVerifier:

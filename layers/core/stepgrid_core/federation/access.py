@@ -7,10 +7,9 @@ from .permissions import Reach
 from .principals import Principal, UserPrincipal
 from .records import Collaboration
 from .registry import Registry
-from .rules import Operation, Scope
 
 if TYPE_CHECKING:
-    from .service import Federation
+    pass
 
 
 def reach_of(call: Call) -> Reach:
@@ -25,19 +24,3 @@ def _collaborations(registry: Registry, principal: Principal) -> tuple[Collabora
         return tuple(registry.collaborations_of(principal.organization_id))
     found = registry.find(Collaboration, principal.collaboration_id)
     return (found,) if found and principal.organization_id in found.organization_ids else ()
-
-
-def may_receive(
-    federation: "Federation",
-    principal: UserPrincipal,
-    collaboration_id: int,
-    organization_id: int | None,
-) -> bool:
-    """The events of a collaboration, or of one organization's part in it."""
-    reach = Reach(principal, _collaborations(federation.registry, principal))
-    scope = reach.scope("event", Operation.RECEIVE)
-    if scope is Scope.GLOBAL:
-        return True
-    own = organization_id == principal.organization_id
-    wide = scope is Scope.COLLABORATION or (scope is Scope.ORGANIZATION and own)
-    return wide and collaboration_id in reach.collaboration_ids

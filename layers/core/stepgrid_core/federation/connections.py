@@ -21,7 +21,7 @@ from .engineio import MAX_PACKETS, EngineKind, EnginePacket
 from .principals import Principal
 from .rooms import NAMESPACE, may_join
 from .service import Federation
-from .socket_access import EXPIRED, SocketAccess, prove, recall
+from .socket_access import EXPIRED, prove, recall
 from .socketio import SocketPacket
 
 #: As the handshake tells it: clients give a connection up that hears nothing for their sum.
@@ -45,7 +45,6 @@ class Hub:
     """The connections of a federation."""
 
     federation: Federation
-    access: SocketAccess
     #: what a message means, and what is answered at once
     handle: Callable[["Hub", Socket, Principal | None, SocketPacket], list[SocketPacket]]
     #: a connection with a principal ends
@@ -57,7 +56,7 @@ class Hub:
 
     def open(self, version: int, token: str) -> Socket:
         """Also for who proves nothing: vantage6's clients want to be told so by an event."""
-        proof = prove(self.federation, self.access, token)
+        proof = prove(self.federation, token)
         # Clients of Socket.IO 4 wait to be told that the root is connected.
         root = socketio.connected(version, socketio.ROOT, "")
         socket = Socket(
@@ -93,7 +92,7 @@ class Hub:
         if socket.bearer_ends_at <= self.now:
             self._expire(socket)
             return None
-        principal = recall(self.federation, self.access, socket.bearer)
+        principal = recall(self.federation, socket.bearer)
         if principal is None:
             self.close(socket)
             raise UnknownSocket("Session ID unknown")
@@ -134,12 +133,9 @@ class Hub:
         ended = self.federation.sockets.close(socket)
         if not (ended and socket.bearer and NAMESPACE in socket.namespaces):
             return
-        principal = recall(self.federation, self.access, socket.bearer)
+        principal = recall(self.federation, socket.bearer)
         if principal is not None:
             self.left(self, principal)
-
-    def may_join(self, principal: Principal, room: str) -> bool:
-        return may_join(self.federation, principal, room, self.access.may_receive)
 
     def _await_outbox(self, socket: Socket, until: float) -> Socket:
         pause = FIRST_PAUSE_SECONDS
@@ -163,9 +159,9 @@ class Hub:
 
     def _allowed(self, socket: Socket, principal: Principal | None, rooms: set[str]) -> set[str]:
         """Who may not be in a room any more gets nothing of what waits, and leaves it."""
-        allowed = {""}
+        allowed, registry = {""}, self.federation.registry
         for room in rooms - {""}:
-            if principal is not None and self.may_join(principal, room):
+            if principal is not None and may_join(registry, principal, room):
                 allowed.add(room)
             else:
                 self.federation.sockets.leave(socket.sid, room)

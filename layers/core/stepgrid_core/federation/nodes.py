@@ -34,6 +34,17 @@ def note_seen(registry: Registry, node: Node, now: float) -> Node:
     return seen
 
 
+def note_online(registry: Registry, node: Node, now: float) -> None:
+    """It has connected, which others are told."""
+    revise(registry, node, lambda found: replace(found, seen_at=now, online=True))
+
+
+def note_left(registry: Registry, node: Node, now: float) -> None:
+    """It said goodbye: nobody waits until it has been silent for long."""
+    silent = now - ONLINE_SECONDS
+    revise(registry, node, lambda found: replace(found, seen_at=silent, online=False))
+
+
 def leave_collaboration(registry: Registry, organization_id: int, collaboration_id: int) -> None:
     """What an organization had in a collaboration it is no longer in: node and part in studies."""
     node = registry.node_of(organization_id, collaboration_id)

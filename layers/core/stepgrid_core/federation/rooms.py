@@ -8,22 +8,18 @@ Knows no connection.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from .permissions import scope_of
 from .principals import NodePrincipal, Principal, UserPrincipal
 from .records import Collaboration
-
-if TYPE_CHECKING:
-    from .service import Federation
+from .registry import Registry
+from .rules import Operation, Scope
 
 #: Of Socket.IO, where all of them are.
 NAMESPACE = "/tasks"
 ALL_NODES = "all_nodes"
 _NAME = re.compile(r"collaboration_([0-9]{1,15})(?:_organization_([0-9]{1,15}))?", re.ASCII)
-
-#: Rule event/r: may the user get the events of a collaboration, or of one organization's part?
-MayReceive = Callable[["Federation", UserPrincipal, int, int | None], bool]
 
 
 def room_of(collaboration_id: int, organization_id: int | None = None) -> str:
@@ -37,33 +33,39 @@ def rooms_about(collaboration_id: int, organization_ids: Iterable[int]) -> list[
     return [room_of(collaboration_id), *parts]
 
 
-def may_join(
-    federation: "Federation", principal: Principal, room: str, may_receive: MayReceive
-) -> bool:
+def may_join(registry: Registry, principal: Principal, room: str) -> bool:
     if isinstance(principal, NodePrincipal):
         return room in _rooms_of_node(principal)
     found = _NAME.fullmatch(room)
     if found is None or not isinstance(principal, UserPrincipal):
         return False
+    collaboration = registry.find(Collaboration, int(found[1]))
     organization_id = None if found[2] is None else int(found[2])
-    return may_receive(federation, principal, int(found[1]), organization_id)
+    return collaboration is not None and _may_receive(principal, collaboration, organization_id)
 
 
-def rooms_to_join(
-    federation: "Federation", principal: Principal, may_receive: MayReceive
-) -> list[str]:
+def rooms_to_join(registry: Registry, principal: Principal) -> list[str]:
     """Those that a principal is in without asking."""
     if isinstance(principal, NodePrincipal):
         return _rooms_of_node(principal)
     if not isinstance(principal, UserPrincipal):
         return []
     rooms = []
-    for collaboration in federation.registry.find_all(Collaboration):
+    for collaboration in registry.find_all(Collaboration):
         for part in (None, principal.organization_id):
-            if may_receive(federation, principal, collaboration.id, part):
+            if _may_receive(principal, collaboration, part):
                 rooms.append(room_of(collaboration.id, part))
                 break
     return rooms
+
+
+def _may_receive(user: UserPrincipal, collaboration: Collaboration, part: int | None) -> bool:
+    """By rule event/r: of any, of those of its organization, or of its organization's part."""
+    scope = scope_of(user, "event", Operation.RECEIVE)
+    if user.organization_id not in collaboration.organization_ids:
+        return scope is Scope.GLOBAL
+    own = scope is Scope.ORGANIZATION and part == user.organization_id
+    return scope in (Scope.GLOBAL, Scope.COLLABORATION) or own
 
 
 def _rooms_of_node(principal: NodePrincipal) -> list[str]:

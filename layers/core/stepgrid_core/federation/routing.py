@@ -28,12 +28,8 @@ from . import (
     token_routes,
     user_routes,
 )
-from .access import may_receive
 from .authentication import authenticate, bearer_token
 from .http import Answer, Call, Refused, Route
-from .presence import bid_farewell, welcome_silent
-from .roles import rules_of
-from .socket_access import SocketAccess
 
 if TYPE_CHECKING:
     from .principals import Principal
@@ -42,14 +38,6 @@ if TYPE_CHECKING:
 API = "/api"
 #: Where signed requests ask, in front of the same routes.
 SIGNED = "/v1/federation"
-#: What connections of Socket.IO need to know of the rest.
-ACCESS = SocketAccess(
-    authenticate=authenticate,
-    rules_of=lambda federation, user: rules_of(federation.registry, user),
-    may_receive=may_receive,
-    note_seen=welcome_silent,
-    note_left=bid_farewell,
-)
 ROUTES: tuple[Route, ...] = (
     *open_routes.ROUTES,
     *token_routes.ROUTES,
@@ -62,7 +50,7 @@ ROUTES: tuple[Route, ...] = (
     *task_routes.ROUTES,
     *run_routes.ROUTES,
     *node_sync.ROUTES,
-    *socket_routes.make_routes(ACCESS),
+    *socket_routes.ROUTES,
 )
 
 

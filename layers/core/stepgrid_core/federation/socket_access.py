@@ -6,15 +6,14 @@ was removed, or whose node has another API key by now, is nobody at the next loo
 
 import base64
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
+from .api_keys import fingerprint
+from .authentication import authenticate, user_principal
 from .principals import NodePrincipal, Principal, UserPrincipal
 from .records import Node, User
-from .rooms import MayReceive
 
 if TYPE_CHECKING:
     from .service import Federation
@@ -22,17 +21,6 @@ if TYPE_CHECKING:
 EXPIRED, INVALID = "expired_token", "invalid_token"
 #: Of a token that says no end itself.
 TOKEN_SECONDS = 3_600
-
-
-@dataclass(frozen=True, slots=True)
-class SocketAccess:
-    """What the connections need to know of the rest of the federation."""
-
-    authenticate: Callable[["Federation", str], Principal]  #: raises RequestError
-    rules_of: Callable[["Federation", User], frozenset[int]]  #: of its roles and its own
-    may_receive: MayReceive
-    note_seen: Callable[["Federation", Node], None]
-    note_left: Callable[["Federation", Node], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,43 +32,38 @@ class Proof:
     refusal: str = INVALID
 
 
-def prove(federation: "Federation", access: SocketAccess, token: str) -> Proof:
+def prove(federation: "Federation", token: str) -> Proof:
     """Raises Unavailable."""
     now = federation.grid.clock.now()
     ends_at = _end_of(token)
     if ends_at is not None and ends_at <= now:
         return Proof(refusal=EXPIRED)
     try:
-        principal = access.authenticate(federation, token)
+        principal = authenticate(federation, token)
     except RequestError:
         return Proof()
     bearer = _bearer_of(principal)
     return Proof(bearer, ends_at or now + TOKEN_SECONDS, "") if bearer else Proof()
 
 
-def recall(federation: "Federation", access: SocketAccess, bearer: str) -> Principal | None:
+def recall(federation: "Federation", bearer: str) -> Principal | None:
     """As the table knows them now; None: not any more. A user who listens owns no session."""
     kind, _, rest = bearer.partition(":")
     id, _, key = rest.partition(":")
     if kind == Node.KIND:
         node = federation.registry.find(Node, int(id))
-        return NodePrincipal(node) if node and _key_of(node) == key else None
+        return NodePrincipal(node) if node and fingerprint(node.key_hash) == key else None
     user = federation.registry.find(User, int(id))
-    return None if user is None else UserPrincipal(user, access.rules_of(federation, user), "")
+    return None if user is None else user_principal(federation, user, "")
 
 
 def _bearer_of(principal: Principal) -> str:
     """Containers have no connection of their own: empty."""
     if isinstance(principal, NodePrincipal):
-        return f"{Node.KIND}:{principal.node.id}:{_key_of(principal.node)}"
+        return f"{Node.KIND}:{principal.node.id}:{fingerprint(principal.node.key_hash)}"
     if isinstance(principal, UserPrincipal):
         return f"{User.KIND}:{principal.user.id}"
     return ""
-
-
-def _key_of(node: Node) -> str:
-    """Tells one API key from the next, and leads to none."""
-    return sha256(node.key_hash.encode()).hexdigest()[:16]
 
 
 def _end_of(token: str) -> float | None:

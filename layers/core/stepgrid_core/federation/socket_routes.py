@@ -5,6 +5,7 @@ Whatever a client sends that can't be read is answered 400 in Engine.IO's form. 
 """
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 from ..errors import InvalidRequest
@@ -12,7 +13,6 @@ from . import tasks_namespace
 from .connections import INTERVAL_SECONDS, TIMEOUT_SECONDS, Hub, UnknownSocket
 from .engineio import TEXT_TYPE, VERSIONS, Framing, handshake
 from .http import Answer, Call, Route
-from .socket_access import SocketAccess
 
 #: Engine.IO's own numbers of what is wrong with a request.
 TRANSPORT_UNKNOWN, SID_UNKNOWN, BAD_REQUEST, BAD_VERSION = 0, 1, 3, 5
@@ -21,27 +21,7 @@ PATHS = ("/socket.io/", "/socket.io")
 Use = Callable[[Call, Hub, Framing], Answer]
 
 
-def make_routes(access: SocketAccess) -> tuple[Route, ...]:
-    """A handshake may come without a token: the client is told so by an event."""
-
-    def get(call: Call) -> Answer:
-        return _answered(call, _hub(call, access), _get)
-
-    def post(call: Call) -> Answer:
-        return _answered(call, _hub(call, access), _post)
-
-    return tuple(
-        Route(method, path, use, who=())
-        for path in PATHS
-        for method, use in (("GET", get), ("POST", post))
-    )
-
-
-def _hub(call: Call, access: SocketAccess) -> Hub:
-    return Hub(call.federation, access, tasks_namespace.handle, tasks_namespace.left)
-
-
-def _answered(call: Call, hub: Hub, use: Use) -> Answer:
+def _answered(call: Call, use: Use) -> Answer:
     version = call.argument("EIO") or "3"
     if version not in tuple(map(str, VERSIONS)):
         return _refusal(BAD_VERSION, "Unsupported protocol version")
@@ -49,6 +29,7 @@ def _answered(call: Call, hub: Hub, use: Use) -> Answer:
         return _refusal(TRANSPORT_UNKNOWN, "Transport unknown")
     if call.argument("j") is not None:
         return _refusal(BAD_REQUEST, "JSONP is not supported")
+    hub = Hub(call.federation, tasks_namespace.handle, tasks_namespace.left)
     framing = Framing(int(version), in_text=call.argument("b64") in ("1", "true"))
     try:
         return use(call, hub, framing)
@@ -80,3 +61,11 @@ def _token(call: Call) -> str:
 
 def _refusal(code: int, message: str) -> Answer:
     return Answer({"code": code, "message": message}, HTTPStatus.BAD_REQUEST)
+
+
+#: A handshake may come without a token: the client is told so by an event.
+ROUTES = tuple(
+    Route(method, path, partial(_answered, use=use), who=())
+    for path in PATHS
+    for method, use in (("GET", _get), ("POST", _post))
+)

@@ -9,14 +9,16 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..ports import Socket
 from . import notices, socketio
+from .changes import revise
 from .connections import Hub
+from .nodes import note_left, note_online, note_seen
 from .principals import NodePrincipal, Principal
-from .records import FederatedTask, Node, Record, RunRecord, run_place
-from .rooms import NAMESPACE, rooms_about, rooms_to_join
+from .records import FederatedTask, RunRecord, run_place
+from .rooms import NAMESPACE, may_join, rooms_about, rooms_to_join
 from .socket_access import prove
 from .socketio import SocketKind, SocketPacket
 
@@ -30,7 +32,6 @@ MAX_LOG_CHARACTERS = 64_000
 #: Of one message of it, also as it is told.
 MAX_LOG_MESSAGE_CHARACTERS = 16_000
 
-Kept = TypeVar("Kept", bound=Record)
 Does = Callable[[Hub, Socket, Principal, Any], list[SocketPacket]]
 
 
@@ -55,7 +56,7 @@ def handle(
 def left(hub: Hub, principal: Principal) -> None:
     """A connection of this principal has ended."""
     if isinstance(principal, NodePrincipal):
-        hub.access.note_left(hub.federation, principal.node)
+        note_left(hub.federation.registry, principal.node, hub.now)
         notices.node_offline(hub.federation, principal.node)
 
 
@@ -81,18 +82,18 @@ def _connect(
 
 
 def _prove(hub: Hub, socket: Socket, token: str) -> tuple[Socket, Principal | None]:
-    proof = prove(hub.federation, hub.access, token.removeprefix("Bearer "))
+    proof = prove(hub.federation, token.removeprefix("Bearer "))
     hub.federation.sockets.prove(socket, proof.bearer, proof.ends_at, proof.refusal)
     socket = hub.find(socket.sid)
     return socket, hub.look_up(socket)
 
 
 def _welcome(hub: Hub, socket: Socket, principal: Principal) -> list[SocketPacket]:
-    for room in rooms_to_join(hub.federation, principal, hub.access.may_receive):
+    for room in rooms_to_join(hub.federation.registry, principal):
         hub.federation.sockets.enter(socket.sid, room, socket.bearer_ends_at)
     if not isinstance(principal, NodePrincipal):
         return []
-    hub.access.note_seen(hub.federation, principal.node)
+    note_online(hub.federation.registry, principal.node, hub.now)
     notices.node_online(hub.federation, principal.node)
     # It is in its rooms by now: whatever it does not find in the lists, it will be told.
     return [socketio.event(NAMESPACE, "sync")]
@@ -107,7 +108,7 @@ def _disconnect(hub: Hub, socket: Socket, principal: Principal | None) -> None:
 
 
 def _join_room(hub: Hub, socket: Socket, principal: Principal, room: Any) -> list[SocketPacket]:
-    if not (isinstance(room, str) and hub.may_join(principal, room)):
+    if not (isinstance(room, str) and may_join(hub.federation.registry, principal, room)):
         return [socketio.event(NAMESPACE, "error", ["this room is not yours to join"])]
     if room not in socket.rooms:
         hub.federation.sockets.enter(socket.sid, room, socket.bearer_ends_at)
@@ -116,7 +117,7 @@ def _join_room(hub: Hub, socket: Socket, principal: Principal, room: Any) -> lis
 
 def _ping(hub: Hub, socket: Socket, principal: Principal, _: Any) -> list[SocketPacket]:
     if isinstance(principal, NodePrincipal):
-        hub.access.note_seen(hub.federation, principal.node)
+        note_seen(hub.federation.registry, principal.node, hub.now)
     return []
 
 
@@ -137,7 +138,7 @@ def _algorithm_log(hub: Hub, socket: Socket, principal: Principal, said: Any) ->
     if task is None or not isinstance(log, str):
         return []
     run_id, log = said["run_id"], log[-MAX_LOG_MESSAGE_CHARACTERS:]
-    _amend(hub.federation, RunRecord, run_id, lambda run: _logged(run, log))
+    _keep_log(hub.federation, run_id, log)
     place = task.organization_ids[run_place(run_id)[1]]
     payload = {"run_id": run_id, "task_id": task.id, "log": log}
     notices.tell(
@@ -152,7 +153,7 @@ def _node_info_update(
     """What the node tells of itself takes the place of what it told before."""
     is_config = isinstance(config, dict) and len(json.dumps(config)) <= MAX_CONFIG_CHARACTERS
     if isinstance(principal, NodePrincipal) and is_config:
-        _amend(hub.federation, Node, principal.node.id, lambda node: replace(node, config=config))
+        revise(hub.federation.registry, principal.node, lambda node: replace(node, config=config))
     return []
 
 
@@ -176,13 +177,12 @@ def _logged(run: RunRecord, log: str) -> RunRecord:
     return replace(run, log=f"{run.log}{break_}{log}"[-MAX_LOG_CHARACTERS:])
 
 
-def _amend(
-    federation: "Federation", kind: type[Kept], id: int, change: Callable[[Kept], Kept]
-) -> None:
-    """Change what is there, whoever else changes it meanwhile."""
+def _keep_log(federation: "Federation", run_id: int, log: str) -> None:
+    """Whoever else changes the run meanwhile."""
     table = federation.table
-    while (old := table.read(kind.KIND, id)) is not None:
-        if table.replace(old, change(kind.read(id, old.values)).as_values()) is not None:
+    while (old := table.read(RunRecord.KIND, run_id)) is not None:
+        new = _logged(RunRecord.read(run_id, old.values), log)
+        if table.replace(old, new.as_values()) is not None:
             return
 
 
