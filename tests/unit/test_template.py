@@ -277,14 +277,12 @@ def test_outputs_of_jobs_outlive_their_days_by_one(translated: dict[str, Any]) -
 def test_a_failed_sweep_leaves_a_letter(translated: dict[str, Any]) -> None:
     """Once a minute; what fails, and what can't be delivered, goes to the dead letters."""
     letters = {"Fn::GetAtt": ["SweeperDeadLetters", "Arn"]}
-    (rule,) = resources_of_type(translated, "AWS::Events::Rule").values()
-    assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
-    assert rule["Properties"]["Targets"][0]["DeadLetterConfig"] == {"Arn": letters}
-    invoked = resources_of_type(translated, "AWS::Lambda::EventInvokeConfig")
-    assert len(invoked) == 2, "the sweeper, and the recorder as waker of the queue"
-    for config in invoked.values():
-        failed = config["Properties"]["DestinationConfig"]["OnFailure"]
-        assert failed["Destination"] == letters
+    rule = properties(translated, "SweeperFunctionEveryMinute")
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": letters}
+    for function in ("SweeperFunction", "RecorderFunction"):
+        config = properties(translated, f"{function}EventInvokeConfig")
+        assert config["DestinationConfig"]["OnFailure"]["Destination"] == letters
     statements = properties(translated, "SweeperDeadLettersPolicy")["PolicyDocument"]["Statement"]
     (writer,) = (each for each in statements if each["Effect"] == "Allow")
     assert writer["Principal"] == {"Service": "events.amazonaws.com"}

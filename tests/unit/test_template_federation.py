@@ -140,3 +140,29 @@ def test_objects_of_sessions_are_out_of_reach(translated: dict[str, Any]) -> Non
         if any("Object" in action for action in listed(statement["Action"]))
     ]
     assert resources == [{"Fn::Sub": "${PayloadBucket.Arn}/federation/*"}]
+
+
+def test_the_notifier_hears_what_the_federation_tells(translated: dict[str, Any]) -> None:
+    """All kinds of its events, and no other; what can't be delivered leaves a letter."""
+    rule = properties(translated, "FederationNotifierFunctionChanges")
+    assert rule["EventBusName"] == {"Ref": "EventBus"}
+    assert rule["EventPattern"]["source"] == ["stepgrid"]
+    ((matched,),) = (rule["EventPattern"]["detail-type"],)
+    events = importlib.import_module("stepgrid_core.federation.events")
+    assert matched == {"prefix": f"{events.DETAIL_TYPE} "}
+    letters = {"Fn::GetAtt": ["FederationDeadLetters", "Arn"]}
+    assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": letters}
+    config = properties(translated, "FederationNotifierFunctionEventInvokeConfig")
+    assert config["DestinationConfig"]["OnFailure"]["Destination"] == letters
+
+
+def test_the_notifier_touches_connections_alone(translated: dict[str, Any]) -> None:
+    """Of all that the table keeps."""
+    found = [
+        statement
+        for statement in statements_of(translated, "FederationNotifierFunctionRole")
+        if any(action.startswith("dynamodb:") for action in listed(statement["Action"]))
+    ]
+    assert [each["Condition"] for each in found] == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["FR#*", "FS#*"]}}
+    ]

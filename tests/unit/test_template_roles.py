@@ -139,6 +139,13 @@ ROLE_ACTIONS = {
         "s3:ListBucket",
         "s3:PutObject",
     },
+    "FederationNotifierFunctionRole": {
+        "dynamodb:DeleteItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "sqs:SendMessage",
+    },
     "ContainerRole": {"s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"},
     "TaskRole": {"lambda:GetFunction", "lambda:GetLayerVersion", "lambda:InvokeFunction"},
     "TaskExecutionRole": {"logs:CreateLogStream", "logs:PutLogEvents"},

@@ -9,7 +9,7 @@ ended. Before anything is handed out, its reader is looked up again, and the roo
 Knows no HTTP and no event by name.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from secrets import token_urlsafe
 
@@ -108,8 +108,10 @@ class Hub:
         packets += self._take(socket, MAX_PACKETS - len(packets))
         return packets or [EnginePacket(EngineKind.NOOP)]
 
-    def receive(self, sid: str, packets: Iterable[EnginePacket]) -> None:
+    def receive(self, sid: str, packets: Sequence[EnginePacket]) -> None:
         """Raises UnknownSocket, and InvalidRequest for what is no packet of Socket.IO."""
+        if not packets:
+            raise InvalidRequest("the body has no packet")
         for packet in packets:
             socket = self.find(sid)
             principal = self.look_up(socket)
