@@ -93,10 +93,10 @@ class AwsSockets:
             ":told": [*socket.told, *ids][-TOLD_IDS:],
             ":taker": (taker := token_hex(8)),
         }
+        # From behind: ministack 1.5.33 removes one after the other, and those behind move up.
+        places = ", ".join(f"outbox[{place}]" for place in reversed(range(count)))
         change = (
-            "SET taken = :new, told = :told, taker = :taker"
-            f" REMOVE {', '.join(f'outbox[{place}]' for place in range(count))}"
-            " ADD outbox_bytes :size"
+            f"SET taken = :new, told = :told, taker = :taker REMOVE {places} ADD outbox_bytes :size"
         )
         refused = self._update(_key(socket.sid), change, "taken = :old", values)
         return refused is None or refused.get("taker") == taker
