@@ -151,12 +151,11 @@ class Hub:
         """Nothing where another poll was faster."""
         if not socket.outbox:
             return []
-        principal = self.look_up(socket)
-        count = min(most, len(socket.outbox))
-        if not self.federation.sockets.take(socket, count):
+        taken = socket.outbox[:most]
+        # Before they are removed: nothing that can fail may come between that and the answer.
+        allowed = self._allowed(socket, self.look_up(socket), {each.room for each in taken})
+        if not self.federation.sockets.take(socket, len(taken)):
             return []
-        taken = socket.outbox[:count]
-        allowed = self._allowed(socket, principal, {each.room for each in taken})
         return [_packet(each.text) for each in taken if each.room in allowed]
 
     def _allowed(self, socket: Socket, principal: Principal | None, rooms: set[str]) -> set[str]:
