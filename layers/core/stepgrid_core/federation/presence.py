@@ -4,12 +4,10 @@ vantage6's nodes say nothing of a run between its begin and its end, so what the
 as long as they are heard of at all. stepgrid's own node says what it holds, see `node_sync`.
 """
 
-from dataclasses import replace
-
 from ..states import ChunkState
 from . import notices
 from .backlog import backlog_of
-from .nodes import is_online, note_seen
+from .nodes import is_online, note_left, note_online, note_seen
 from .records import FederatedTask, Node, run_place
 from .run_moves import claim_of, token_of
 from .run_rows import read_run, renew_run
@@ -27,10 +25,11 @@ def claimant_of(node: Node) -> str:
 def welcome(federation: Federation, node: Node) -> None:
     """It was heard of; if it was away, the others are told."""
     now = federation.grid.clock.now()
-    was_there = is_online(node, now)
-    note_seen(federation.registry, node, now)
-    if not was_there:
-        notices.node_online(federation, node)
+    if is_online(node, now):
+        note_seen(federation.registry, node, now)
+        return
+    note_online(federation.registry, node, now)
+    notices.node_online(federation, node)
 
 
 def welcome_silent(federation: Federation, node: Node) -> None:
@@ -53,21 +52,16 @@ def _keep(federation: Federation, node: Node, run: int) -> None:
 
 
 def bid_farewell(federation: Federation, node: Node) -> None:
-    """It has closed its connection. What it holds stays its own for as long as the lease does."""
-    entity = federation.table.read(Node.KIND, node.id)
-    if entity is None:
-        return
-    gone = replace(Node.read(entity.id, entity.values), seen_at=0.0)
-    if federation.table.replace(entity, gone.as_values()) is not None:
-        notices.node_offline(federation, node)
+    """It is gone. What it holds stays its own for as long as the lease does."""
+    note_left(federation.registry, node, federation.grid.clock.now())
+    notices.node_offline(federation, node)
 
 
 def look_for_lost(federation: Federation) -> int:
-    """Tell of nodes that fell silent since the last look, two minutes ago at most."""
-    now, lost = federation.grid.clock.now(), 0
-    for node in federation.registry.find_all(Node):
-        silent = node.seen_at and not is_online(node, now)
-        if silent:
-            bid_farewell(federation, node)
-            lost += 1
-    return lost
+    """Tell of nodes that fell silent since they were last told to be there; answers how many."""
+    now = federation.grid.clock.now()
+    nodes = federation.registry.find_all(Node)
+    lost = [node for node in nodes if node.online and not is_online(node, now)]
+    for node in lost:
+        bid_farewell(federation, node)
+    return len(lost)

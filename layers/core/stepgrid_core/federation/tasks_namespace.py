@@ -15,7 +15,7 @@ from ..ports import Socket
 from . import notices, socketio
 from .changes import revise
 from .connections import Hub
-from .nodes import note_left, note_online, note_seen
+from .presence import bid_farewell, welcome_silent
 from .principals import NodePrincipal, Principal
 from .records import FederatedTask, RunRecord, run_place
 from .rooms import NAMESPACE, may_join, rooms_about, rooms_to_join
@@ -56,8 +56,7 @@ def handle(
 def left(hub: Hub, principal: Principal) -> None:
     """A connection of this principal has ended."""
     if isinstance(principal, NodePrincipal):
-        note_left(hub.federation.registry, principal.node, hub.now)
-        notices.node_offline(hub.federation, principal.node)
+        bid_farewell(hub.federation, principal.node)
 
 
 def _connect(
@@ -93,8 +92,7 @@ def _welcome(hub: Hub, socket: Socket, principal: Principal) -> list[SocketPacke
         hub.federation.sockets.enter(socket.sid, room, socket.bearer_ends_at)
     if not isinstance(principal, NodePrincipal):
         return []
-    note_online(hub.federation.registry, principal.node, hub.now)
-    notices.node_online(hub.federation, principal.node)
+    welcome_silent(hub.federation, principal.node)
     # It is in its rooms by now: whatever it does not find in the lists, it will be told.
     return [socketio.event(NAMESPACE, "sync")]
 
@@ -117,7 +115,7 @@ def _join_room(hub: Hub, socket: Socket, principal: Principal, room: Any) -> lis
 
 def _ping(hub: Hub, socket: Socket, principal: Principal, _: Any) -> list[SocketPacket]:
     if isinstance(principal, NodePrincipal):
-        note_seen(hub.federation.registry, principal.node, hub.now)
+        welcome_silent(hub.federation, principal.node)
     return []
 
 
