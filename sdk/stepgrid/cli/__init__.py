@@ -8,7 +8,7 @@
     session_options
                 options of commands that submit or plan
     planning, submission, results, sessions, events, jobs, logs, grid, login, users, workers,
-    quota, local, bench, cost, simulation, session_cost, node
+    quota, federation, local, bench, cost, simulation, session_cost, node
                 the commands
     operating   options of commands that work on the deployed stack
 
@@ -28,6 +28,7 @@ from stepgrid.cli import (
     bench,
     events,
     exit_codes,
+    federation,
     grid,
     jobs,
     local,
@@ -148,6 +149,7 @@ for command in (
     login.login,
     login.logout,
     users.users,
+    federation.federation,
     local.local,
     bench.bench,
     node.node,

@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -35,6 +36,7 @@ from stepgrid_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from stepgrid.bench.cost.meter import CostMeter
+    from stepgrid.federation_registrar import FederationRegistrar
     from stepgrid.local import LocalCloud
     from stepgrid.registrar import GridStack, Registrar
     from stepgrid_core.contract import Response
@@ -65,30 +67,49 @@ def _open_users() -> Users:
     return open_users(config.find_config())
 
 
+class _Aws(Protocol):
+    """Where the stack is: a boto3 session, or the local cloud."""
+
+    def client(self, service: str) -> Any: ...
+
+    def resource(self, service: str) -> Any: ...
+
+
 def _find_stack(
     stack: str | None, region: str | None, project_dir: Path
-) -> tuple[GridStack, Callable[[str], Any]]:
-    """The named stack on AWS, or that of the grid that the commands find; and its clients."""
+) -> tuple[GridStack, _Aws, Config]:
+    """The named stack on AWS, or that of the grid that the commands find."""
     from stepgrid.registrar import GridStack  # noqa: PLC0415
 
     if stack is not None:
         session, outputs = config.read_stack(stack, region)
-        return GridStack.read(stack, outputs), session.client
+        named = config.config_of(stack, outputs, session, region)
+        return GridStack.read(stack, outputs), session, named
     found = config.find_config(region=region)
     if found.aws_endpoint_url is not None:
         cloud = _open_cloud(project_dir)
         status = cloud.status()
-        return GridStack.read(status.stack_name, status.outputs, True), cloud.client
+        return GridStack.read(status.stack_name, status.outputs, True), cloud, found
     if found.stack_name is None:
         raise ConfigurationError("the grid's stack is not known: give --stack NAME")
     session, outputs = config.read_stack(found.stack_name, found.region, found.aws_profile)
-    return GridStack.read(found.stack_name, outputs), session.client
+    return GridStack.read(found.stack_name, outputs), session, found
 
 
 def _open_registrar(stack: str | None, region: str | None, project_dir: Path) -> Registrar:
     from stepgrid.registrar import Registrar  # noqa: PLC0415
 
-    return Registrar(*_find_stack(stack, region, project_dir))
+    grid_stack, aws, _ = _find_stack(stack, region, project_dir)
+    return Registrar(grid_stack, aws.client)
+
+
+def _open_federation(
+    stack: str | None, region: str | None, project_dir: Path
+) -> FederationRegistrar:
+    from stepgrid.federation_registrar import open_federation  # noqa: PLC0415
+
+    grid_stack, aws, found = _find_stack(stack, region, project_dir)
+    return open_federation(grid_stack.table, aws.resource("dynamodb"), partial(open_users, found))
 
 
 def _open_cost_meter(
@@ -96,8 +117,8 @@ def _open_cost_meter(
 ) -> CostMeter:
     from stepgrid.bench.cost.meter import CostMeter  # noqa: PLC0415
 
-    found, client = _find_stack(stack, region, project_dir)
-    return CostMeter(grid, found.name, client, SystemClock(), time.time())
+    found, aws, _ = _find_stack(stack, region, project_dir)
+    return CostMeter(grid, found.name, aws.client, SystemClock(), time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +131,10 @@ class App:
     connect: Callable[[str, str | None, Path | None], tuple[Config, Path]] = _connect
     #: Stack, region, the local cloud's project -> what changes its workers.
     open_registrar: Callable[[str | None, str | None, Path], Registrar] = _open_registrar
+    #: As before -> what changes its federation.
+    open_federation: Callable[[str | None, str | None, Path], FederationRegistrar] = (
+        _open_federation
+    )
     #: The grid, then as before -> what measures its sessions.
     open_cost_meter: Callable[[Grid, str | None, str | None, Path], CostMeter] = _open_cost_meter
     find_config: Callable[[], Config] = config.find_config

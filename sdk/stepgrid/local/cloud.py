@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import botocore.config
@@ -161,6 +161,10 @@ class LocalCloud:
         Raises NotRunningError.
         """
         return _aws_client(service, _root_access(self._running_state().emulator))
+
+    def resource(self, service: str) -> Any:
+        """A boto3 resource, otherwise as `client`."""
+        return _aws(service, _root_access(self._running_state().emulator), "resource")
 
     def create_user(self, name: str) -> access.UserCredentials:
         """A further IAM user that may call the API and nothing else. Raises NotRunningError.
@@ -345,6 +349,10 @@ def _root_access(emulator: Emulator) -> sam.AwsAccess:
 
 
 def _aws_client(service: str, root: sam.AwsAccess) -> Any:
+    return _aws(service, root, "client")
+
+
+def _aws(service: str, root: sam.AwsAccess, kind: Literal["client", "resource"]) -> Any:
     session = boto3.Session(
         aws_access_key_id=root.access_key_id,
         aws_secret_access_key=root.secret_access_key,
@@ -352,5 +360,5 @@ def _aws_client(service: str, root: sam.AwsAccess) -> Any:
     )
     # An empty mapping of proxies also keeps those of the environment out.
     config = botocore.config.Config(proxies={}, retries={"mode": "standard"})
-    make_client: Any = session.client
-    return make_client(service, endpoint_url=root.endpoint_url, config=config)
+    make: Any = getattr(session, kind)
+    return make(service, endpoint_url=root.endpoint_url, config=config)

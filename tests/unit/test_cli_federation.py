@@ -1,0 +1,438 @@
+"""`stepgrid federation`: an operator's commands, on a table in memory and with a fake user pool."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import Result
+
+from stepgrid.cli import cli
+from stepgrid.cli.context import App
+from stepgrid.cli.federation.keys import key_file_name
+from stepgrid.federation_registrar import FederationRegistrar
+from stepgrid.users import User as Login
+from stepgrid_core.errors import NotFound
+from stepgrid_core.federation.api_keys import hash_key
+from stepgrid_core.federation.records import Collaboration, Node, Organization, User
+from stepgrid_core.federation.registry import Registry
+from stepgrid_core.federation.snapshot import tasks_list
+from stepgrid_core.memory.federation_table import MemoryFederationTable
+from tests.unit.cli_fakes import NOW, json_lines, run_app
+from tests.unit.federation_documents import EXAMPLE, SMALL
+
+PEM = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n"
+
+
+@dataclass
+class FakeUsers:
+    """Who can log in, by name, with subjects."""
+
+    subjects: dict[str, str]
+    closed: bool = False
+
+    def find(self, name: str) -> Login:
+        if name not in self.subjects:
+            raise NotFound(f"there is no user {name!r}; see `stepgrid users list`")
+        return Login(name, None, "CONFIRMED", True, NOW, self.subjects[name])
+
+    def add(self, name: str, email: str | None = None) -> str:
+        self.subjects[name] = f"sub-of-{name}"
+        return f"temporary password of {name}!"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Operator:
+    """Runs commands. `opened`: what the registrar was opened with."""
+
+    users: FakeUsers = field(default_factory=lambda: FakeUsers({"ada": "sub-of-ada"}))
+    registry: Registry = field(default_factory=lambda: Registry(MemoryFederationTable()))
+    opened: list[Any] = field(default_factory=list)
+
+    def run(self, *arguments: str, stdin: bytes | None = None) -> Result:
+        app = App(open_federation=self._open, now=lambda: NOW)
+        return run_app(app, "federation", *arguments, stdin=stdin)
+
+    def do(self, *arguments: str) -> list[str]:
+        """The lines that a command prints, which must succeed."""
+        result = self.run(*arguments)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return result.stdout.splitlines()
+
+    def ask(self, *arguments: str) -> list[Any]:
+        """The same in JSON."""
+        return json_lines("\n".join(self.do(*arguments, "--json")))
+
+    def _open(self, stack: str | None, region: str | None, project_dir: Path) -> Any:
+        self.opened.append((stack, region, project_dir))
+        return FederationRegistrar(self.registry, lambda: self.users)  # type: ignore[arg-type, return-value]
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    """Of the small federation: a and b in heart, with nodes and a study; ada is of a."""
+    made = Operator()
+    made.do("apply", write(tmp_path, SMALL), "--keys-dir", str(tmp_path / "keys"))
+    return made
+
+
+def write(folder: Path, values: Any) -> str:
+    path = folder / "federation.yaml"
+    path.write_text(values if isinstance(values, str) else yaml.safe_dump(values), encoding="utf-8")
+    return str(path)
+
+
+def node_keys(lines: list[str]) -> dict[str, str]:
+    told = [line.removeprefix("API key of ").split(": ") for line in lines if "API key" in line]
+    return dict(told)
+
+
+class TestApply:
+    def test_changes_and_keys_are_told(self, tmp_path: Path) -> None:
+        """A key once, and never again."""
+        operator, file = Operator(), write(tmp_path, SMALL)
+        lines = operator.do("apply", file)
+        keys = node_keys(lines)
+        assert sorted(keys) == ["a - heart Node", "b - heart Node"]
+        node = operator.registry.find_named(Node, "a - heart Node")
+        assert node is not None
+        assert node.key_hash == hash_key(keys["a - heart Node"])
+        table = [line.split() for line in lines[2:]]
+        assert table[0] == ["CHANGE", "KIND", "NAME", "FIELDS"]
+        assert ["create", "study", "heart/pilot"] in table
+        assert operator.do("apply", file) == ["all of it is there already"]
+        assert operator.users.closed
+
+    def test_json_tells_a_change_a_line(self, operator: Operator, tmp_path: Path) -> None:
+        """With ids, and the names of the fields as documents have them."""
+        heart = SMALL["collaborations"][0] | {"encrypted": True}
+        assert operator.ask("apply", write(tmp_path, SMALL | {"collaborations": [heart]})) == [
+            {
+                "change": "update",
+                "kind": "collaboration",
+                "id": 1,
+                "name": "heart",
+                "fields": ["encrypted"],
+            }
+        ]
+
+    def test_a_dry_run_changes_nothing(self, tmp_path: Path) -> None:
+        """And tells the same; of users without a login as well."""
+        operator = Operator(FakeUsers({}))
+        result = operator.run("apply", str(EXAMPLE), "--dry-run", "--add-users", "--json")
+        told = json_lines(result.stdout)
+        assert (result.exit_code, operator.users.subjects) == (0, {})
+        assert operator.registry.find_all(Organization) == []
+        assert [each["name"] for each in told if each["kind"] == "login"] == ["ada", "galen"]
+        assert {each["id"] for each in told} == {None}
+        assert "nothing was changed" in result.stderr
+
+    def test_a_user_without_a_login_is_told_of(self, tmp_path: Path) -> None:
+        """With what to do; nothing is changed."""
+        operator = Operator()
+        result = operator.run("apply", str(EXAMPLE))
+        assert (result.exit_code, result.stdout) == (4, "")
+        assert "'galen': no login; `stepgrid users add galen`" in result.stderr
+        assert operator.registry.find_all(Organization) == []
+
+    def test_logins_are_made_if_asked_for(self) -> None:
+        """Their passwords are told once."""
+        operator = Operator()
+        told = operator.ask("apply", str(EXAMPLE), "--add-users")
+        password = {"user": "galen", "temporary_password": "temporary password of galen!"}
+        assert told[0] == password
+        assert sum("temporary_password" in each for each in told) == 1
+        galen = operator.registry.user_of("sub-of-galen")
+        assert galen is not None
+        assert galen.username == "galen"
+        nightly = operator.registry.user_of("arn:aws:iam::123456789012:user/nightly")
+        assert nightly is not None
+
+    def test_keys_go_to_files_that_only_their_owner_reads(self, tmp_path: Path) -> None:
+        """And not to the screen."""
+        operator, folder = Operator(), tmp_path / "keys"
+        lines = operator.do("apply", write(tmp_path, SMALL), "--keys-dir", str(folder))
+        files = {path.name: path for path in folder.iterdir()}
+        assert sorted(files) == ["a - heart Node.key", "b - heart Node.key"]
+        node = operator.registry.find_named(Node, "a - heart Node")
+        key = files["a - heart Node.key"].read_text(encoding="utf-8").strip()
+        assert node is not None
+        assert node.key_hash == hash_key(key)
+        assert key not in "\n".join(lines)
+        assert stat.S_IMODE(files["a - heart Node.key"].stat().st_mode) == 0o600
+
+    def test_pruning_asks_before_it_removes(self, operator: Operator, tmp_path: Path) -> None:
+        """It tells what; anything but a yes leaves all as it is."""
+        file = write(tmp_path, {"organizations": SMALL["organizations"]})
+        left = operator.run("apply", file)
+        assert "left as it is: user ada, node a - heart Node" in left.stderr
+        refused = operator.run("apply", file, "--prune", stdin=b"n\n")
+        assert refused.exit_code == 130
+        assert "stepgrid: removes user ada" in refused.stderr
+        assert len(operator.registry.find_all(User)) == 1
+        assert operator.run("apply", file, "--prune", "--yes").exit_code == 0
+        assert operator.registry.find_all(User) == []
+        assert len(operator.registry.find_all(Organization)) == 2
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("organizations: [", "no YAML: line 1: "),
+            ("organizations: []\norganizations: []", "'organizations' is there twice"),
+            ("x: !!python/object:os.system {}", "no YAML: line 1: could not determine"),
+            ("organizations: [{name: a, country: NO}]", r"organizations.0.country: "),
+            ("[" * 5_000, "no YAML: "),
+            ("users: [{username: ada, organization: a}]", "there is no organization 'a'"),
+        ],
+    )
+    def test_a_document_that_is_wrong_is_one_line(
+        self, tmp_path: Path, text: str, message: str
+    ) -> None:
+        """With its place in it, and the exit code of bad input."""
+        result = Operator().run("apply", write(tmp_path, text))
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+        assert message in result.stderr
+
+    def test_key_files_stand_beside_the_document(self, tmp_path: Path) -> None:
+        """Wherever the command is run."""
+        (tmp_path / "a.pem").write_text(PEM, encoding="utf-8")
+        operator = Operator()
+        entry = {"name": "a", "public_key_file": "a.pem"}
+        operator.do("apply", write(tmp_path, {"organizations": [entry]}))
+        (listed,) = operator.ask("organization", "list")
+        assert listed["has_public_key"]
+        entry["public_key_file"] = "b.pem"
+        missing = operator.run("apply", write(tmp_path, {"organizations": [entry]}))
+        assert (missing.exit_code, "b.pem: No such file" in missing.stderr) == (2, True)
+
+
+def test_show_is_a_tree(operator: Operator) -> None:
+    """Collaborations, who is in them, and who of their nodes is there."""
+    node = operator.registry.find_named(Node, "a - heart Node")
+    assert node is not None
+    operator.registry.change(replace(node, seen_at=NOW - 5))
+    operator.do("organization", "add", "c")
+    assert operator.do("show") == [
+        "collaboration heart (id 1)",
+        "  organization a (id 1)",
+        "    node a - heart Node (id 1): online",
+        "    user ada (id 1): Researcher",
+        "  organization b (id 2)",
+        "    node b - heart Node (id 2): offline, seen never",
+        "  study pilot (id 1): a, b",
+        "organization c (id 3), in no collaboration",
+    ]
+    (shown,) = operator.ask("show")
+    assert [(each["name"], each["online"]) for each in shown["nodes"]] == [
+        ("a - heart Node", True),
+        ("b - heart Node", False),
+    ]
+    assert [each["name"] for each in shown["studies"]] == ["pilot"]
+    assert "key_hash" not in json.dumps(shown)
+
+
+class TestOrganizations:
+    def test_one_is_added_and_listed(self, tmp_path: Path) -> None:
+        """With what is known of it."""
+        operator, key = Operator(), tmp_path / "a.pem"
+        key.write_text(PEM, encoding="utf-8")
+        operator.do("organization", "add", "a", "--country", "CH", "--public-key-file", str(key))
+        (listed,) = operator.ask("organization", "list")
+        assert (listed["id"], listed["name"], listed["country"]) == (1, "a", "CH")
+        assert operator.do("organization", "list")[1].split() == ["1", "a", "-", "CH", "yes", "-"]
+
+    def test_one_that_is_there_is_not_added_again(self, operator: Operator) -> None:
+        """The message says what changes it."""
+        result = operator.run("organization", "add", "a")
+        assert (result.exit_code, "there is a organization" in result.stderr) == (2, False)
+        assert "'a' is there already" in result.stderr
+
+    def test_one_that_is_needed_is_not_removed(self, operator: Operator) -> None:
+        """The message says by what; a task that it asked for is something, too."""
+        result = operator.run("organization", "remove", "a")
+        assert result.exit_code == 2
+        assert "is needed by user 'ada', collaboration 'heart'" in result.stderr
+        operator.do("user", "remove", "ada")
+        operator.do("member", "remove", "heart", "a")
+        a = operator.registry.find_named(Organization, "a")
+        assert a is not None
+        operator.registry.table.put_in(tasks_list(a), [1, 2])
+        assert "is needed by 2 tasks" in operator.run("organization", "remove", "a").stderr
+        operator.registry.table.take_out(tasks_list(a), [1, 2])
+        assert operator.do("organization", "remove", "a") == ["removed organization a"]
+
+
+class TestCollaborations:
+    def test_one_is_added_with_nodes(self, operator: Operator) -> None:
+        """Their keys are told."""
+        lines = operator.do(
+            "collaboration", "add", "lung", "--encrypted", "--member", "b", "--nodes"
+        )
+        assert list(node_keys(lines)) == ["b - lung Node"]
+        assert "encrypted      yes" in lines
+        assert [each["name"] for each in operator.ask("collaboration", "list")] == ["heart", "lung"]
+
+    def test_members_come_and_go(self, operator: Operator) -> None:
+        """Who goes loses its node and its part in studies."""
+        assert operator.ask("member", "remove", "heart", "b") == [
+            {"removed": "member", "name": "b of heart"}
+        ]
+        assert [each["organization"] for each in operator.ask("node", "list")] == ["a"]
+        assert operator.ask("study", "list")[0]["organizations"] == ["a"]
+        again = operator.run("member", "remove", "heart", "b")
+        assert (again.exit_code, "there is no member of 'heart' 'b'" in again.stderr) == (4, True)
+        assert operator.ask("member", "add", "heart", "b")[0]["organizations"] == ["a", "b"]
+        assert operator.run("member", "add", "heart", "b").exit_code == 2
+
+    def test_one_with_tasks_is_not_removed(self, operator: Operator) -> None:
+        """Without them it goes with its nodes and studies."""
+        (heart,) = operator.registry.find_all(Collaboration)
+        operator.registry.table.put_in(tasks_list(heart), [1])
+        assert "is needed by 1 task:" in operator.run("collaboration", "remove", "heart").stderr
+        assert operator.ask("collaboration", "list")[0]["tasks"] == 1
+        operator.registry.table.take_out(tasks_list(heart), [1])
+        operator.do("collaboration", "remove", "heart")
+        assert (operator.ask("node", "list"), operator.ask("study", "list")) == ([], [])
+
+
+class TestNodes:
+    def test_one_is_added_for_a_member(self, operator: Operator) -> None:
+        """And its key is told."""
+        operator.do("node", "remove", "heart", "a")
+        (told, shown) = operator.ask("node", "add", "heart", "a", "--name", "mine")
+        assert (told["node"], shown["name"], shown["online"]) == ("mine", "mine", False)
+        assert operator.registry.table.find(f"key:{hash_key(told['api_key'])}") == shown["id"]
+        assert operator.run("node", "add", "heart", "a").exit_code == 2
+        operator.do("organization", "add", "c")
+        stranger = operator.run("node", "add", "heart", "c")
+        assert "'c' is no member of collaboration 'heart'" in stranger.stderr
+
+    def test_one_in_the_cloud_has_no_key(self, operator: Operator) -> None:
+        """It is no program that could show one."""
+        operator.do("node", "remove", "heart", "a")
+        cloud = ("--worker", "mean", "--backend", "fargate")
+        (shown,) = operator.ask("node", "add", "heart", "a", *cloud)
+        assert shown["cloud"] == {"worker": "mean", "backend": "fargate"}
+        assert "mean on fargate" in operator.do("node", "list")[1]
+        refused = operator.run("node", "new-key", "heart", "a")
+        assert (refused.exit_code, "is in the cloud" in refused.stderr) == (2, True)
+
+    def test_another_key_ends_the_old_one(self, operator: Operator) -> None:
+        """It is told once, and the node is found by it alone."""
+        before = operator.registry.find_named(Node, "a - heart Node")
+        (told, shown) = operator.ask("node", "new-key", "heart", "a")
+        after = operator.registry.find_named(Node, "a - heart Node")
+        assert before is not None
+        assert after is not None
+        assert after == replace(before, key_hash=hash_key(told["api_key"]))
+        assert operator.registry.table.find(f"key:{before.key_hash}") is None
+        assert operator.registry.table.find(f"key:{after.key_hash}") == after.id
+        assert "key_hash" not in shown
+
+    def test_a_removed_node_is_known_by_nothing(self, operator: Operator) -> None:
+        """Neither key nor name."""
+        node = operator.registry.find_named(Node, "a - heart Node")
+        assert node is not None
+        assert operator.do("node", "remove", "heart", "a") == ["removed node a - heart Node"]
+        assert operator.registry.table.find(f"key:{node.key_hash}") is None
+        gone = operator.run("node", "new-key", "heart", "a")
+        assert "there is no node in 'heart' of 'a'; there is 'b'" in gone.stderr
+
+    def test_key_files_stay_in_their_folder(self) -> None:
+        """Whatever a node is called; and no two of them share a file."""
+        names = ["../x", "..%2Fx", "a/b", "a\\b", ".."]
+        files = [key_file_name(name) for name in names]
+        assert len(set(files)) == len(names)
+        assert not any("/" in file or "\\" in file for file in files)
+
+
+class TestUsers:
+    def test_one_is_let_in_with_roles_and_rules(self) -> None:
+        """By its login, or by the subject that it signs as."""
+        operator = Operator()
+        operator.do("organization", "add", "a")
+        by_login = ("--organization", "a", "--role", "Researcher", "--role", "Viewer")
+        (made,) = operator.ask("user", "add", "ada", *by_login)
+        assert (made["subject"], made["roles"]) == ("sub-of-ada", ["Researcher", "Viewer"])
+        arn = "arn:aws:iam::123456789012:user/nightly"
+        by_key = ("--organization", "a", "--subject", arn, "--rule", "task:col:c")
+        (made,) = operator.ask("user", "add", "nightly", *by_key)
+        assert (made["subject"], made["rules"]) == (arn, ["task:col:c"])
+        assert [each["username"] for each in operator.ask("user", "list")] == ["ada", "nightly"]
+
+    def test_a_login_may_be_made_as_well(self) -> None:
+        """Else there must be one."""
+        operator = Operator()
+        operator.do("organization", "add", "a")
+        missing = operator.run("user", "add", "eve", "--organization", "a")
+        assert (missing.exit_code, "`stepgrid users add eve`" in missing.stderr) == (4, True)
+        told = operator.ask("user", "add", "eve", "--organization", "a", "--add-users")
+        assert [each.get("temporary_password") for each in told] == [
+            "temporary password of eve!",
+            None,
+        ]
+
+    def test_roles_are_replaced_shown_and_taken(self, operator: Operator) -> None:
+        """An unknown one is told with those that there are."""
+        assert operator.ask("user", "roles", "ada")[0]["roles"] == ["Researcher"]
+        roles = ("Viewer", "Organization Admin")
+        assert operator.ask("user", "roles", "ada", *roles)[0]["roles"] == list(roles)
+        assert operator.ask("user", "roles", "ada", "--none")[0]["roles"] == []
+        assert operator.run("user", "roles", "ada", "--none", "Viewer").exit_code == 2
+        unknown = operator.run("user", "roles", "ada", "Counter")
+        assert unknown.exit_code == 4
+        assert "there is no role 'Counter'; there is 'Collaboration Admin'" in unknown.stderr
+
+    def test_one_who_goes_is_known_by_nothing(self, operator: Operator) -> None:
+        """The login stays."""
+        operator.do("user", "remove", "ada")
+        assert operator.registry.user_of("sub-of-ada") is None
+        assert "ada" in operator.users.subjects
+        again = operator.run("user", "remove", "ada")
+        assert again.stderr == "stepgrid: error: there is no user 'ada'; there is none\n"
+
+
+def test_studies_are_added_and_removed(operator: Operator) -> None:
+    """Of members of the collaboration."""
+    (made,) = operator.ask("study", "add", "heart", "second", "--member", "b")
+    assert (made["collaboration"], made["organizations"]) == ("heart", ["b"])
+    operator.do("study", "remove", "heart", "pilot")
+    assert [each["name"] for each in operator.ask("study", "list")] == ["second"]
+    again = operator.run("study", "remove", "heart", "pilot")
+    assert "there is no study of 'heart' 'pilot'; there is 'second'" in again.stderr
+
+
+def test_roles_are_listed_with_rules(operator: Operator) -> None:
+    """Those of every federation, and those that were added."""
+    roles = {each["name"]: each for each in operator.ask("role", "list")}
+    assert {"Root", "Viewer", "Researcher", "Counter"} <= roles.keys()
+    assert "task:col:c" in roles["Researcher"]["rules"]
+    assert (roles["Counter"]["organization"], roles["Counter"]["rules"]) == ("b", ["task:col:c"])
+
+
+def test_the_stack_may_be_named(operator: Operator) -> None:
+    """As for all commands of operators."""
+    operator.do("show", "--stack", "prod", "--region", "eu-west-1")
+    assert operator.opened[-1] == ("prod", "eu-west-1", Path())
+
+
+def test_every_command_has_json_and_an_example() -> None:
+    """Help is where one looks first."""
+    group: Any = cli.commands["federation"]
+    found = [
+        (name, command)
+        for name, each in group.commands.items()
+        for command in getattr(each, "commands", {"": each}).values()
+    ]
+    assert len(found) == 22
+    for name, command in found:
+        assert "Example" in str(command.help), name
+        assert "as_json" in {parameter.name for parameter in command.params}, name
