@@ -226,7 +226,7 @@ def test_show_is_a_tree(operator: Operator) -> None:
         "    node a - heart Node (id 1): online",
         "    user ada (id 1): Researcher",
         "  organization b (id 2)",
-        "    node b - heart Node (id 2): offline, seen never",
+        "    node b - heart Node (id 2): offline, last seen: never",
         "  study pilot (id 1): a, b",
         "organization c (id 3), in no collaboration",
     ]
@@ -416,6 +416,10 @@ def test_roles_are_listed_with_rules(operator: Operator) -> None:
     assert {"Root", "Viewer", "Researcher", "Counter"} <= roles.keys()
     assert "task:col:c" in roles["Researcher"]["rules"]
     assert (roles["Counter"]["organization"], roles["Counter"]["rules"]) == ("b", ["task:col:c"])
+    rows = {line.split()[1]: line for line in operator.do("role", "list")[1:]}
+    assert rows["Root"].endswith(" all")
+    assert rows["Researcher"].endswith(f" {len(roles['Researcher']['rules'])} rules")
+    assert rows["Counter"].endswith(" task:col:c")
 
 
 def test_the_stack_may_be_named(operator: Operator) -> None:

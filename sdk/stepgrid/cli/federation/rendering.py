@@ -69,6 +69,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 CHANGE_COLUMNS = tuple(map(rendering.Column, ("CHANGE", "KIND", "NAME", "FIELDS")))
 #: Of a cell; --json shows all of it.
 _WIDTH = 60
+_RULES_TOLD = 2
 
 
 def record_values(record: Managed, found: Snapshot, online: Online) -> Values:
@@ -127,8 +128,8 @@ def _cell(name: str, value: Any, now: float) -> str:
         return rendering.age(value, now) if value else "never"
     if name == "cloud" and value is not None:
         return f"{value['worker']} on {value['backend']}"
-    if name == "rules" and len(value) == len(RULES):
-        return "all"
+    if name == "rules" and len(value) > _RULES_TOLD:
+        return "all" if len(value) == len(RULES) else f"{len(value)} rules"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -194,8 +195,8 @@ def _member(
     yield f"  organization {found.name(Organization, id)} (id {id})"
     nodes = [each for each in found.all(Node) if each.collaboration_id == collaboration.id]
     for node in (each for each in nodes if each.organization_id == id):
-        seen = _cell("seen_at", node.seen_at, now)
-        state = "online" if online(node) else f"offline, seen {seen}"
+        seen = rendering.age(node.seen_at, now) if node.seen_at else "never"
+        state = "online" if online(node) else f"offline, last seen: {seen}"
         cloud = "" if node.cloud is None else f", {_cell('cloud', node.cloud, now)}"
         yield f"    node {node.name} (id {node.id}{cloud}): {state}"
     yield from _users(found, id, "    ")
