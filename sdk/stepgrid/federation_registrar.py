@@ -7,7 +7,7 @@ It writes to the grid's table itself. The functions of the federation read it at
 whoever was removed has no access from then on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -75,21 +75,16 @@ class FederationRegistrar:
         return plan_changes(found, document, logins.subjects | awaited, prune), logins
 
     def carry_out(
-        self,
-        document: FederationDocument,
-        logins: Logins,
-        *,
-        prune: bool = False,
-        give_key: GiveKey,
-        give_password: GivePassword,
+        self, plan: Plan, logins: Logins, *, give_key: GiveKey, give_password: GivePassword
     ) -> list[Change]:
-        """Make the logins that are missing, then everything else. Both are given away at once.
+        """Make the logins that are missing, then what was planned and nothing else.
 
-        Raises Conflict if somebody else changes the same; applying again goes on from there.
+        Keys and passwords are given away as soon as there are any. Raises Conflict if somebody
+        else changed the same since it was planned; planning anew goes on from there.
         """
-        subjects = logins.subjects | self._add_logins(logins.missing, give_password)
-        plan = plan_changes(self.read(), document, subjects, prune)
-        return apply(self._registry, plan.changes, give_key)
+        made = self._add_logins(logins.missing, give_password)
+        changes = [_with_subject(change, made) for change in plan.changes]
+        return apply(self._registry, changes, give_key)
 
     def add(
         self,
@@ -111,7 +106,7 @@ class FederationRegistrar:
                 "`stepgrid federation apply` changes what is there"
             )
         done = self.carry_out(
-            document,
+            plan,
             logins,
             give_key=give_key or _no_key,
             give_password=give_password or _no_password,
@@ -269,6 +264,13 @@ class FederationRegistrar:
             give_password(entry.username, self._users.add(entry.username, entry.email))
             subjects[entry.username] = self._users.find(entry.username).subject
         return subjects
+
+
+def _with_subject(change: Change, subjects: Mapping[str, str]) -> Change:
+    new = change.new
+    if not isinstance(new, User) or new.username not in subjects:
+        return change
+    return replace(change, new=replace(new, subject=subjects[new.username]))
 
 
 def open_federation(

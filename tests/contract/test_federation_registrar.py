@@ -41,8 +41,8 @@ def test_a_document_is_applied_with_logins(registrar: FederationRegistrar, users
     wanted, keys, passwords = document(SMALL), Keys(), dict[str, str]()
     with pytest.raises(NotFound, match="'ada': no login"):
         registrar.plan(wanted)
-    _, logins = registrar.plan(wanted, add_users=True)
-    registrar.carry_out(wanted, logins, give_key=keys.give, give_password=passwords.__setitem__)
+    plan, logins = registrar.plan(wanted, add_users=True)
+    registrar.carry_out(plan, logins, give_key=keys.give, give_password=passwords.__setitem__)
     assert list(passwords) == ["ada"]
     ada = registry().user_of(users.find("ada").subject)
     assert ada is not None
@@ -59,8 +59,8 @@ def test_who_is_removed_is_gone_at_once(registrar: FederationRegistrar, users: U
     """From the table that is read at every request; with everything that led to it."""
     users.add("ada")
     wanted, keys = document(SMALL), Keys()
-    _, logins = registrar.plan(wanted)
-    registrar.carry_out(wanted, logins, give_key=keys.give, give_password=keys.__setitem__)
+    plan, logins = registrar.plan(wanted)
+    registrar.carry_out(plan, logins, give_key=keys.give, give_password=keys.__setitem__)
     registrar.remove_user("ada")
     registrar.remove_member("heart", "b")
     assert registry().find_all(User) == []

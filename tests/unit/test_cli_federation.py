@@ -14,7 +14,7 @@ from click.testing import Result
 
 from stepgrid.cli import cli
 from stepgrid.cli.context import App
-from stepgrid.cli.federation.keys import key_file_name
+from stepgrid.cli.federation.keys import Teller, key_file_name
 from stepgrid.federation_registrar import FederationRegistrar
 from stepgrid.users import User as Login
 from stepgrid_core.errors import NotFound
@@ -24,7 +24,7 @@ from stepgrid_core.federation.registry import Registry
 from stepgrid_core.federation.snapshot import tasks_list
 from stepgrid_core.memory.federation_table import MemoryFederationTable
 from tests.unit.cli_fakes import NOW, json_lines, run_app
-from tests.unit.federation_documents import EXAMPLE, SMALL
+from tests.unit.federation_documents import EXAMPLE, SMALL, document
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n"
 
@@ -155,6 +155,19 @@ class TestApply:
         assert galen.username == "galen"
         nightly = operator.registry.user_of("arn:aws:iam::123456789012:user/nightly")
         assert nightly is not None
+
+    def test_what_is_made_while_it_asks_is_not_removed(
+        self, operator: Operator, tmp_path: Path
+    ) -> None:
+        """Pruning removes what it has told of, and nothing else."""
+        registrar = FederationRegistrar(operator.registry, FakeUsers)  # type: ignore[arg-type]
+        plan, logins = registrar.plan(document({}), prune=True)
+        operator.do("organization", "add", "late")
+        teller = Teller()
+        registrar.carry_out(
+            plan, logins, give_key=teller.give_key, give_password=teller.give_password
+        )
+        assert [each.name for each in operator.registry.find_all(Organization)] == ["late"]
 
     def test_keys_go_to_files_that_only_their_owner_reads(self, tmp_path: Path) -> None:
         """And not to the screen."""

@@ -64,11 +64,7 @@ def apply(
         _confirm([change for change in plan.changes if change.action is Action.DELETE])
     teller = Teller(keys_dir, as_json)
     done = registrar.carry_out(
-        document,
-        logins,
-        prune=prune,
-        give_key=teller.give_key,
-        give_password=teller.give_password,
+        plan, logins, give_key=teller.give_key, give_password=teller.give_password
     )
     _print(done, logins, as_json)
     _tell_left(plan.left)
