@@ -309,7 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._write(*answer)
 
-    do_POST = do_PATCH = do_GET
+    do_POST = do_PATCH = do_GET  # noqa: N815 - http.server's names
 
     def _write(self, status: int, shown: Json) -> None:
         data = json.dumps(shown).encode()

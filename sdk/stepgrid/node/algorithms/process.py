@@ -22,6 +22,7 @@ _GUARD = Path(str(resources.files("stepgrid_core"))) / "jobs" / "guard.py"
 TERM_SECONDS = 2.0
 _BLOCK_BYTES = 65_536
 _LOOK_SECONDS = 0.2
+_DRAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class Tail:
     def close(self) -> str:
         """Once all writers but this are gone: what they wrote last."""
         os.close(self.write_fd)
-        self._reader.join()
-        os.close(self._read_fd)
+        self._reader.join(_DRAIN_SECONDS)
+        if not self._reader.is_alive():  # else some process outlived a guard that was killed
+            os.close(self._read_fd)
         text = self._kept.decode(errors="replace")
         return f"[...]\n{text}" if self._cut else text
 
