@@ -152,7 +152,7 @@ class Server:
                 self._note(error)
                 if not repeat:
                     raise
-            self._pause(random.random() * pause_seconds, gone)  # noqa: S311 - no secret
+                self._pause(pause_seconds, gone, error)
             pause_seconds = min(2 * pause_seconds, self._last_pause_seconds)
 
     def _authorized(self, request: Request) -> Reply:
@@ -190,13 +190,12 @@ class Server:
         self._lost = error is not None
         self._tell(f"server lost: {error}; trying again" if error else "server is back")
 
-    def _pause(self, seconds: float, gone: threading.Event | None) -> None:
-        if gone is None:
-            self._stopping.wait(seconds)
-        else:
-            gone.wait(seconds)
-        if self._stopping.is_set() or (gone is not None and gone.is_set()):
-            raise Stopped("the node ends before the server has answered")
+    def _pause(self, most_seconds: float, gone: threading.Event | None, error: Unavailable) -> None:
+        """Raises Stopped."""
+        awaited = self._stopping if gone is None else gone
+        awaited.wait(random.random() * most_seconds)  # noqa: S311 - no secret
+        if awaited.is_set() or self._stopping.is_set():
+            raise Stopped(f"{error}; it is not waited for any longer") from error
 
     def close(self) -> None:
         self._client.close()
