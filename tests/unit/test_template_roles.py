@@ -48,6 +48,7 @@ TRACE_ACTIONS = {
 }
 ROLE_ACTIONS = {
     "ApiFunctionRole": {
+        "dynamodb:BatchGetItem",
         "dynamodb:BatchWriteItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
@@ -120,8 +121,12 @@ ROLE_ACTIONS = {
         "sts:AssumeRole",
     },
     "FederationFunctionRole": {
+        "cognito-idp:AdminCreateUser",
+        "cognito-idp:AdminDeleteUser",
+        "cognito-idp:AdminGetUser",
         "cognito-idp:AdminInitiateAuth",
         "cognito-idp:AdminRespondToAuthChallenge",
+        "cognito-idp:AdminSetUserPassword",
         "dynamodb:BatchGetItem",
         "dynamodb:BatchWriteItem",
         "dynamodb:DeleteItem",
