@@ -1,11 +1,13 @@
 """What a session says of its tasks, in its three ways at once: they must never contradict."""
 
+import base64
 from collections import Counter
 
 from stepgrid.outcomes import read_chunk
 from stepgrid.testing import InMemoryGrid
 from stepgrid.testing.transport import MemoryObjects
 from stepgrid_core.contract import ChunkOutput, TaskCounts, TaskDescription
+from stepgrid_core.output_parts import read_part
 from stepgrid_core.outputs import list_tasks
 from stepgrid_core.records import count
 from stepgrid_core.result_pages import read_results
@@ -42,14 +44,18 @@ def states_of_results(memory: InMemoryGrid, owner: str, session_id: str) -> dict
     while True:
         page = read_results(memory.wiring, owner, session_id, cursor)
         for chunk in page.chunks:
-            outcomes = read_chunk(chunk, _output(memory, chunk))
+            outcomes = read_chunk(chunk, _output(memory, owner, session_id, chunk))
             states.update({outcome.index: outcome.state for outcome in outcomes})
         cursor = page.cursor
         if cursor is None:
             return states
 
 
-def _output(memory: InMemoryGrid, chunk: ChunkOutput) -> bytes:
+def _output(memory: InMemoryGrid, owner: str, session_id: str, chunk: ChunkOutput) -> bytes:
+    if chunk.by_parts and chunk.size:
+        part = read_part(memory.wiring, owner, session_id, str(chunk.chunk), 0)
+        assert part.next_offset is None
+        return base64.b64decode(part.data)
     if chunk.lines is not None:
         return chunk.lines.encode()
     return MemoryObjects(memory).get(chunk.url) if chunk.url else b""
