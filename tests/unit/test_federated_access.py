@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from stepgrid import TaskCancelled, TaskFailed
+from stepgrid.cli.rendering import session_fields
 from stepgrid.session import Session as ClientSession
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.cancellation import cancel
@@ -233,3 +234,9 @@ def test_failed_runs_are_dead_letters(world: World) -> None:
     end_run(world.grid, world.session, 1, None)
     (letter,) = world.client().dead_letters()
     assert letter.index == 1
+
+
+def test_the_status_of_a_session_names_its_federated_task(world: World) -> None:
+    fields = dict(session_fields(world.client().status(), world.memory.clock.now()))
+    assert fields["backend"] == "node"
+    assert fields["federated task"] == "7, of collaboration 1"

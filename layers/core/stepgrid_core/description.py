@@ -218,8 +218,11 @@ def list_sessions(
 ) -> SessionList:
     """The owner's sessions, newest first."""
     page = grid.table.list_sessions(owner, state, cursor, LIST_PAGE)
-    seen = (session for session in page.items if is_member(grid, session))
-    return SessionList(sessions=[_summarise(session) for session in seen], cursor=page.next)
+    federated = [session for session in page.items if session.federation is not None]
+    may_see = grid.each(lambda session: is_member(grid, session), federated)
+    hidden = {one.session_id for one, seen in zip(federated, may_see, strict=True) if not seen}
+    shown = [session for session in page.items if session.session_id not in hidden]
+    return SessionList(sessions=[_summarise(session) for session in shown], cursor=page.next)
 
 
 def _summarise(session: Session) -> SessionSummary:

@@ -245,6 +245,9 @@ def _backend_fields(session: SessionDescription) -> Iterator[tuple[str, str]]:
         yield "because", session.backend_reason
     if session.containers:
         yield "containers", containers(session.containers)
+    if session.federation is not None:
+        task = session.federation
+        yield "federated task", f"{task.task_id}, of collaboration {task.collaboration_id}"
 
 
 def _standing_fields(session: SessionDescription) -> Iterator[tuple[str, str]]:

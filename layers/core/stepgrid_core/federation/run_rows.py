@@ -54,9 +54,9 @@ __all__ = [
     "renew_run",
 ]
 
-#: An output up to this size is kept in the shard's item, which has room for 400 KB (DynamoDB
-#: quotas) and holds 16 of them; an object would cost a request to store and one to read.
-INLINE_OUTPUT_BYTES = 8 * 1024
+#: Small outputs are kept in the shard's item: an object is a request to store and one to read. Each
+#: write of the item is billed by its whole size, a renewal too: so its runs share this.
+INLINE_SHARD_BYTES = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def finish_run(
     line = _line(index, place.row.attempt, outcome, milliseconds)
     while is_claim_of(claim, place.row):
         output = Output(place.row.attempt, 0, len(line), digest(line))
-        inline = _keep(grid, session, index, output, line)
+        inline = _keep(grid, session, place, output, line)
         new = finish_row(place.row, fault is not None, milliseconds, output)
         swap = grid.table.swap_chunk(place.shard, place.slot, new, inline)
         before, place = place.row, _Place(swap.shard, place.slot)
@@ -206,7 +206,7 @@ def _fail(grid: Grid, session: Session, index: int, fault: TaskFault) -> bool:
         new = fail_row(place.row, output)
         if new is None:
             return False
-        inline = _keep(grid, session, index, output, line)
+        inline = _keep(grid, session, place, output, line)
         swap = grid.table.swap_chunk(place.shard, place.slot, new, inline)
         before, place = place.row, _Place(swap.shard, place.slot)
         if swap.won:
@@ -274,12 +274,15 @@ def _line(index: int, attempt: int, outcome: RunOutcome, milliseconds: float) ->
     return finished_line(index, attempt, milliseconds, json.dumps(outcome.result).encode())
 
 
-def _keep(grid: Grid, session: Session, index: int, output: Output, line: bytes) -> bytes | None:
+def _keep(grid: Grid, session: Session, place: _Place, output: Output, line: bytes) -> bytes | None:
     """What goes into the shard; what is larger lies in the store before its row says so."""
-    if len(line) <= INLINE_OUTPUT_BYTES:
+    shard = place.shard
+    if len(line) <= INLINE_SHARD_BYTES // len(shard.chunks):
         return line
-    key = run_output_key(session.session_id, index, output.attempt, output.digest)
-    grid.payloads.put(key, line)
+    number = shard.number_of(place.slot)
+    grid.payloads.put(
+        run_output_key(session.session_id, number, output.attempt, output.digest), line
+    )
     return None
 
 
