@@ -127,3 +127,11 @@ def test_a_rule_beyond_ones_own_is_named() -> None:
 def test_a_node_changes_itself_only(id: int, may: bool) -> None:
     assert reach(NodePrincipal(NODE)).may_node("e", replace(NODE, id=id)) is may
     assert not reach(ContainerPrincipal(NODE, 3, "image")).may_node("e", replace(NODE, id=id))
+
+
+def test_a_user_without_rules_sees_itself_and_changes_nothing() -> None:
+    nobody = reach(user())
+    assert nobody.may_user("v", ANN)
+    assert not nobody.may_user("e", ANN)
+    assert not nobody.may_user("d", ANN)
+    assert not nobody.may_user("v", replace(ANN, id=8))

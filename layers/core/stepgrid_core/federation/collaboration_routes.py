@@ -18,6 +18,7 @@ from .changes import keep, remove, revise
 from .filters import id_argument, is_asked, is_included, passes
 from .http import Answer, Call, Refused, Route, page_of
 from .nodes import leave_collaboration
+from .organization_routes import see_members
 from .permissions import Reach, lacking, missing
 from .records import Collaboration, Node, Organization, Study
 from .rules import Operation, Scope
@@ -52,11 +53,10 @@ def _open(call: Call, reach: Reach, operation: str) -> Collaboration:
     raise lacking()
 
 
-def _shape(call: Call, collaboration: Collaboration) -> dict[str, object]:
+def _shape(call: Call, reach: Reach, collaboration: Collaboration) -> dict[str, object]:
     members = None
     if is_included(call, "organizations"):
-        ids = collaboration.organization_ids
-        members = call.federation.registry.find_many(Organization, ids)
+        members = see_members(call, reach, collaboration.organization_ids)
     return collaboration_shape(call, collaboration, members)
 
 
@@ -67,7 +67,7 @@ def _list(call: Call) -> Answer:
     if member not in (None, reach.organization_id) and scope is not Scope.GLOBAL:
         raise lacking()
     shown = [
-        _shape(call, each)
+        _shape(call, reach, each)
         for each in call.federation.registry.find_all(Collaboration)
         if reach.may_collaboration(Operation.VIEW, each.id)
         and passes(call, "name", each.name)
@@ -97,7 +97,7 @@ def _existing(call: Call, ids: Ids) -> Ids:
 def _show(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("collaboration", Operation.VIEW)
-    return Answer(_shape(call, find_collaboration(call, reach, call.number("id"))))
+    return Answer(_shape(call, reach, find_collaboration(call, reach, call.number("id"))))
 
 
 def _change(call: Call) -> Answer:
@@ -148,9 +148,7 @@ def _list_members(call: Call) -> Answer:
 
 
 def _members(call: Call, reach: Reach, collaboration: Collaboration) -> Answer:
-    """Those that the caller may see: all of them, unless it sees no organization but its own."""
-    found = call.federation.registry.find_many(Organization, collaboration.organization_ids)
-    seen = [each for each in found if reach.may_organization(Operation.VIEW, each.id)]
+    seen = see_members(call, reach, collaboration.organization_ids)
     return Answer([organization_shape(call, each) for each in seen])
 
 

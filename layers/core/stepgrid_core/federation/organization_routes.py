@@ -1,7 +1,7 @@
 """Routes of organizations. Who sees which: `permissions`."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -35,6 +35,23 @@ def find_organization(call: Call, reach: Reach, id: int) -> Organization:
     if found is None or not reach.may_organization(Operation.VIEW, id):
         raise missing(f"Organization id={id} not found!")
     return found
+
+
+def see_members(call: Call, reach: Reach, ids: Sequence[int]) -> list[Organization]:
+    """Of a collaboration or a study, those that the caller may see."""
+    found = call.federation.registry.find_many(Organization, ids)
+    return [each for each in found if reach.may_organization(Operation.VIEW, each.id)]
+
+
+def _open(call: Call, reach: Reach, operation: str) -> Organization:
+    """The one of the path, for a change. Raises Refused."""
+    reach.require("organization", operation)
+    id = call.number("id")
+    found = call.federation.registry.find(Organization, id)
+    if found is not None and reach.may_organization(operation, id):
+        return found
+    find_organization(call, reach, id)
+    raise lacking()
 
 
 def _list(call: Call) -> Answer:
@@ -92,11 +109,8 @@ def _show(call: Call) -> Answer:
 def _change(call: Call) -> Answer:
     """A public key decides who can read results: only the organization itself gives one."""
     reach = reach_of(call)
-    reach.require("organization", Operation.EDIT)
+    found = _open(call, reach, Operation.EDIT)
     given = read_body(call, _FIELDS, partial=True)
-    found = find_organization(call, reach, call.number("id"))
-    if not reach.may_organization(Operation.EDIT, found.id):
-        raise lacking()
     if "public_key" in given and reach.organization_id != found.id:
         raise lacking("Only members of an organization can update its public key!")
     taken = _taken(given.get("name", ""))
@@ -107,8 +121,7 @@ def _change(call: Call) -> Answer:
 def _delete(call: Call) -> Answer:
     """What would be lost with it has to be deleted first, tasks in any case one by one."""
     reach = reach_of(call)
-    reach.require("organization", Operation.DELETE)
-    found = find_organization(call, reach, call.number("id"))
+    found = _open(call, reach, Operation.DELETE)
     if reach.organization_id == found.id:
         raise Refused(HTTPStatus.BAD_REQUEST, "You cannot delete your own organization!")
     _refuse_with_dependents(call, found)

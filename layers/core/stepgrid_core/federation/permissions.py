@@ -16,7 +16,6 @@ from .principals import NodePrincipal, Principal, UserPrincipal
 from .records import Collaboration, FederatedTask, Node, Role, Study, User
 from .rules import (
     CONTAINER_RULES,
-    DEFAULT_ROLES,
     NODE_RULES,
     Operation,
     Scope,
@@ -136,7 +135,7 @@ class Reach:
         """The default roles are everybody's who may see roles at all, and nobody's to change."""
         if operation == Operation.VIEW and self._bears(role):
             return True
-        if role.id in DEFAULT_ROLES or role.organization_id is None:
+        if role.organization_id is None:
             return operation == Operation.VIEW and self.scope("role", operation) is not None
         return self.may_role_of(operation, role.organization_id)
 

@@ -9,8 +9,9 @@ from .bodies import Field, read_body, read_id, read_name, read_organization_ids
 from .changes import keep, remove, revise
 from .filters import id_argument, is_included, passes
 from .http import Answer, Call, Refused, Route, page_of
+from .organization_routes import see_members
 from .permissions import Reach, lacking, missing
-from .records import Collaboration, Organization, Study
+from .records import Collaboration, Study
 from .rules import Operation
 from .shapes import organization_shape, study_shape
 from .task_lists import tasks_of_study
@@ -42,10 +43,8 @@ def _open(call: Call, reach: Reach, operation: str) -> Study:
     raise lacking()
 
 
-def _shape(call: Call, study: Study, full: bool) -> dict[str, object]:
-    members = None
-    if full:
-        members = call.federation.registry.find_many(Organization, study.organization_ids)
+def _shape(call: Call, reach: Reach, study: Study, full: bool) -> dict[str, object]:
+    members = see_members(call, reach, study.organization_ids) if full else None
     return study_shape(call, study, members)
 
 
@@ -58,7 +57,7 @@ def _list(call: Call) -> Answer:
     )
     full = is_included(call, "organizations")
     shown = [
-        _shape(call, each, full)
+        _shape(call, reach, each, full)
         for each in call.federation.registry.find_all(Study)
         if reach.may_study(Operation.VIEW, each)
         and passes(call, "name", each.name)
@@ -79,7 +78,7 @@ def _create(call: Call) -> Answer:
     _refuse_strangers(collaboration, given["organization_ids"])
     created = Study(registry.table.next_id(Study.KIND), **given)
     keep(registry, created, f"Study with name '{created.name}' already exists!")
-    return Answer(_shape(call, created, full=True), HTTPStatus.CREATED)
+    return Answer(_shape(call, reach, created, full=True), HTTPStatus.CREATED)
 
 
 def _refuse_strangers(collaboration: Collaboration | None, ids: tuple[int, ...]) -> None:
@@ -93,7 +92,7 @@ def _show(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("study", Operation.VIEW)
     found = find_study(call, reach, call.number("id"))
-    return Answer(_shape(call, found, is_included(call, "organizations")))
+    return Answer(_shape(call, reach, found, is_included(call, "organizations")))
 
 
 def _change(call: Call) -> Answer:
@@ -106,7 +105,7 @@ def _change(call: Call) -> Answer:
         _refuse_strangers(collaboration, given["organization_ids"])
     taken = f"Study name '{given.get('name')}' already exists!"
     changed = revise(registry, found, lambda old: replace(old, **given), taken)
-    return Answer(_shape(call, changed, full=True))
+    return Answer(_shape(call, reach, changed, full=True))
 
 
 def _delete(call: Call) -> Answer:
@@ -130,8 +129,7 @@ def _list_members(call: Call) -> Answer:
 
 
 def _members(call: Call, reach: Reach, study: Study) -> Answer:
-    found = call.federation.registry.find_many(Organization, study.organization_ids)
-    seen = [each for each in found if reach.may_organization(Operation.VIEW, each.id)]
+    seen = see_members(call, reach, study.organization_ids)
     return Answer([organization_shape(call, each) for each in seen])
 
 
