@@ -61,10 +61,11 @@ class Bench:
         """Tasks of images at shell.test run this script."""
         self.values["algorithms"] = [{**SHELL, "executable": ["/bin/sh", "-c", script]}]
 
-    def start(self, **environment: str) -> None:
+    def start(self, *options: str, **environment: str) -> None:
+        argv = [sys.executable, "-m", "stepgrid", "node", "start", *options]
         with open(self.folder / "node.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stepgrid", "node", "start", "--config", self.config_file],
+                [*argv, "--config", self.config_file],
                 stderr=log,
                 env=os.environ | environment,
             )

@@ -85,6 +85,11 @@ def test_a_new_key_replaces_none(tmp_path: Path) -> None:
     made = CliRunner().invoke(cli, ["node", "new-key", "--out", str(path)])
     assert (made.exit_code, made.stdout) == (0, f"wrote {path}\n")
     text = path.read_text()
+    other = CliRunner().invoke(
+        cli, ["node", "new-key", "--json", "--out", str(tmp_path / "other.pem")]
+    )
+    told = json.loads(other.stdout)["public_key"]
+    assert told == PrivateKey.load(tmp_path / "other.pem").public_key.text
     again = CliRunner().invoke(cli, ["node", "new-key", "--out", str(path)])
     assert (again.exit_code, "never overwritten" in again.output) == (2, True)
     assert path.read_text() == text

@@ -5,6 +5,7 @@ The node is imported when a command needs it: it is an extra, perhaps not instal
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
@@ -44,7 +45,8 @@ def node() -> None:
 
 @node.command(short_help="Work until told to end.")
 @config_option
-def start(*, config_file: Path) -> int:
+@json_option
+def start(*, config_file: Path, as_json: bool) -> int:
     """Take runs from the server and do them, until SIGTERM or Ctrl-C.
 
     Prints a line for each event to stderr. What had ended when the node did is sent at the next
@@ -57,7 +59,7 @@ def start(*, config_file: Path) -> int:
     config = _load(config_file)
     from stepgrid.node.opening import open_node  # noqa: PLC0415
 
-    _log_to_stderr()
+    _log_to_stderr(as_json)
     signal.signal(signal.SIGTERM, _interrupt)
     with open_node(config) as opened:
         try:
@@ -100,7 +102,8 @@ def check(*, config_file: Path, as_json: bool) -> int:
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The file; it must not be there."
 )
-def new_key(*, out: Path) -> int:
+@json_option
+def new_key(*, out: Path, as_json: bool) -> int:
     """Make a private key for encrypted collaborations: one for an organization, for all its users.
 
     Whoever has it reads what was sent to the organization; if it is lost, nobody does.
@@ -114,8 +117,12 @@ def new_key(*, out: Path) -> int:
     _import_node()
     from stepgrid.federation_crypto import PrivateKey  # noqa: PLC0415
 
-    PrivateKey.generate().save(out)
-    click.echo(f"wrote {out}")
+    key = PrivateKey.generate()
+    key.save(out)
+    if as_json:
+        print_json({"path": str(out), "public_key": key.public_key.text})
+    else:
+        click.echo(f"wrote {out}")
     return ExitCode.OK
 
 
@@ -134,9 +141,20 @@ def _import_node() -> None:
         raise ConfigurationError(f"{INSTALL_NODE} (missing: {error.name})") from error
 
 
-def _log_to_stderr() -> None:
+class _JsonLines(logging.Formatter):
+    """An object on each line; a traceback is in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "message": record.getMessage()}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _log_to_stderr(as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    plain = logging.Formatter("%(asctime)s %(message)s")
+    handler.setFormatter(_JsonLines() if as_json else plain)
     logger = logging.getLogger("stepgrid.node")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
