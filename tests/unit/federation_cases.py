@@ -410,6 +410,12 @@ OPEN: list[OpenCase] = [
     OpenCase("POST", "/token/container", {**_ALL_ALIKE[401], "node": 400}),
     # An access token renews nothing.
     OpenCase("POST", "/token/refresh", _ALL_ALIKE[401]),
+    # Who listens is looked at connection by connection: test_tasks_namespace.
+    *(
+        OpenCase(method, path, _ALL_ALIKE[400])
+        for method in ("GET", "POST")
+        for path in ("/socket.io/", "/socket.io")
+    ),
 ]
 
 #: What stands for the id of something that is not there, in the place of a foreign one.

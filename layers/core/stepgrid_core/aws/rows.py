@@ -13,6 +13,8 @@ W#<worker>  / WAIT#<place> one for each session in its queue, in order of rank
 O#<owner>   / USAGE        open sessions and their tasks
 O#<owner>   / LANE#<name>  slots that the owner holds on one worker
 O#<owner>   / QUOTA        what an administrator allowed this owner
+
+FS#..., FR#... are connections of Socket.IO and their rooms: see `sockets`.
 """
 
 import json
