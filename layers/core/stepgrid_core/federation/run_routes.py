@@ -19,11 +19,11 @@ from .rules import Operation
 from .run_rows import read_result
 from .runs import MOST_RESULT, update_run
 from .sessions import read_input
-from .statuses import read_time
 from .task_access import judge_of, visible_run, visible_task
 from .task_creation import note_known
 from .task_shapes import show_result, show_run, show_task
 from .task_state import RunState, TaskState, read_task
+from .times import read_time
 
 Shown = dict[str, Any]
 #: Without any filter by task: the runs of so many of the newest tasks are looked through.
@@ -183,10 +183,9 @@ def _between(
         text = call.argument(f"{name}_{bound}")
         if text is None:
             continue
-        try:
-            limit = read_time(text) or 0.0
-        except ValueError:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"{name}_{bound} is no time") from None
+        limit = read_time(text)
+        if limit is None:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"{name}_{bound} is no time")
         runs = [
             run for run in runs if (at := time_of(run)) is not None and sign * (at - limit) >= 0
         ]

@@ -29,15 +29,16 @@ from .statuses import (
     OPEN,
     has_ended,
     has_failed,
-    read_time,
 )
 from .task_access import own_run
 from .task_state import RunState, read_one
+from .times import read_time
 
 MOST_LOG = 16_384
 #: Of an answer of a function 6 MB can be used (Lambda quotas), in which this is text within text.
 MOST_RESULT = 4_500_000
 FINISHED = "Cannot update an already finished algorithm run!"
+_TIMES = ("started_at", "finished_at")
 LOST = "This run was given to another attempt; drop its result."
 
 
@@ -89,12 +90,8 @@ def read_update(body: Mapping[str, Any]) -> Update:
         texts[name] = body.get(name)
         if texts[name] is not None and not isinstance(texts[name], str):
             errors[name] = ["Not a valid string."]
-    times = {}
-    for name in ("started_at", "finished_at"):
-        try:
-            times[name] = read_time(body.get(name))
-        except ValueError:
-            errors[name] = ["Not a valid datetime."]
+    times = {name: read_time(str(body[name])) for name in _TIMES if body.get(name) is not None}
+    errors |= {name: ["Not a valid datetime."] for name, time in times.items() if time is None}
     if errors:
         raise Refused(HTTPStatus.BAD_REQUEST, "Request body is incorrect", errors)
     if texts["result"] and len(texts["result"]) > MOST_RESULT:
@@ -108,8 +105,8 @@ def read_update(body: Mapping[str, Any]) -> Update:
         (texts["status"] or "")[:64] or None,
         texts["result"],
         log,
-        times["started_at"],
-        times["finished_at"],
+        times.get("started_at"),
+        times.get("finished_at"),
         texts["claim"],
     )
 

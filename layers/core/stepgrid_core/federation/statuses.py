@@ -4,7 +4,6 @@ A run's chunk row is the truth; its record, which is written beside it, says it 
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from ..records import Chunk
 from ..states import ChunkState
@@ -65,18 +64,3 @@ def task_status(statuses: Iterable[str]) -> str:
         if status in found:
             return status
     return COMPLETED
-
-
-def write_time(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def read_time(text: object) -> float | None:
-    """Epoch seconds; without a zone it is UTC. Raises ValueError for what is no time."""
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise ValueError("a time is a string in ISO 8601")
-    read = datetime.fromisoformat(text)
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()

@@ -10,8 +10,9 @@ from typing import Any
 from .http import Call
 from .records import FederatedTask, Node
 from .shapes import hateoas
-from .statuses import has_ended, write_time
+from .statuses import has_ended
 from .task_state import RunState, TaskState
+from .times import iso_time
 
 Json = dict[str, Any]
 
@@ -26,8 +27,8 @@ def show_task(call: Call, state: TaskState) -> Json:
         "image": task.image,
         "job_id": task.job_id,
         "run_id": task.job_id,
-        "created_at": write_time(task.created_at),
-        "finished_at": write_time(state.finished_at),
+        "created_at": iso_time(task.created_at),
+        "finished_at": iso_time(state.finished_at),
         "status": status,
         "complete": has_ended(status),
         "collaboration": hateoas(call, "collaboration", task.collaboration_id),
@@ -65,9 +66,9 @@ def show_run(call: Call, run: RunState, node: Node | None, input_: str | None) -
         "node": _show_node(node),
         "ports": [],
         "input": input_,
-        "assigned_at": write_time(run.task.created_at),
-        "started_at": write_time(record.started_at) if record else None,
-        "finished_at": write_time(run.finished_at),
+        "assigned_at": iso_time(run.task.created_at),
+        "started_at": iso_time(record.started_at) if record else None,
+        "finished_at": iso_time(run.finished_at),
         "status": run.status,
         "log": record.log or None if record else None,
         "attempt": run.chunk.attempt,
@@ -100,9 +101,9 @@ def show_result(call: Call, run: RunState, result: str | None, node: Node | None
         "organization": run.organization_id,
         "node": None if node is None else node.id,
         "status": run.status,
-        "assigned_at": write_time(run.task.created_at),
-        "started_at": write_time(record.started_at) if record else None,
-        "finished_at": write_time(run.finished_at),
+        "assigned_at": iso_time(run.task.created_at),
+        "started_at": iso_time(record.started_at) if record else None,
+        "finished_at": iso_time(run.finished_at),
         "log": record.log or None if record else None,
     }
 
