@@ -22,6 +22,8 @@ from stepgrid_core.memory import (
 from stepgrid_core.ports import Caller
 
 ROOT, VIEWER, RESEARCHER, ORGANIZATION_ADMIN, COLLABORATION_ADMIN = 1, 2, 3, 4, 5
+#: One for all worlds: to make a key takes longer than most tests.
+SIGNER = MemoryTokenSigner()
 HOSPITALS = ("Asclepius", "Bethesda", "Charite")
 
 
@@ -47,7 +49,7 @@ class World:
         self.federation = Federation(
             grid=self.memory.wiring,
             table=self.table,
-            signer=MemoryTokenSigner(),
+            signer=SIGNER,
             login=MemoryUserLogin({}),
         )
         self.registry = self.federation.registry
