@@ -1,8 +1,11 @@
 """Moves of a run's row: whose it is, how it ends, and what everybody else is told."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepgrid.testing import InMemoryGrid
+from stepgrid_core.budgets import Limits
 from stepgrid_core.data_plane import TaskFault
 from stepgrid_core.federation.run_rows import (
     RunOutcome,
@@ -216,6 +219,16 @@ def test_runs_that_nobody_began_fail_with_their_sibling(grid: Grid, session: Ses
     assert outcome == RunOutcome(TaskState.FAILED, None, TaskFault("failed", "run 7000 crashed"))
     assert finish(grid, session, claim)
     assert state_of(grid, session) is SessionState.FINISHED
+
+
+def test_runs_whose_rows_are_yet_to_be_written_fail_too(memory: InMemoryGrid) -> None:
+    """A creation that was cut off leaves some to whoever comes next."""
+    session = federate(memory.wiring, 100)
+    unwritten = replace(session, session_id="f" + session.session_id[1:])
+    blob = memory.table.read_blob(session.session_id, session.blob_id)
+    memory.table.create_session(unwritten, blob, Limits())
+    assert fail_untouched(memory.wiring, unwritten, "crashed") == list(range(100))
+    assert state_of(memory.wiring, unwritten) is SessionState.FINISHED
 
 
 def test_a_run_can_be_killed(grid: Grid, session: Session) -> None:

@@ -6,25 +6,21 @@
 Knows no node, no task and no route: who may do what with a run is for others to say.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 
 from ..cancellation import cancel_open
 from ..closing import close
 from ..contract import CancelCounts
-from ..data_plane import TaskFault, digest, failed_line, read_error
+from ..data_plane import TaskFault, digest
 from ..ending import complete_shards
 from ..errors import NotFound
 from ..invocation import facts_of
 from ..metrics import Metric
-from ..names import run_output_key, shard_of
-from ..output_lines import finished_line
-from ..outputs import ending_error, read_output
+from ..names import shard_of
 from ..progress import Commit, report_progress
-from ..records import Chunk, Output, Session, Shard, end, open_state, release
-from ..states import ChunkState, TaskState
+from ..records import Chunk, Output, Session, Shard, end, pending_chunks, release
+from ..states import ChunkState
 from ..telemetry import logger
 from ..wiring import Grid
 from .run_due import look_by
@@ -37,6 +33,7 @@ from .run_moves import (
     renew_row,
     was_finished_by,
 )
+from .run_outputs import RunOutcome, keep_line, line_of, outcome_in, outcome_of
 
 __all__ = [
     "RunOutcome",
@@ -53,19 +50,6 @@ __all__ = [
     "read_runs",
     "renew_run",
 ]
-
-#: Small outputs are kept in the shard's item: an object is a request to store and one to read. Each
-#: write of the item is billed by its whole size, a renewal too: so its runs share this.
-INLINE_SHARD_BYTES = 8 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How a run ended."""
-
-    state: TaskState
-    result: str | None = None
-    fault: TaskFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +155,11 @@ def finish_run(
     place = _find(grid, session, index)
     if place is None:
         return False
-    outcome = _outcome(result, fault)
-    line = _line(index, place.row.attempt, outcome, milliseconds)
+    outcome = outcome_of(result, fault)
+    line = line_of(index, place.row.attempt, outcome, milliseconds)
     while is_claim_of(claim, place.row):
         output = Output(place.row.attempt, 0, len(line), digest(line))
-        inline = _keep(grid, session, place, output, line)
+        inline = keep_line(grid, place.shard, place.slot, output, line)
         new = finish_row(place.row, fault is not None, milliseconds, output)
         swap = grid.table.swap_chunk(place.shard, place.slot, new, inline)
         before, place = place.row, _Place(swap.shard, place.slot)
@@ -191,26 +175,25 @@ def finish_run(
 
 def fail_untouched(grid: Grid, session: Session, reason: str) -> list[int]:
     """End all runs that nobody has begun as failed; answers which of them this call ended."""
-    rows = enumerate(read_runs(grid, session))
-    waiting = [index for index, row in rows if row.state is ChunkState.PENDING]
+    waiting = pending_chunks(_complete(grid, session))
     fault = TaskFault("failed", reason)
     return [index for index in waiting if _fail(grid, session, index, fault)]
 
 
 def _fail(grid: Grid, session: Session, index: int, fault: TaskFault) -> bool:
-    place = _find(grid, session, index)
+    place, outcome = _find(grid, session, index), outcome_of(None, fault)
     while place is not None:
         attempt = place.row.attempt + 1
-        line = failed_line(index, attempt, 0, fault)
+        line = line_of(index, attempt, outcome, 0)
         output = Output(attempt, 0, len(line), digest(line))
         new = fail_row(place.row, output)
         if new is None:
             return False
-        inline = _keep(grid, session, place, output, line)
+        inline = keep_line(grid, place.shard, place.slot, output, line)
         swap = grid.table.swap_chunk(place.shard, place.slot, new, inline)
         before, place = place.row, _Place(swap.shard, place.slot)
         if swap.won:
-            _note_end(grid, session, RunOutcome(TaskState.FAILED, None, fault), None)
+            _note_end(grid, session, outcome, None)
             follow_up(grid, session, place.shard, place.slot, before)
             return True
     return False
@@ -244,46 +227,7 @@ def read_result(grid: Grid, session: Session, index: int) -> RunOutcome | None:
         raise NotFound(f"session {session.session_id} has no run {index}; it may be deleted")
     if not place.row.terminal:
         return None
-    line = read_output(grid, session, place.shard, place.slot)
-    if not line:
-        return _ending(session, place.row)
-    if place.row.failed:
-        return RunOutcome(TaskState.FAILED, None, _fault(read_error(line)))
-    return RunOutcome(TaskState.FINISHED, str(json.loads(line)["result"]))
-
-
-def _ending(session: Session, row: Chunk) -> RunOutcome:
-    error = ending_error(session, row)
-    return RunOutcome(open_state(row), None, _fault(error) if error else None)
-
-
-def _fault(error: Mapping[str, str]) -> TaskFault:
-    return TaskFault(error["type"], error["message"])
-
-
-def _outcome(result: str | None, fault: TaskFault | None) -> RunOutcome:
-    """As it is read again."""
-    if fault is not None:
-        return RunOutcome(TaskState.FAILED, None, TaskFault(fault.type, fault.message))
-    return RunOutcome(TaskState.FINISHED, result or "")
-
-
-def _line(index: int, attempt: int, outcome: RunOutcome, milliseconds: float) -> bytes:
-    if outcome.fault is not None:
-        return failed_line(index, attempt, milliseconds, outcome.fault)
-    return finished_line(index, attempt, milliseconds, json.dumps(outcome.result).encode())
-
-
-def _keep(grid: Grid, session: Session, place: _Place, output: Output, line: bytes) -> bytes | None:
-    """What goes into the shard; what is larger lies in the store before its row says so."""
-    shard = place.shard
-    if len(line) <= INLINE_SHARD_BYTES // len(shard.chunks):
-        return line
-    number = shard.number_of(place.slot)
-    grid.payloads.put(
-        run_output_key(session.session_id, number, output.attempt, output.digest), line
-    )
-    return None
+    return outcome_in(grid, session, place.shard, place.slot)
 
 
 def _note_end(
@@ -328,13 +272,14 @@ def _find(grid: Grid, session: Session, index: int) -> _Place | None:
     number, slot = shard_of(index)
     shard = grid.table.read_shard(session.session_id, number)
     if shard is None:
-        shard = _complete(grid, session, number)
+        found = _complete(grid, session)
+        shard = next((each for each in found if each.number == number), None)
     return None if shard is None else _Place(shard, slot)
 
 
-def _complete(grid: Grid, session: Session, number: int) -> Shard | None:
+def _complete(grid: Grid, session: Session) -> list[Shard]:
+    """All shards; none of a session that was deleted."""
     try:
-        shards = complete_shards(grid, session)
+        return complete_shards(grid, session)
     except NotFound:
-        return None
-    return next((shard for shard in shards if shard.number == number), None)
+        return []
