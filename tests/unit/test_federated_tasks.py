@@ -101,7 +101,12 @@ def test_a_bad_task_is_refused_and_changes_nothing(
 
 
 def test_who_is_in_another_collaboration_can_make_no_task_here(world: World) -> None:
+    """And is told nothing of it, unless it sees all collaborations."""
     answered = world.ask("POST", "/api/task", "eve", SEED_BODY)
+    assert answered.status == 404
+    unknown = world.ask("POST", "/api/task", "eve", {**SEED_BODY, "collaboration_id": 9})
+    assert unknown.body["msg"].replace("9", "1") == answered.body["msg"]
+    answered = world.ask("POST", "/api/task", "root", {**SEED_BODY, "collaboration_id": 2})
     assert answered.status == 401
     assert "participating in" in answered.body["msg"]
 
@@ -392,7 +397,7 @@ class TestRemoval:
         for path in ("/api/task/1", "/api/run/1000", "/api/result/1001", "/api/task/1/status"):
             assert world.ask("GET", path, "ann").status == 404
         assert world.json("GET", "/api/task", "ann")["data"] == []
-        assert world.ask("POST", "/api/task", "ann", SEED_BODY).status == 401
+        assert world.ask("POST", "/api/task", "ann", SEED_BODY).status == 404
         assert world.ask("GET", "/api/task/1", "bob").status == 200
 
     def test_unknown_and_foreign_ids_are_answered_alike(self, world: World) -> None:

@@ -22,10 +22,11 @@ from . import notices
 from .access import reach_of
 from .backlog import backlog_of
 from .http import Call, Refused
-from .permissions import lacking
+from .permissions import Reach, lacking
 from .principals import ContainerPrincipal, UserPrincipal
 from .records import MAX_RUNS, Collaboration, FederatedTask, Study, run_id
 from .registry import Registry
+from .rules import Operation
 from .service import Federation
 from .sessions import create_session
 from .task_request import TaskRequest, check_inputs, read_request
@@ -102,27 +103,22 @@ def note_known(call: Call, task: FederatedTask) -> None:
 
 
 def _check(call: Call, request: TaskRequest) -> Order:
-    registry = call.federation.registry
-    study = _find_study(registry, request)
-    collaboration = _find_collaboration(registry, request, study)
+    registry, reach = call.federation.registry, reach_of(call)
+    if isinstance(call.principal, UserPrincipal):
+        reach.require("task", Operation.CREATE)
+    study = _find_study(registry, reach, request)
+    collaboration = _find_collaboration(registry, reach, request, study)
     ids, inputs = _choose(request, registry, collaboration, study)
     _check_members(collaboration, study, ids)
-    principal = call.principal
-    assert principal is not None
-    if principal.organization_id not in collaboration.organization_ids:
-        raise Refused(
-            HTTPStatus.UNAUTHORIZED,
-            "You can only create tasks for collaborations you are participating in!",
-        )
     _check_nodes(registry, collaboration, ids)
     return Order(request, collaboration, ids, inputs, request.image)
 
 
-def _find_study(registry: Registry, request: TaskRequest) -> Study | None:
+def _find_study(registry: Registry, reach: Reach, request: TaskRequest) -> Study | None:
     if request.study_id is None:
         return None
     study = registry.find(Study, request.study_id)
-    if study is None:
+    if study is None or not _is_known(reach, study.collaboration_id):
         raise Refused(HTTPStatus.NOT_FOUND, f"Study id={request.study_id} not found")
     if request.collaboration_id not in (None, study.collaboration_id):
         raise Refused(
@@ -132,13 +128,22 @@ def _find_study(registry: Registry, request: TaskRequest) -> Study | None:
     return study
 
 
+def _is_known(reach: Reach, collaboration_id: int) -> bool:
+    """Of any other one nothing is told, neither its members nor that it is there."""
+    takes_part = collaboration_id in reach.collaboration_ids
+    return takes_part or reach.may_collaboration(Operation.VIEW, collaboration_id)
+
+
 def _find_collaboration(
-    registry: Registry, request: TaskRequest, study: Study | None
+    registry: Registry, reach: Reach, request: TaskRequest, study: Study | None
 ) -> Collaboration:
+    """Raises Refused unless the caller's organization takes part in it."""
     id = study.collaboration_id if study is not None else request.collaboration_id
     collaboration = registry.find(Collaboration, id or 0)
-    if collaboration is None:
+    if collaboration is None or not _is_known(reach, collaboration.id):
         raise Refused(HTTPStatus.NOT_FOUND, f"Collaboration id={id} not found!")
+    if collaboration.id not in reach.collaboration_ids:
+        raise lacking("You can only create tasks for collaborations you are participating in!")
     return collaboration
 
 
