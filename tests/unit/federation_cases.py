@@ -4,6 +4,7 @@ A new route needs a case: a test says which one has none.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .federation_reach import (
@@ -17,6 +18,7 @@ from .federation_reach import (
     OpenCase,
     Target,
 )
+from .federation_task_cases import TASK_CASES, TASK_LISTS
 from .federation_world import (
     COLLEAGUE,
     NOBODY_KNOWS,
@@ -324,6 +326,8 @@ CASES: list[Case] = [
     Case("GET", "/rule/{id}", "rule v", (Target(ANY, "/rule/1"),), users_only=True),
 ]
 
+CASES += [replace(case, with_tasks=True) for case in TASK_CASES]
+
 _FIVE = dict.fromkeys(range(1, 6), (OWN, OWN))
 LISTS: list[ListCase] = [
     ListCase(
@@ -396,6 +400,8 @@ LISTS: list[ListCase] = [
     ListCase("GET", "/rule", "rule v", dict.fromkeys(range(1, 87), (ANY, ANY)), users_only=True),
 ]
 
+LISTS += [replace(case, with_tasks=True) for case in TASK_LISTS]
+
 _ALL_ALIKE: dict[int, dict[str | None, int]] = {
     status: dict.fromkeys(PRINCIPALS, status) for status in (200, 400, 401)
 }
@@ -403,6 +409,7 @@ OPEN: list[OpenCase] = [
     OpenCase("GET", "/version", _ALL_ALIKE[200]),
     OpenCase("GET", "/health", _ALL_ALIKE[200]),
     OpenCase("GET", "/blobstream/status", {**_ALL_ALIKE[200], None: 401}),
+    OpenCase("GET", "/whoami", {**_ALL_ALIKE[200], "node": 401, "container": 401, None: 401}),
     # Without what they want to know, to everybody.
     OpenCase("POST", "/token/user", _ALL_ALIKE[400]),
     OpenCase("GET", "/token/user", _ALL_ALIKE[400]),

@@ -71,8 +71,12 @@ def _row(case: Case | ListCase) -> list[str]:
 
 
 def _cell(case: Case | ListCase, principal: str) -> str:
-    machine_refused = is_machine(principal) and case.users_only
-    if machine_refused or (principal == "container" and case.no_containers):
+    if isinstance(case, Case):
+        refused = not case.lets_in(principal)
+    else:
+        refused = is_machine(principal) and case.users_only
+        refused = refused or (principal == "container" and case.no_containers)
+    if refused:
         return ""
     reach = REACH[case.right][principal]
     return "" if reach is None else _WORDS[reach]
@@ -80,7 +84,7 @@ def _cell(case: Case | ListCase, principal: str) -> str:
 
 def _who(case: OpenCase) -> str:
     if case.statuses["node"] != case.statuses["root"]:
-        return "nodes"
+        return "users" if case.statuses["root"] == 200 else "nodes"
     return "everybody" if case.statuses[None] == case.statuses["root"] else "all with a token"
 
 

@@ -42,6 +42,13 @@ role e           any  -      -          org      org      -      -    -
 role c           any  -      -          org      org      -      -    -
 role d           any  -      -          org      org      -      -    -
 rule v           any  any    any        any      any      any    -    -
+task v           any  col    col        col      col      -      col  own
+task c           col  -      col        -        col      -      -    own
+task d           any  -      org        -        org      -      -    -
+run v            any  col    col        col      col      -      col  own
+run e            -    -      -          -        -        -      own  -
+event s          any  -      -          org      col      -      -    -
+sync e           -    -      -          -        -        -      own  -
 """
 
 
@@ -73,8 +80,12 @@ class Target:
     body: Any = None
     #: from a node and its containers, which are in one collaboration only
     from_node: str = ""
+    #: from a container, which knows the tasks of its own job only
+    from_container: str = ""
 
     def relation_to(self, principal: str | None) -> str:
+        if principal == "container" and self.from_container:
+            return self.from_container
         return (self.from_node or self.relation) if is_machine(principal) else self.relation
 
 
@@ -88,11 +99,17 @@ class Case:
     targets: tuple[Target, ...]
     users_only: bool = False
     no_containers: bool = False
+    no_nodes: bool = False
+    nodes_only: bool = False
     success: int = 200
     #: what must be seen for a refusal to say that it is there; empty: the right to view it
     seen_by: str = ""
     #: who has no right of the kind is not told so, but answered as if nothing were there
     hidden: bool = False
+    with_tasks: bool = False  #: what is asked for are tasks, which other tests do without
+    view_first: bool = False  #: whether it may be seen at all is looked at before the right
+    #: of a success that is no GET: does it leave something behind? None: it may
+    changes: bool | None = True
 
     def expect(self, principal: str | None, target: Target) -> int:
         if principal is None or not self.lets_in(principal):
@@ -100,13 +117,19 @@ class Case:
         relation = target.relation_to(principal)
         if reaches(self.right, principal, relation):
             return self.success
-        if REACH[self.right][principal] is None and not self.hidden:
+        asked_first = self.view if self.view_first else self.right
+        if REACH[asked_first][principal] is None and not self.hidden:
             return 401
         return 401 if reaches(self.view, principal, relation) else 404
 
     def lets_in(self, principal: str) -> bool:
-        refused = principal == "container" and self.no_containers
-        return not (refused or (is_machine(principal) and self.users_only))
+        refused = (
+            (principal == "container" and self.no_containers)
+            or (principal == "node" and self.no_nodes)
+            or (principal != "node" and self.nodes_only)
+            or (is_machine(principal) and self.users_only)
+        )
+        return not refused
 
     @property
     def view(self) -> str:
@@ -115,16 +138,17 @@ class Case:
 
 @dataclass(frozen=True)
 class ListCase:
-    """A route that lists things: each by its id, with its relation to users and to node 1."""
+    """A route that lists things by their ids: how far each is from users, node 1, its container."""
 
     method: str
     route: str
     right: str
-    things: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    things: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     users_only: bool = False
     no_containers: bool = False
     #: with no right of the kind the list is empty or has what is one's own
     hidden: bool = False
+    with_tasks: bool = False
 
     def expect(self, principal: str | None) -> list[int] | None:
         """None: refused."""
@@ -135,7 +159,11 @@ class ListCase:
         if REACH[self.right][principal] is None and not self.hidden:
             return None
         place = 1 if is_machine(principal) else 0
-        return [id for id, far in self.things.items() if self._shows(principal, id, far[place])]
+        return [
+            id
+            for id, far in self.things.items()
+            if self._shows(principal, id, far[-1 if principal == "container" else place])
+        ]
 
     def _shows(self, principal: str, id: int, relation: str) -> bool:
         own = self.right == "user v" and id == USERS.get(principal)

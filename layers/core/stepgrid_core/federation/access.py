@@ -1,15 +1,10 @@
 """How far the caller of a request is let, by what the table says now."""
 
-from typing import TYPE_CHECKING
-
 from .http import Call
 from .permissions import Reach
 from .principals import Principal, UserPrincipal
 from .records import Collaboration
 from .registry import Registry
-
-if TYPE_CHECKING:
-    pass
 
 
 def reach_of(call: Call) -> Reach:
