@@ -1,11 +1,11 @@
 """Routes of tasks: create, list, look at, delete, kill."""
 
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any
 
 from .access import reach_of
+from .filters import is_like
 from .http import Answer, Call, Refused, Route, page_of
 from .permissions import lacking, missing
 from .principals import ContainerPrincipal
@@ -83,18 +83,12 @@ def _filtered(call: Call, tasks: Sequence[FederatedTask]) -> list[FederatedTask]
             found = [task for task in found if field(task) == wanted]
     for name in ("name", "description", "image"):
         if (pattern := call.argument(name)) is not None:
-            found = [task for task in found if is_like(getattr(task, name), pattern)]
+            found = [task for task in found if is_like(pattern, getattr(task, name))]
     if (label := call.argument("database")) is not None:
         found = [task for task in found if any(each["label"] == label for each in task.databases)]
     if (made := call.argument("is_user_created")) is not None:
         found = [task for task in found if (task.parent_id is None) is (made != "0")]
     return found
-
-
-def is_like(text: str, pattern: str) -> bool:
-    """As SQL has it: % for any characters, _ for one; case does not count."""
-    escaped = "".join({"%": "*", "_": "?"}.get(c, f"[{c}]" if c in "*?[" else c) for c in pattern)
-    return fnmatchcase(text.lower(), escaped.lower())
 
 
 def _show(call: Call, state: TaskState) -> Shown:
