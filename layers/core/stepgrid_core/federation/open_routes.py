@@ -4,7 +4,7 @@ from .http import Answer, Call, Route
 from .principals import UserPrincipal
 from .records import Organization
 from .shapes import organization_shape
-from .task_creation import note_prepared
+from .task_repeats import note_prepared
 
 #: vantage6's version that the routes and shapes are those of: clients compare it with their own.
 VERSION = "4.15.2"

@@ -20,7 +20,8 @@ from .run_rows import read_result
 from .runs import MOST_RESULT, update_run
 from .sessions import read_input
 from .task_access import judge_of, visible_run, visible_task
-from .task_creation import note_known
+from .task_lists import ALL_TASKS, tasks_of_collaboration
+from .task_repeats import note_known
 from .task_shapes import show_result, show_run, show_task
 from .task_state import RunState, TaskState, read_task
 from .times import read_time
@@ -113,7 +114,7 @@ def _chosen(call: Call) -> list[RunState]:
 def _visible_states(call: Call) -> list[TaskState]:
     may, federation = judge_of(call, "run", Operation.VIEW), call.federation
     wanted = call.argument("collaboration_id")
-    listed = f"tasks:collaboration:{number_of(call, 'collaboration_id')}" if wanted else "tasks"
+    listed = tasks_of_collaboration(number_of(call, "collaboration_id")) if wanted else ALL_TASKS
     ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
     tasks = federation.registry.find_many(FederatedTask, ids)
     return [read_task(federation, task) for task in tasks if may(task)]
@@ -144,7 +145,7 @@ def _backlog(call: Call, node: Node) -> list[RunState]:
 
 def _past(call: Call, node: Node) -> list[RunState]:
     federation = call.federation
-    listed = f"tasks:collaboration:{node.collaboration_id}"
+    listed = tasks_of_collaboration(node.collaboration_id)
     ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
     tasks = federation.registry.find_many(FederatedTask, ids)
     of_node = [task for task in tasks if node.organization_id in task.organization_ids]

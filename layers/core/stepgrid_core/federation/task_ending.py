@@ -8,7 +8,7 @@ from .records import FederatedTask, Node, RunRecord, run_id, run_place
 from .run_rows import kill_run, kill_runs
 from .service import Federation
 from .statuses import KILLED
-from .task_creation import lists_of
+from .task_lists import lists_of, tasks_of_parent
 from .task_state import RunState, read_task
 
 #: A task's subtasks may have subtasks of their own, but nobody builds them deeper.
@@ -19,7 +19,7 @@ def tree_of(federation: Federation, task: FederatedTask, depth: int = 0) -> list
     """The task and all below it, children before their parents."""
     found: list[FederatedTask] = []
     if depth < MOST_DEPTH:
-        ids = federation.table.list_ids(f"tasks:parent:{task.id}")
+        ids = federation.table.list_ids(tasks_of_parent(task.id))
         for child in federation.registry.find_many(FederatedTask, ids):
             found += tree_of(federation, child, depth + 1)
     return [*found, task]

@@ -14,8 +14,10 @@ from .rules import Operation, Scope
 from .run_routes import included, number_of, show_result_of, show_run_of
 from .statuses import has_ended
 from .task_access import check_may, judge_of, visible_task
-from .task_creation import create_task, note_known
+from .task_creation import create_task
 from .task_ending import delete_task, kill_node_tasks, kill_task
+from .task_lists import ALL_TASKS, BY_QUERY, tasks_of_job
+from .task_repeats import note_known
 from .task_shapes import show_task
 from .task_state import TaskState, read_task
 
@@ -37,27 +39,16 @@ def list_tasks(call: Call) -> Answer:
 
 def _candidates(call: Call) -> Sequence[FederatedTask]:
     """From the shortest of the lists that hold all that is asked for."""
-    federation = call.federation
-    lists = {
-        "run_id": None,
-        "job_id": "tasks:job",
-        "parent_id": "tasks:parent",
-        "init_user_id": "tasks:user",
-        "study_id": "tasks:study",
-        "init_org_id": "tasks:organization",
-        "collaboration_id": "tasks:collaboration",
-    }
+    registry = call.federation.registry
     if isinstance(call.principal, ContainerPrincipal):
-        own = federation.registry.find(FederatedTask, call.principal.task_id)
-        return _of_list(call, f"tasks:job:{own.job_id}") if own is not None else ()
-    for name, listed in lists.items():
-        if not call.argument(name):
-            continue
-        number = number_of(call, name)
-        if listed is not None:
-            return _of_list(call, f"{listed}:{number}")
-        return federation.registry.find_many(FederatedTask, [run_place(number)[0]])
-    return _of_list(call, "tasks")
+        own = registry.find(FederatedTask, call.principal.task_id)
+        return _of_list(call, tasks_of_job(own.job_id)) if own is not None else ()
+    if call.argument("run_id"):
+        return registry.find_many(FederatedTask, [run_place(number_of(call, "run_id"))[0]])
+    for name, listed in BY_QUERY.items():
+        if call.argument(name):
+            return _of_list(call, listed(number_of(call, name)))
+    return _of_list(call, ALL_TASKS)
 
 
 def _of_list(call: Call, listed: str) -> Sequence[FederatedTask]:
