@@ -152,6 +152,9 @@ class NodeConfig(_Part):
     policies: Policies = Policies()
     docker: Docker = Docker()
     capacity: int = Field(default=1, ge=1, le=64)  #: runs at once
+    #: without work for so long the node only looks in, every `idle_pause_seconds`; see pace
+    idle_after_seconds: float = Field(default=900, ge=0)
+    idle_pause_seconds: float = Field(default=15, ge=1, le=45)
     data_dir: HerePath
     #: how long the files of an ended run stay; they hold its input
     task_dir_retention_hours: float = Field(default=0, ge=0)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from stepgrid.node import wire
 from stepgrid.node.journal import Entry
+from stepgrid.node.pace import Pace
 from stepgrid.node.runs import Held, Workshop, deliver, fail, work
 from stepgrid.node.server import LAST_PAUSE_SECONDS, Refusal, Stopped
 from stepgrid.node.wire import Handout, Identity
@@ -58,6 +59,9 @@ class Node:
         self._fatal: Exception | None = None
         self._over = threading.Event()
         self._swept_at = 0.0
+        config = shop.config
+        now = time.monotonic()
+        self._pace = Pace(config.idle_after_seconds, config.idle_pause_seconds, now)
         self._loop = threading.Thread(target=self._sync_for_ever, name="node-sync", daemon=True)
 
     def work(self) -> None:
@@ -106,7 +110,8 @@ class Node:
     def _sync(self) -> None:
         """Raises KeyRefused, Stopped."""
         room = self._room()
-        wait_seconds = wire.WAIT_SECONDS if room else 0
+        pause_seconds = self._pace.pause(time.monotonic())
+        wait_seconds = wire.WAIT_SECONDS if room and not pause_seconds else 0
         holding = {held.run_id: held.claim for held in self._all() if not held.gone.is_set()}
         try:
             news = wire.sync(
@@ -124,8 +129,12 @@ class Node:
         self._stop([held for held in self._all() if held.run_id in news.stop])
         for handout in news.runs:
             self._begin(handout)
+        if news.runs or self._all():
+            self._pace.note_work(time.monotonic())
         if not room:
             self._wait_until(lambda: self._room() > 0, FULL_LOOK_SECONDS)
+        elif pause_seconds and not news.runs:
+            self._stopping.wait(pause_seconds)
 
     def _room(self) -> int:
         """Who waits for subtasks takes none: a subtask of its own may need it."""
