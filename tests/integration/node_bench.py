@@ -93,8 +93,15 @@ class Bench:
 def await_end(pid: int) -> None:
     """Of a process that is no child of ours."""
     ticker = threading.Event()
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+    while is_alive(pid):
         ticker.wait(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from stepgrid.federation_crypto import PrivateKey
-from tests.integration.node_bench import TOOLS_PYTHON, Bench, await_end, open_bench
+from tests.integration.node_bench import TOOLS_PYTHON, Bench, await_end, is_alive, open_bench
 from tests.integration.node_server import ORGANIZATION, OTHER, FakeRun
 
 SHELL_IMAGE = "shell.test/a:1"
@@ -258,7 +257,7 @@ def test_a_refused_key_ends_the_node(bench: Bench) -> None:
         bench.server.api_key = "another"
     assert bench.process is not None
     assert bench.process.wait(90) == 4
-    assert not any(psutil.pid_exists(id) for id in ids)
+    assert not any(map(is_alive, ids))
     bench.start()
     assert bench.process.wait(90) == 4
     assert bench.log.count("refused the API key of this node") == 2
@@ -290,7 +289,7 @@ def test_a_node_that_is_told_to_end_stops_what_runs(bench: Bench) -> None:
     assert "another node works in" in bench.log
     bench.process = first
     assert bench.stop() == 0
-    assert not any(psutil.pid_exists(id) for id in ids)
+    assert not any(map(is_alive, ids))
     assert [patch["status"] for patch in run.patches] == ["active"]
 
 
@@ -313,16 +312,18 @@ def test_algorithms_may_end_in_their_grace(bench: Bench) -> None:
 
 
 def test_a_result_that_is_too_large_is_a_failure(bench: Bench) -> None:
-    """By our own limit, or by the server's."""
     bench.run_shell("head -c 4000000 /dev/zero > output")
     run = bench.server.add_task({}, image=SHELL_IMAGE)
     bench.start()
     await_ended(bench, run)
     assert (run.status, "too many to be sent" in run.log) == ("failed", True)
-    refused = bench.server.add_task({}, image=SHELL_IMAGE)
-    bench.kill()
+
+
+def test_a_result_that_the_server_never_takes_is_a_failure(bench: Bench) -> None:
+    """Of its own limit, for example: the researcher reads so in place of a result."""
     bench.run_shell("echo result > output")
-    fail_for(bench, f"PATCH /run/{refused.id}", 413, 2)
+    run = bench.server.add_task({}, image=SHELL_IMAGE)
+    fail_for(bench, f"PATCH /run/{run.id}", 413, 2)
     bench.start()
-    await_ended(bench, refused)
-    assert (refused.status, "the server refused the result" in refused.log) == ("failed", True)
+    await_ended(bench, run)
+    assert (run.status, "the server refused the result" in run.log) == ("failed", True)

@@ -16,6 +16,7 @@ from stepgrid.node.algorithms.process import Command, Exit, run_command
 from stepgrid.node.algorithms.starts import Outcome, Starts
 from stepgrid.node.config import Algorithm, Docker
 from stepgrid.node.folders import Folders, RunFolder
+from tests.integration.node_bench import is_alive
 
 OWN = {"PATH": os.environ["PATH"]}
 #: Starts a child that leaves group and session, tells both ids, and waits.
@@ -57,10 +58,6 @@ def await_file(path: Path) -> str:
     while not path.exists():
         ticker.wait(0.01)
     return path.read_text()
-
-
-def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def test_the_end_of_what_it_wrote_is_kept(tmp_path: Path) -> None:

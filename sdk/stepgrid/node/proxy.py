@@ -11,7 +11,9 @@ answered.
 
 import base64
 import json
+import logging
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from stepgrid.federation_crypto import DecryptionFailed
 from stepgrid.node.payloads import Payloads
 from stepgrid.node.server import Json, Refusal, Reply, Request, Server
 from stepgrid_core.errors import StepgridError, Unavailable
+
+logger = logging.getLogger("stepgrid.node")
 
 #: A request of a function may have 6 MB (Lambda quotas).
 MOST_BYTES = 6_000_000
@@ -192,8 +196,7 @@ class Proxy:
             pass
 
         Handler.desk = desk
-        self._http = ThreadingHTTPServer((address, 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Http((address, 0), Handler)
         self._thread = threading.Thread(
             target=self._http.serve_forever, name="algorithm-proxy", daemon=True
         )
@@ -214,6 +217,15 @@ class Proxy:
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """An algorithm that is killed leaves its connection behind, which is no news."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            logger.exception("the proxy met an error that it did not expect")
 
 
 class _Handler(BaseHTTPRequestHandler):
