@@ -4,7 +4,6 @@ A new route needs a case: a test says which one has none.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from .federation_reach import (
@@ -18,7 +17,6 @@ from .federation_reach import (
     OpenCase,
     Target,
 )
-from .federation_task_cases import TASK_CASES, TASK_LISTS
 from .federation_world import (
     COLLEAGUE,
     NOBODY_KNOWS,
@@ -326,8 +324,6 @@ CASES: list[Case] = [
     Case("GET", "/rule/{id}", "rule v", (Target(ANY, "/rule/1"),), users_only=True),
 ]
 
-CASES += [replace(case, with_tasks=True) for case in TASK_CASES]
-
 _FIVE = dict.fromkeys(range(1, 6), (OWN, OWN))
 LISTS: list[ListCase] = [
     ListCase(
@@ -400,16 +396,16 @@ LISTS: list[ListCase] = [
     ListCase("GET", "/rule", "rule v", dict.fromkeys(range(1, 87), (ANY, ANY)), users_only=True),
 ]
 
-LISTS += [replace(case, with_tasks=True) for case in TASK_LISTS]
-
 _ALL_ALIKE: dict[int, dict[str | None, int]] = {
     status: dict.fromkeys(PRINCIPALS, status) for status in (200, 400, 401)
 }
 OPEN: list[OpenCase] = [
+    OpenCase(
+        "GET", "/whoami", {**dict.fromkeys(USERS, 200), "node": 401, "container": 401, None: 401}
+    ),
     OpenCase("GET", "/version", _ALL_ALIKE[200]),
     OpenCase("GET", "/health", _ALL_ALIKE[200]),
     OpenCase("GET", "/blobstream/status", {**_ALL_ALIKE[200], None: 401}),
-    OpenCase("GET", "/whoami", {**_ALL_ALIKE[200], "node": 401, "container": 401, None: 401}),
     # Without what they want to know, to everybody.
     OpenCase("POST", "/token/user", _ALL_ALIKE[400]),
     OpenCase("GET", "/token/user", _ALL_ALIKE[400]),
@@ -417,11 +413,11 @@ OPEN: list[OpenCase] = [
     OpenCase("POST", "/token/container", {**_ALL_ALIKE[401], "node": 400}),
     # An access token renews nothing.
     OpenCase("POST", "/token/refresh", _ALL_ALIKE[401]),
-    # Who listens is looked at connection by connection: test_tasks_namespace.
+    # A client that says no token is connected, and told of it there: see test_socket_routes.
     *(
         OpenCase(method, path, _ALL_ALIKE[400])
-        for method in ("GET", "POST")
         for path in ("/socket.io/", "/socket.io")
+        for method in ("GET", "POST")
     ),
 ]
 

@@ -3,7 +3,8 @@
 python -m tests.unit.federation_permissions_document > docs/federation-permissions.md
 """
 
-from .federation_cases import CASES, LISTS, OPEN, USER_ROUTE
+from .federation_cases import OPEN, USER_ROUTE
+from .federation_matrix import CASES, LISTS
 from .federation_reach import (
     ANY,
     COLLABORATION,
@@ -17,6 +18,7 @@ from .federation_reach import (
     is_machine,
 )
 
+UNAUTHORIZED = 401
 _WORDS = {OWN: "own", ORGANIZATION: "organization", COLLABORATION: "collaboration", ANY: "any"}
 
 
@@ -34,8 +36,11 @@ def write_document() -> str:
         "How far a right reaches: *own* (oneself), *organization* (what belongs to one's",
         "organization), *collaboration* (what belongs to an organization that one's own works with",
         "in a collaboration), *any*. Of a collaboration all of one's own are within",
-        "*collaboration*; a node and its containers are in that of the node only. Without a token",
-        "every route answers 401, but for those of the last table.",
+        "*collaboration*; a node and its containers are in that of the node only. Tasks and runs",
+        "belong to the organization that asked for them, until it leaves their collaboration; to",
+        "a node, which says how they go, belong the runs of its organization. A container's *own*",
+        "are the tasks of its job. Without a token every route answers 401, but for those of the",
+        "last table.",
         "",
         "A custom role, or single rules of a user, reach as their rules say. What is out of reach",
         "is answered 404, like what is not there; 401 is said of what the caller may see, and",
@@ -71,12 +76,8 @@ def _row(case: Case | ListCase) -> list[str]:
 
 
 def _cell(case: Case | ListCase, principal: str) -> str:
-    if isinstance(case, Case):
-        refused = not case.lets_in(principal)
-    else:
-        refused = is_machine(principal) and case.users_only
-        refused = refused or (principal == "container" and case.no_containers)
-    if refused:
+    machine_refused = is_machine(principal) and case.users_only
+    if machine_refused or (principal == "container" and case.no_containers):
         return ""
     reach = REACH[case.right][principal]
     return "" if reach is None else _WORDS[reach]
@@ -84,7 +85,7 @@ def _cell(case: Case | ListCase, principal: str) -> str:
 
 def _who(case: OpenCase) -> str:
     if case.statuses["node"] != case.statuses["root"]:
-        return "users" if case.statuses["root"] == 200 else "nodes"
+        return "nodes" if case.statuses["root"] == UNAUTHORIZED else "users"
     return "everybody" if case.statuses[None] == case.statuses["root"] else "all with a token"
 
 

@@ -14,7 +14,8 @@ OWN, ORGANIZATION, COLLABORATION, ANY = RELATIONS = ("own", "org", "col", "any")
 PRINCIPALS = (*ROLES, "node", "container", None)
 
 COLUMNS = (*ROLES, "node", "container")
-#: How far each reaches; "-": not at all.
+#: How far each reaches; "-": not at all. A container's own are the tasks of its job, and nobody
+#: asks for tasks in the name of another organization. "run e": say how a run goes; "node s": sync.
 _REACH = """
                  root viewer researcher orgadmin coladmin norole node container
 organization v   any  col    col        col      any      -      col  col
@@ -43,12 +44,12 @@ role c           any  -      -          org      org      -      -    -
 role d           any  -      -          org      org      -      -    -
 rule v           any  any    any        any      any      any    -    -
 task v           any  col    col        col      col      -      col  own
-task c           col  -      col        -        col      -      -    own
+task c           col  -      col        -        col      -      -    col
 task d           any  -      org        -        org      -      -    -
 run v            any  col    col        col      col      -      col  own
-run e            -    -      -          -        -        -      own  -
+run e            -    -      -          -        -        -      org  -
 event s          any  -      -          org      col      -      -    -
-sync e           -    -      -          -        -        -      own  -
+node s           -    -      -          -        -        -      own  -
 """
 
 
@@ -80,8 +81,7 @@ class Target:
     body: Any = None
     #: from a node and its containers, which are in one collaboration only
     from_node: str = ""
-    #: from a container, which knows the tasks of its own job only
-    from_container: str = ""
+    from_container: str = ""  #: where that differs from the node's
 
     def relation_to(self, principal: str | None) -> str:
         if principal == "container" and self.from_container:
@@ -99,17 +99,12 @@ class Case:
     targets: tuple[Target, ...]
     users_only: bool = False
     no_containers: bool = False
-    no_nodes: bool = False
-    nodes_only: bool = False
     success: int = 200
     #: what must be seen for a refusal to say that it is there; empty: the right to view it
     seen_by: str = ""
     #: who has no right of the kind is not told so, but answered as if nothing were there
     hidden: bool = False
-    with_tasks: bool = False  #: what is asked for are tasks, which other tests do without
-    view_first: bool = False  #: whether it may be seen at all is looked at before the right
-    #: of a success that is no GET: does it leave something behind? None: it may
-    changes: bool | None = True
+    with_tasks: bool = False  #: asked in the world that has tasks
 
     def expect(self, principal: str | None, target: Target) -> int:
         if principal is None or not self.lets_in(principal):
@@ -117,19 +112,13 @@ class Case:
         relation = target.relation_to(principal)
         if reaches(self.right, principal, relation):
             return self.success
-        asked_first = self.view if self.view_first else self.right
-        if REACH[asked_first][principal] is None and not self.hidden:
+        if REACH[self.right][principal] is None and not self.hidden:
             return 401
         return 401 if reaches(self.view, principal, relation) else 404
 
     def lets_in(self, principal: str) -> bool:
-        refused = (
-            (principal == "container" and self.no_containers)
-            or (principal == "node" and self.no_nodes)
-            or (principal != "node" and self.nodes_only)
-            or (is_machine(principal) and self.users_only)
-        )
-        return not refused
+        refused = principal == "container" and self.no_containers
+        return not (refused or (is_machine(principal) and self.users_only))
 
     @property
     def view(self) -> str:
@@ -138,17 +127,20 @@ class Case:
 
 @dataclass(frozen=True)
 class ListCase:
-    """A route that lists things by their ids: how far each is from users, node 1, its container."""
+    """A route that lists things: each by its id, with its relation to users and to node 1."""
 
     method: str
     route: str
     right: str
-    things: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    things: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     users_only: bool = False
     no_containers: bool = False
     #: with no right of the kind the list is empty or has what is one's own
     hidden: bool = False
-    with_tasks: bool = False
+    #: the same from containers, where that differs from node 1's
+    from_container: Mapping[int, str] = field(default_factory=dict)
+    with_tasks: bool = False  #: asked in the world that has tasks
+    newest_first: bool = False
 
     def expect(self, principal: str | None) -> list[int] | None:
         """None: refused."""
@@ -158,14 +150,13 @@ class ListCase:
             return None
         if REACH[self.right][principal] is None and not self.hidden:
             return None
-        place = 1 if is_machine(principal) else 0
-        return [
-            id
-            for id, far in self.things.items()
-            if self._shows(principal, id, far[-1 if principal == "container" else place])
-        ]
+        shown = [id for id in self.things if self._shows(principal, id)]
+        return sorted(shown, reverse=self.newest_first)
 
-    def _shows(self, principal: str, id: int, relation: str) -> bool:
+    def _shows(self, principal: str, id: int) -> bool:
+        relation = self.things[id][1 if is_machine(principal) else 0]
+        if principal == "container":
+            relation = self.from_container.get(id, relation)
         own = self.right == "user v" and id == USERS.get(principal)
         return reaches(self.right, principal, OWN if own else relation)
 

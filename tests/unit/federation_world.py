@@ -8,7 +8,6 @@
 Whoever asks is of Asclepius. The node that asks is node 1, the container runs for it on task 1.
 """
 
-import base64
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,7 +24,6 @@ from stepgrid_core.federation.records import (
     Organization,
     Record,
     Role,
-    RunRecord,
     Study,
     User,
 )
@@ -62,18 +60,6 @@ COLLEAGUE, PEER, STRANGER = 7, 8, 9
 ROLE, PEERS_ROLE, STRANGERS_ROLE = 100, 101, 102
 NOBODY_KNOWS = 77  #: an id that nothing has
 OWNER = "cognito:eu-west-1:asclepius"
-IMAGE = "harbor.example.org/average"
-
-
-def new_task(collaboration_id: int, *organization_ids: int) -> dict[str, Any]:
-    """The body of a request for one."""
-    given = base64.b64encode(b'{"method": "average"}').decode()
-    return {
-        "name": "average",
-        "image": IMAGE,
-        "collaboration_id": collaboration_id,
-        "organizations": [{"id": id, "input": given} for id in organization_ids],
-    }
 
 
 @dataclass
@@ -84,8 +70,6 @@ class FederationWorld:
     table: MemoryFederationTable = field(default_factory=MemoryFederationTable)
     verifier: MemoryTokenVerifier = field(default_factory=MemoryTokenVerifier)
     directory: MemoryUserDirectory = field(default_factory=MemoryUserDirectory)
-    #: task 1 of the researcher, 2 of Borealis, 3 of Chiron; else one that is nobody's work
-    with_tasks: bool = False
 
     def __post_init__(self) -> None:
         grid = replace(self.memory.wiring, tokens=self.verifier)
@@ -93,11 +77,8 @@ class FederationWorld:
         self.federation = Federation(grid, self.table, SIGNER, login, directory=self.directory)
         for record in (*_places(), *_people()):
             self.keep(record)
-        if self.with_tasks:
-            self.task = self._ask_for_tasks()
-        else:
-            self.task = self._make_task()
-            self.keep(self.task, Marks(lists=("tasks:of:tests",)))
+        self.task = self._make_task()
+        self.keep(self.task, Marks(lists=("tasks:of:tests",)))
 
     @property
     def registry(self) -> Registry:
@@ -156,26 +137,9 @@ class FederationWorld:
 
     def stored(self) -> dict[str, list[Any]]:
         """All there is, to see whether something has changed."""
-        kinds = (Organization, Collaboration, Study, Role, User, Node, FederatedTask, RunRecord)
+        kinds = (Organization, Collaboration, Study, Role, User, Node, FederatedTask)
         stored: dict[str, list[Any]] = {k.KIND: self.table.read_all(k.KIND) for k in kinds}
-        grid = self.federation.grid.table
-        sessions = [grid.read_session(each.values["session_id"]) for each in stored["task"]]
-        return {**stored, "logins": sorted(self.directory.users.items()), "sessions": sessions}
-
-    def _ask_for_tasks(self) -> FederatedTask:
-        """By those whose tasks they are; answers the first."""
-        asking = ((USERS["researcher"], 1, (1, 2)), (PEER, 1, (1, 2)), (STRANGER, 2, (3,)))
-        for user_id, collaboration_id, organization_ids in asking:
-            user = self.registry.find(User, user_id)
-            assert user is not None
-            self.registry.change(replace(user, role_ids=(3,)))
-            body = new_task(collaboration_id, *organization_ids)
-            status, made = self.ask_with(self.user_token(user_id), "POST", "/api/task", body)
-            assert status == 201, made
-            self.registry.change(user)
-        task = self.registry.find(FederatedTask, 1)
-        assert task is not None
-        return task
+        return {**stored, "logins": sorted(self.directory.users.items())}
 
     def _make_task(self) -> FederatedTask:
         asked = SubmitRequest.model_validate({"client_token": "1", "worker": "echo", "tasks": [{}]})
@@ -184,7 +148,7 @@ class FederationWorld:
             id=1,
             name="average",
             description="",
-            image=IMAGE,
+            image="harbor.example.org/average",
             collaboration_id=1,
             session_id=session.session_id,
             organization_ids=(1, 2),

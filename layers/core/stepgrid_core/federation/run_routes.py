@@ -19,7 +19,7 @@ from .rules import Operation
 from .run_rows import read_result
 from .runs import MOST_RESULT, update_run
 from .sessions import read_input
-from .task_access import judge_of, visible_run, visible_task
+from .task_access import check_may, judge_of, visible_run, visible_task
 from .task_lists import ALL_TASKS, tasks_of_collaboration
 from .task_repeats import note_known
 from .task_shapes import show_result, show_run, show_task
@@ -76,6 +76,7 @@ def show_run_of(call: Call, run: RunState) -> Shown:
     given = read_input(grid, session, run.index) if session is not None else None
     shown = show_run(call, run, _node_of(call, run), given)
     if "task" in included(call):
+        check_may(call, run.task, "task", Operation.VIEW)
         shown["task"] = show_task(call, read_task(call.federation, run.task))
     return shown
 

@@ -67,6 +67,18 @@ def own_run(call: Call, run: int) -> tuple[FederatedTask, int]:
     return task, index
 
 
+def find_task_to(call: Call, task_id: int, resource: str, operation: Operation) -> FederatedTask:
+    """One that the caller may do this with.
+
+    Raises Refused: as of what is not there, unless the caller can see it or may do it with none.
+    """
+    may = judge_of(call, resource, operation)
+    task = visible_task(call, task_id)
+    if not may(task):
+        raise lacking()
+    return task
+
+
 def check_may(call: Call, task: FederatedTask, resource: str, operation: Operation) -> None:
     """Of a task that the caller can see. Raises Refused."""
     if not judge_of(call, resource, operation)(task):

@@ -13,7 +13,7 @@ from .records import FederatedTask, Node, run_place
 from .rules import Operation, Scope
 from .run_routes import included, number_of, show_result_of, show_run_of
 from .statuses import has_ended
-from .task_access import check_may, judge_of, visible_task
+from .task_access import check_may, find_task_to, judge_of, visible_task
 from .task_creation import create_task
 from .task_ending import delete_task, kill_node_tasks, kill_task
 from .task_lists import ALL_TASKS, BY_QUERY, tasks_of_job
@@ -68,6 +68,9 @@ _FIELDS: dict[str, Callable[[FederatedTask], int | None]] = {
 
 def _filtered(call: Call, tasks: Sequence[FederatedTask]) -> list[FederatedTask]:
     found = list(tasks)
+    if call.argument("run_id"):
+        wanted, _ = run_place(number_of(call, "run_id"))
+        found = [task for task in found if task.id == wanted]
     for name, field in _FIELDS.items():
         if call.argument(name):
             wanted = number_of(call, name)
@@ -84,24 +87,26 @@ def _filtered(call: Call, tasks: Sequence[FederatedTask]) -> list[FederatedTask]
 
 def _show(call: Call, state: TaskState) -> Shown:
     shown, words = show_task(call, state), included(call)
+    if words & {"runs", "results"}:
+        check_may(call, state.task, "run", Operation.VIEW)
     if "runs" in words:
         shown["runs"] = [show_run_of(call, run) for run in state.runs]
     if "results" in words:
-        check_may(call, state.task, "run", Operation.VIEW)
         shown["results"] = [show_result_of(call, run) for run in state.runs]
     return shown
 
 
 def post_task(call: Call) -> Answer:
     task = create_task(call)
-    return Answer(_show(call, read_task(call.federation, task)), HTTPStatus.CREATED)
+    return Answer(show_task(call, read_task(call.federation, task)), HTTPStatus.CREATED)
 
 
 def get_task(call: Call) -> Answer:
     task = visible_task(call, call.number("id"))
+    shown = _show(call, read_task(call.federation, task))
     if "results" in included(call):
         note_known(call, task)
-    return Answer(_show(call, read_task(call.federation, task)))
+    return Answer(shown)
 
 
 def get_status(call: Call) -> Answer:
@@ -110,15 +115,13 @@ def get_status(call: Call) -> Answer:
 
 
 def remove_task(call: Call) -> Answer:
-    task = visible_task(call, call.number("id"))
-    check_may(call, task, "task", Operation.DELETE)
+    task = find_task_to(call, call.number("id"), "task", Operation.DELETE)
     delete_task(call.federation, task)
     return Answer({"msg": f"task id={task.id} and its runs successfully deleted"})
 
 
 def post_kill_task(call: Call) -> Answer:
-    task = visible_task(call, _body_id(call))
-    check_may(call, task, "event", Operation.SEND)
+    task = find_task_to(call, _body_id(call), "event", Operation.SEND)
     status = read_task(call.federation, task).status
     if has_ended(status):
         raise Refused(

@@ -113,3 +113,15 @@ class MemoryFederationTable:
     def count(self, listed: str) -> int:
         with self._lock:
             return len(self._lists.get(listed, ()))
+
+    def everything(self) -> dict[str, Any]:
+        """To see whether something has changed: entities, names, lists, and numbers given away."""
+        with self._lock:
+            lists = {name: sorted(ids) for name, ids in self._lists.items() if ids}
+            entities = {kind: dict(stored) for kind, stored in self._entities.items()}
+            return {
+                "entities": entities,
+                "names": dict(self._names),
+                "lists": lists,
+                "given": dict(self._given),
+            }
