@@ -1,28 +1,32 @@
-"""Every minute: heal whatever is past its time. See stepgrid_core.recovery."""
+"""Every minute: heal whatever is past its time. See stepgrid_core.recovery, federation.upkeep."""
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from stepgrid_core.federation.service import Federation
+from stepgrid_core.federation.upkeep import look_after, take_over
 from stepgrid_core.recovery import sweep
 from stepgrid_core.subscriptions import remove_stale
 from stepgrid_core.telemetry import logger
-from stepgrid_core.wiring import Grid, aws_grid
+from stepgrid_core.wiring import aws_upkeep
 
 
-def handle(grid: Grid) -> dict[str, int]:
-    looked_at = sweep(grid)
-    removed = remove_stale(grid)
-    logger.info("sweep done", sessions=looked_at, subscriptions=removed)
-    return {"sessions": looked_at, "subscriptions": removed}
+def handle(federation: Federation) -> dict[str, int]:
+    grid = federation.grid
+    looked_at = sweep(grid, partial(take_over, federation))
+    removed, mended = remove_stale(grid), look_after(federation)
+    logger.info("sweep done", sessions=looked_at, subscriptions=removed, mended=mended)
+    return {"sessions": looked_at, "subscriptions": removed, "mended": mended}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    grid = _aws_grid()
+    federation = _aws_federation()
+    grid = federation.grid
     with grid.tally.invocation(grid.clock, context.aws_request_id):
-        return handle(grid)
+        return handle(federation)
 
 
 @cache
-def _aws_grid() -> Grid:
-    return aws_grid(dict(os.environ))
+def _aws_federation() -> Federation:
+    return aws_upkeep(dict(os.environ))

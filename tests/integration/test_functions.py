@@ -19,10 +19,15 @@ from stepgrid.testing.runner import InlineRunner
 from stepgrid_core import worker
 from stepgrid_core.endpoints import ROUTES
 from stepgrid_core.errors import AccessDenied
+from stepgrid_core.federation.service import Federation
 from stepgrid_core.identity import owner_of, subject_of
-from stepgrid_core.memory import MemoryFunctionCaller, MemoryTokenVerifier
+from stepgrid_core.memory import (
+    MemoryFederationTable,
+    MemoryFunctionCaller,
+    MemoryTokenVerifier,
+)
 from stepgrid_core.names import session_id
-from stepgrid_core.ports import Caller, FunctionReply
+from stepgrid_core.ports import Caller, FunctionReply, NoLogin, NoSigner
 from stepgrid_core.request_tally import RequestTally
 from stepgrid_core.states import ChunkState
 from stepgrid_core.telemetry import logger
@@ -177,7 +182,8 @@ def test_binary_bodies_are_decoded(memory: InMemoryGrid) -> None:
 def test_the_sweeper_takes_its_schedule(memory: InMemoryGrid) -> None:
     """events/sweeper/schedule.json: nothing is due on an empty grid."""
     assert load("sweeper/schedule.json")["detail-type"] == "Scheduled Event"
-    assert sweeper.handle(memory.wiring) == {"sessions": 0, "subscriptions": 0}
+    federation = Federation(memory.wiring, MemoryFederationTable(), NoSigner(), NoLogin())
+    assert sweeper.handle(federation) == {"sessions": 0, "subscriptions": 0, "mended": 0}
 
 
 def test_the_recorder_takes_all_its_events(memory: InMemoryGrid) -> None:

@@ -80,6 +80,8 @@ ROLE_ACTIONS = {
         "states:StopExecution",
     },
     "SweeperFunctionRole": {
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
@@ -89,6 +91,8 @@ ROLE_ACTIONS = {
         "events:PutEvents",
         "lambda:InvokeFunction",
         "events:RemoveTargets",
+        "s3:DeleteObject",
+        "s3:ListBucket",
         "sqs:DeleteQueue",
         "sqs:GetQueueUrl",
         "sqs:SendMessage",

@@ -31,18 +31,21 @@ from .wiring import Grid
 SWEEP_LIMIT = 200
 SWEEP_SECONDS = 30.0
 
+TakeOver = Callable[[Session], bool]
 
-def sweep(grid: Grid) -> int:
+
+def sweep(grid: Grid, take_over: TakeOver = lambda _: False) -> int:
     """Look at every session whose time has come; answers how many those were.
 
     One that can't be healed now must not keep the others waiting: its error is logged, and it is
     looked at again a minute later. A queue is looked at once, however many sessions wait in it.
+    take_over: answers whether a session is somebody else's to look after.
     """
     give_up_at = grid.clock.monotonic() + SWEEP_SECONDS
     looked_at, queues = set[str](), set[str]()
     while due := _due(grid, looked_at):
         for session_id in due:
-            _try(lambda name: _look_after(grid, name, queues), session_id)
+            _try(lambda name: _look_after(grid, name, queues, take_over), session_id)
         looked_at.update(due)
         if grid.clock.monotonic() >= give_up_at:
             break
@@ -64,7 +67,7 @@ def _try(heal: Callable[[str], object], name: str) -> None:
         logger.exception("could not be healed", what=name)
 
 
-def _look_after(grid: Grid, session_id: str, queues: set[str]) -> None:
+def _look_after(grid: Grid, session_id: str, queues: set[str], take_over: TakeOver) -> None:
     """Notes the worker whose queue a session is in; who waits needs nothing else until then."""
     session = grid.table.read_session(session_id)
     if session is None:
@@ -72,6 +75,8 @@ def _look_after(grid: Grid, session_id: str, queues: set[str]) -> None:
     now = grid.clock.now()
     # First: one that can't be healed must not be at the head of the queue for ever.
     grid.table.postpone(session_id, next_look(session, now))
+    if take_over(session):
+        return
     if session.verdict is not None:
         announce(grid, session)
     elif session.cancelling:

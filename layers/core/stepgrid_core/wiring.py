@@ -17,7 +17,9 @@ from .ports import (
     LogReader,
     Membership,
     MetricSink,
+    NoLogin,
     NoMembers,
+    NoSigner,
     NoTokens,
     PayloadStore,
     SocketTable,
@@ -118,6 +120,15 @@ def aws_federation(environment: dict[str, str]) -> "Federation":
         sockets=AwsSockets(grid.settings.table),
         directory=AwsUserDirectory(grid.settings),
     )
+
+
+def aws_upkeep(environment: dict[str, str]) -> "Federation":
+    """The same for who keeps it in order: nobody logs in there."""
+    from .aws.federation_table import AwsFederationTable  # noqa: PLC0415
+    from .federation.service import Federation  # noqa: PLC0415
+
+    grid = aws_grid(environment)
+    return Federation(grid, AwsFederationTable(grid.settings.table), NoSigner(), NoLogin())
 
 
 def aws_sockets(table: str) -> SocketTable:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from ..errors import NotFound
 from ..long_poll import poll
 from ..records import Session
+from ..wiring import Grid
 from .backlog import backlog_of, drop_run
 from .http import Answer, Call, Refused, Route
 from .presence import welcome
@@ -150,7 +152,7 @@ class Desk:
         grid = self._federation.grid
         chunk = claim_run(grid, session, index, self._asked.instance, LEASE_SECONDS)
         if chunk is None:
-            if read_run(grid, session, index).terminal:
+            if _is_over(grid, session, index):
                 drop_run(self._federation, task, index, run)
             return None
         record = RunRecord(run_id(task.id, index), INITIALIZING, chunk.attempt, self._node.id)
@@ -179,7 +181,14 @@ class Desk:
         if task is None:
             return None
         session = self._federation.grid.table.read_session(task.session_id)
-        return None if session is None else (task, session)
+        return None if session is None or session.deleted else (task, session)
+
+
+def _is_over(grid: Grid, session: Session, index: int) -> bool:
+    try:
+        return read_run(grid, session, index).terminal
+    except NotFound:  # deleted this moment
+        return True
 
 
 def _show(call: Call, node: Node, handout: Handout) -> dict[str, Any]:

@@ -176,7 +176,7 @@ class Work:
         )
         keep_record(self._federation, new)
         drop_run(self._federation, self._task, self._index, self._run_id)
-        if fault is not None and was_open:
+        if fault is not None:  # also when it is said again: whoever heard it first may have died
             self._fail_siblings(status)
         return new if was_open else None
 

@@ -4,11 +4,13 @@ from ..outputs import forget_session
 from ..ports import Marks
 from . import notices
 from .backlog import backlog_of, drop_run
+from .endings import Aim, Ending, note_ended, note_ending
 from .records import FederatedTask, Node, RunRecord, run_id, run_place
 from .run_rows import kill_run, kill_runs
 from .service import Federation
 from .statuses import KILLED
 from .task_lists import lists_of, tasks_of_parent
+from .task_repeats import note_gone
 from .task_state import RunState, read_task
 
 #: A task's subtasks may have subtasks of their own, but nobody builds them deeper.
@@ -27,6 +29,12 @@ def tree_of(federation: Federation, task: FederatedTask, depth: int = 0) -> list
 
 def kill_task(federation: Federation, task: FederatedTask) -> None:
     """The parent first: while it is at work it could make more subtasks."""
+    note_ending(federation, Ending(task.id, Aim.KILL))
+    _kill_tree(federation, task)
+    note_ended(federation, task.id, Aim.KILL)
+
+
+def _kill_tree(federation: Federation, task: FederatedTask) -> None:
     for each in reversed(tree_of(federation, task)):
         _kill(federation, each)
 
@@ -34,12 +42,13 @@ def kill_task(federation: Federation, task: FederatedTask) -> None:
 def _kill(federation: Federation, task: FederatedTask) -> None:
     grid = federation.grid
     session = grid.table.read_session(task.session_id)
-    if session is None:
+    if session is None or session.deleted:
         return
     killed = [run for run in read_task(federation, task).runs if not run.chunk.terminal]
     kill_runs(grid, session)
+    for index in range(len(task.organization_ids)):  # also of runs that somebody else has ended
+        drop_run(federation, task, index, run_id(task.id, index))
     for run in killed:
-        drop_run(federation, task, run.index, run.id)
         _tell(federation, run)
     if killed:
         notices.kill_containers(federation, task, [_kill_order(run) for run in killed])
@@ -70,22 +79,26 @@ def kill_node_tasks(federation: Federation, node: Node) -> None:
         if session is None:
             continue
         before = read_task(federation, task).runs[index]
-        if kill_run(federation.grid, session, index):
-            drop_run(federation, task, index, run)
+        killed = kill_run(federation.grid, session, index)
+        drop_run(federation, task, index, run)
+        if killed:
             _tell(federation, before)
     notices.kill_node_containers(federation, node)
 
 
 def delete_task(federation: Federation, task: FederatedTask) -> None:
     """With inputs, results and subtasks. What is at work is killed first."""
-    kill_task(federation, task)
+    note_ending(federation, Ending(task.id, Aim.DELETE))
+    _kill_tree(federation, task)
     for each in tree_of(federation, task):
         _delete(federation, each)
+    note_ended(federation, task.id, Aim.DELETE)
 
 
 def _delete(federation: Federation, task: FederatedTask) -> None:
     """The entity last: until then a repeat finds what is left to do."""
     grid, table = federation.grid, federation.table
+    note_gone(federation, task)
     session = grid.table.read_session(task.session_id)
     if session is not None and not session.deleted:
         forget_session(grid, session)

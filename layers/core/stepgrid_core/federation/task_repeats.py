@@ -55,6 +55,15 @@ def note_known(call: Call, task: FederatedTask) -> None:
         federation.table.replace(noted, {**noted.values, "known": True})
 
 
+def note_gone(federation: Federation, task: FederatedTask) -> None:
+    """It is deleted: a late repeat of the request that made it makes no other one."""
+    table = federation.table
+    while (noted := table.read("request", task.request)) is not None:
+        of_task = noted.values["task_id"] == task.id and not noted.values.get("gone")
+        if not of_task or table.replace(noted, {**noted.values, "gone": True}) is not None:
+            return
+
+
 def make_note(origin: Origin, body: Mapping[str, Any]) -> Note:
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     token = body.get("client_token")
@@ -81,15 +90,23 @@ def reserve_id(federation: Federation, origin: Origin, note: Note) -> int:
 
 
 def _is_repeat(federation: Federation, origin: Origin, old: Entity, now: float) -> bool:
-    if old.values["lasts"]:
-        return True
     at = float(old.values["at"])
-    if now - at > REPEAT_SECONDS or old.values.get("known"):
+    recent = now - at <= REPEAT_SECONDS
+    if old.values["lasts"]:
+        return recent or _was_made(federation, old)
+    if not recent or old.values.get("known"):
         return False
     prepared = None
     if origin.parent is None and origin.user_id is not None:
         prepared = federation.table.read("preparation", origin.user_id)
     return prepared is None or float(prepared.values["at"]) <= at
+
+
+def _was_made(federation: Federation, noted: Entity) -> bool:
+    """A creation that was cut off long ago is not gone on with: the sweeper clears it away."""
+    if noted.values.get("gone"):
+        return True
+    return federation.table.read(FederatedTask.KIND, int(noted.values["task_id"])) is not None
 
 
 def _keep(federation: Federation, kind: str, id: int, values: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..records import Chunk, Session
+from ..states import ChunkState
 from ..wiring import Grid
 from .records import FederatedTask, RunRecord, run_id
 from .registry import Registry
@@ -88,9 +89,11 @@ def read_one(federation: Federation, task: FederatedTask, index: int) -> RunStat
 
 
 def _chunks(grid: Grid, task: FederatedTask, session: Session | None) -> Sequence[Chunk]:
-    """Rows that the creation has yet to write are as good as untouched."""
+    """Rows that the creation has yet to write are as good as untouched; deleted ones have ended."""
     found = [] if session is None else list(read_runs(grid, session))
-    return [*found, *[Chunk(1)] * (len(task.organization_ids) - len(found))]
+    deleted = session is not None and session.deleted
+    missing = Chunk(1, state=ChunkState.CANCELLED) if deleted else Chunk(1)
+    return [*found, *[missing] * (len(task.organization_ids) - len(found))]
 
 
 def _records(

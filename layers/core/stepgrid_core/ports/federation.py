@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import InvalidRequest
+from ..errors import InvalidRequest, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,28 @@ class UserLogin(Protocol):
 
     def renew(self, refresh_token: str) -> UserTokens | None:
         """None: the refresh token is none, or not any more. Raises Unavailable."""
+
+
+class NoSigner:
+    """Of who makes no tokens."""
+
+    def sign(self, message: bytes) -> bytes:
+        raise Unavailable("there is no key to sign with here")
+
+    def public_key(self) -> bytes:
+        raise Unavailable("there is no key to sign with here")
+
+
+class NoLogin:
+    """Of who lets nobody in."""
+
+    def log_in(
+        self, username: str, password: str, mfa_code: str | None = None
+    ) -> UserTokens | LoginStep | None:
+        return None
+
+    def renew(self, refresh_token: str) -> UserTokens | None:
+        return None
 
 
 class UserDirectory(Protocol):
