@@ -8,14 +8,19 @@ import pytest
 
 from stepgrid_core.errors import Unavailable
 from stepgrid_core.federation.backlog import backlog_of
-from stepgrid_core.federation.endings import Aim, Ending, note_ended, note_ending
+from stepgrid_core.federation.endings import (
+    ORPHAN_SECONDS,
+    Aim,
+    Ending,
+    note_ended,
+    note_ending,
+)
 from stepgrid_core.federation.nodes import ONLINE_SECONDS
 from stepgrid_core.federation.records import FederatedTask, Node
 from stepgrid_core.federation.run_rows import kill_run
 from stepgrid_core.federation.service import Federation
 from stepgrid_core.federation.upkeep import (
     MOST_ENTRIES,
-    ORPHAN_SECONDS,
     finish_endings,
     look_after,
     take_over,

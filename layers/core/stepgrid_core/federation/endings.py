@@ -13,6 +13,10 @@ from typing import ClassVar
 from .records import Record
 from .service import Federation
 
+#: No creation takes so long: a repeat later than task_repeats.REPEAT_SECONDS makes another task,
+#: and the function that does it ends within a minute.
+ORPHAN_SECONDS = 300.0
+
 
 class Aim(StrEnum):
     KILL = "kill"
@@ -29,6 +33,7 @@ class Ending(Record):
     id: int
     aim: str
     session_id: str = ""  #: only to clear away: else the task knows
+    ripe_at: float = 0.0  #: until then whoever noted it may be at work on it
 
 
 def note_ending(federation: Federation, ending: Ending) -> None:

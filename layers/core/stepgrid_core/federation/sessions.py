@@ -69,6 +69,11 @@ def create_session(
     return _store(grid, session, lines)
 
 
+def needs_object(facts: FederationFacts, inputs: Sequence[str]) -> bool:
+    """Are they so many that they are stored before the session is, in a place of their own?"""
+    return sum(map(len, _lines(facts, inputs))) > INLINE_INPUT_BYTES
+
+
 def read_input(grid: Grid, session: Session, index: int) -> str:
     """What one organization was given. Raises NotFound."""
     if session.input.key is None:

@@ -15,10 +15,11 @@ from ..ports import Marks
 from ..records import FederationFacts
 from . import notices
 from .backlog import backlog_of
+from .endings import ORPHAN_SECONDS, Aim, Ending, note_ended, note_ending
 from .http import Call
 from .records import FederatedTask, run_id
 from .service import Federation
-from .sessions import create_session
+from .sessions import create_session, needs_object
 from .task_lists import lists_of
 from .task_orders import Order, Origin, check_order, find_origin
 from .task_repeats import make_note, reserve_id
@@ -44,12 +45,18 @@ def create_task(call: Call) -> FederatedTask:
 def _store(
     federation: Federation, task_id: int, place: int, order: Order, origin: Origin
 ) -> FederatedTask:
-    task = _new_task(federation.grid.clock.now(), task_id, place, order, origin)
+    now = federation.grid.clock.now()
+    task = _new_task(now, task_id, place, order, origin)
+    facts = FederationFacts(task_id, task.collaboration_id, task.organization_ids)
+    has_object = needs_object(facts, order.inputs)
+    if has_object:  # which nobody would find if there were no session
+        ripe_at = now + ORPHAN_SECONDS
+        note_ending(federation, Ending(task_id, Aim.CLEAR, task.session_id, ripe_at))
     create_session(
         federation.grid,
         origin.owner,
         session_id=task.session_id,
-        facts=FederationFacts(task_id, task.collaboration_id, task.organization_ids),
+        facts=facts,
         inputs=order.inputs,
         name=task.name or None,
         tags={"federated_task": str(task_id)},
@@ -60,6 +67,8 @@ def _store(
     marks = Marks(lists=tuple(lists_of(task)))
     if federation.table.create(task.KIND, task_id, task.as_values(), marks) is not None:
         notices.new_task(federation, task)
+    if has_object:
+        note_ended(federation, task_id, Aim.CLEAR)
     return task
 
 

@@ -12,20 +12,18 @@ from collections.abc import Callable
 from functools import partial
 
 from ..cancellation import cancel_open
+from ..names import runs_prefix
 from ..outputs import forget_session
 from ..records import Session
 from ..telemetry import logger
 from .backlog import backlog_of
-from .endings import Aim, Ending, note_ended, note_ending
+from .endings import ORPHAN_SECONDS, Aim, Ending, note_ended, note_ending
 from .presence import look_for_lost
 from .records import FederatedTask, Node, run_id, run_place
 from .run_rows import read_runs
 from .service import Federation
 from .task_ending import delete_task, kill_task
 
-#: No creation takes so long: a repeat later than task_repeats.REPEAT_SECONDS makes another task,
-#: and the function that does it ends within a minute.
-ORPHAN_SECONDS = 300.0
 #: Entries of a backlog that are looked at in a minute.
 MOST_ENTRIES = 100
 
@@ -47,18 +45,16 @@ def _try(what: str, mend: Callable[[], int]) -> int:
 
 def finish_endings(federation: Federation) -> int:
     """Kill and delete what somebody was at killing or deleting."""
-    endings = federation.registry.find_all(Ending)
-    return sum(
-        _try(f"task {ending.id}", partial(_finish, federation, ending)) for ending in endings
-    )
+    now = federation.grid.clock.now()
+    ripe = [each for each in federation.registry.find_all(Ending) if each.ripe_at <= now]
+    return sum(_try(f"task {each.id}", partial(_finish, federation, each)) for each in ripe)
 
 
 def _finish(federation: Federation, ending: Ending) -> int:
     task = federation.registry.find(FederatedTask, ending.id)
     if ending.aim == Aim.CLEAR:
-        session = federation.grid.table.read_session(ending.session_id)
-        if task is None and session is not None:
-            _clear(federation, session)
+        if task is None:
+            _clear_away(federation, ending.session_id)
     elif task is not None:
         (delete_task if ending.aim == Aim.DELETE else kill_task)(federation, task)
     note_ended(federation, ending.id, Aim(ending.aim))
@@ -110,6 +106,14 @@ def take_over(federation: Federation, session: Session) -> bool:
     _clear(federation, session)
     note_ended(federation, task_id, Aim.CLEAR)
     return True
+
+
+def _clear_away(federation: Federation, session_id: str) -> None:
+    session = federation.grid.table.read_session(session_id)
+    if session is not None:
+        _clear(federation, session)
+    else:  # inputs are stored before it
+        federation.grid.payloads.delete_prefix(runs_prefix(session_id))
 
 
 def _clear(federation: Federation, session: Session) -> None:
