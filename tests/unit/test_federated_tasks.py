@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from stepgrid.testing import InMemoryGrid
 from stepgrid_core.federation.registry import marks_of
 from tests.unit.hospitals import INPUT, World
 
@@ -200,6 +201,20 @@ class TestNodes:
         assert world.finish(1, lost, "late").status == 409
         [result] = world.json("GET", "/api/result", "ann", task_id="1")["data"]
         assert json.loads(base64.b64decode(result["result"])) == "right"
+
+    def test_the_deployment_says_how_long_a_lost_node_is_waited_for(self) -> None:
+        world = World(InMemoryGrid({}, settings={"node_lease_seconds": 10}))
+        world.create_task("ann", 1)
+        answer = world.sync(1)
+        assert answer["lease_seconds"] == 10
+        world.memory.clock.sleep(8)
+        assert world.sync(1, instance="b" * 16)["runs"] == []
+        [run] = answer["runs"]
+        world.sync(1, holding=[{"run_id": run["id"], "claim": run["claim"]}])
+        world.memory.clock.sleep(8)
+        assert world.sync(1, instance="b" * 16)["runs"] == []
+        world.memory.clock.sleep(3)
+        assert [each["attempt"] for each in world.sync(1, instance="b" * 16)["runs"]] == [2]
 
     def test_the_same_end_twice_is_no_error(self, world: World) -> None:
         world.create_task("ann", 1)

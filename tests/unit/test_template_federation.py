@@ -5,7 +5,9 @@ import re
 from typing import Any
 
 import pytest
+from annotated_types import Ge, Le
 
+from stepgrid_core.settings import Settings
 from tests.unit.translated_template import (
     listed,
     properties,
@@ -166,3 +168,15 @@ def test_the_notifier_touches_connections_alone(translated: dict[str, Any]) -> N
     assert [each["Condition"] for each in found] == [
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["FR#*", "FS#*"]}}
     ]
+
+
+def test_leases_of_nodes_are_as_long_as_the_deployment_says() -> None:
+    """Within the bounds that the function takes: else it would not start."""
+    variables = TEMPLATE["Resources"]["FederationFunction"]["Properties"]["Environment"][
+        "Variables"
+    ]
+    assert variables["STEPGRID_NODE_LEASE_SECONDS"] == {"Ref": "NodeLeaseSeconds"}
+    parameter, field = TEMPLATE["Parameters"]["NodeLeaseSeconds"], Settings.model_fields
+    bounds = [Ge(parameter["MinValue"]), Le(parameter["MaxValue"])]
+    assert field["node_lease_seconds"].metadata == bounds
+    assert field["node_lease_seconds"].default == parameter["Default"]

@@ -75,6 +75,9 @@ class Settings(BaseModel):
     queues: str = ""
     #: what containers may do is lent to them from this role
     container_role_arn: str = ""
+    #: a node of a federation that is not heard of for so long loses what it holds. It looks every
+    #: 5 s, so in 10 s one look may be late
+    node_lease_seconds: int = Field(60, ge=10, le=900)
     #: quota: bytes of one session's input
     max_input_mib: int = Field(5_120, ge=1)
 

@@ -29,8 +29,6 @@ from .statuses import INITIALIZING
 from .task_shapes import show_run, show_task
 from .task_state import RunState, read_task
 
-#: A node that is not heard of for so long loses what it holds.
-LEASE_SECONDS = 60.0
 MOST_WAIT_SECONDS = 20.0
 MOST_CAPACITY = 64
 #: Inputs in one answer: 6 MB of a function's can be used (Lambda quotas), as text within text.
@@ -82,7 +80,7 @@ def sync(call: Call) -> Answer:
         {
             "runs": [_show(call, node, each) for each in news.runs],
             "stop": list(news.stop),
-            "lease_seconds": LEASE_SECONDS,
+            "lease_seconds": federation.grid.settings.node_lease_seconds,
         }
     )
 
@@ -108,6 +106,7 @@ class Desk:
         self._federation = federation
         self._node = node
         self._asked = asked
+        self._lease_seconds = federation.grid.settings.node_lease_seconds
         self._tasks: dict[int, tuple[FederatedTask, Session] | None] = {}
 
     def look(self) -> News:
@@ -123,7 +122,8 @@ class Desk:
         if known is None:
             return False
         _, session = known
-        return renew_run(self._federation.grid, session, run_place(run)[1], claim, LEASE_SECONDS)
+        index, grid = run_place(run)[1], self._federation.grid
+        return renew_run(grid, session, index, claim, self._lease_seconds)
 
     def _take(self) -> list[Handout]:
         taken: list[Handout] = []
@@ -150,7 +150,7 @@ class Desk:
             return None
         task, session = known
         grid = self._federation.grid
-        chunk = claim_run(grid, session, index, self._asked.instance, LEASE_SECONDS)
+        chunk = claim_run(grid, session, index, self._asked.instance, self._lease_seconds)
         if chunk is None:
             if _is_over(grid, session, index):
                 drop_run(self._federation, task, index, run)
