@@ -151,6 +151,8 @@ class FakeServer:
         if bearer not in self.tokens:
             return 401, {"msg": "Token has expired"}
         self.syncs.append(body)
+        if body.get("leaving"):
+            return 200, {"runs": [], "stop": [], "lease_seconds": 60}
         news = self._news(body)
         if not news["runs"] and not news["stop"] and body["wait_seconds"]:
             self.changed.wait(0.5)

@@ -288,9 +288,21 @@ def test_a_node_that_is_told_to_end_stops_what_runs(bench: Bench) -> None:
     assert second.wait(90) == 3
     assert "another node works in" in bench.log
     bench.process = first
+    instance = bench.server.syncs[-1]["instance"]
     assert bench.stop() == 0
     assert not any(map(is_alive, ids))
     assert [patch["status"] for patch in run.patches] == ["active"]
+    last = bench.server.syncs[-1]
+    assert (last["instance"], last["leaving"]) == (instance, True)
+
+
+def test_a_node_ends_without_a_server_too(bench: Bench) -> None:
+    """Its last word is said once."""
+    bench.start()
+    bench.server.wait(lambda: bool(bench.server.syncs))
+    bench.server.faults = lambda _: 503
+    assert bench.stop() == 0
+    assert "the server was not told that the node ends" in bench.log
 
 
 def test_algorithms_may_end_in_their_grace(bench: Bench) -> None:

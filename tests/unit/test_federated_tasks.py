@@ -6,6 +6,8 @@ import json
 import pytest
 
 from stepgrid.testing import InMemoryGrid
+from stepgrid_core.federation.node_sync import Desk, read_sync
+from stepgrid_core.federation.records import Node
 from stepgrid_core.federation.registry import marks_of
 from tests.unit.hospitals import INPUT, World
 
@@ -215,6 +217,27 @@ class TestNodes:
         assert world.sync(1, instance="b" * 16)["runs"] == []
         world.memory.clock.sleep(3)
         assert [each["attempt"] for each in world.sync(1, instance="b" * 16)["runs"]] == [2]
+
+    def test_a_request_that_outlived_its_process_takes_nothing(self, world: World) -> None:
+        """Neither after the process has left, nor after the next one has come."""
+        first = {"instance": "a" * 16, "holding": [], "capacity": 4, "wait_seconds": 20}
+        world.sync(1)
+        node = world.registry.find(Node, 1)
+        assert node is not None
+        outliving = Desk(world.federation, node, read_sync(first))
+        world.create_task("ann", 1)
+        assert world.sync(1, leaving=True)["runs"] == []
+        assert not outliving.look()
+        assert world.json("GET", "/api/node/1", "ann")["status"] == "offline"
+        [run] = world.sync(1, instance="b" * 16)["runs"]
+        assert run["attempt"] == 1
+        world.create_task("ann", 1, name="another")
+        assert not outliving.look()
+
+    def test_the_last_word_of_a_process_is_about_itself(self, world: World) -> None:
+        world.sync(1, instance="b" * 16)
+        world.sync(1, instance="a" * 16, leaving=True)
+        assert world.json("GET", "/api/node/1", "ann")["status"] == "online"
 
     def test_the_same_end_twice_is_no_error(self, world: World) -> None:
         world.create_task("ann", 1)

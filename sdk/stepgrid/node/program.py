@@ -81,7 +81,15 @@ class Node:
         self._wait_until(lambda: not self._held, SEND_SECONDS)
         for held in self._all():
             self._shop.tell(f"run {held.run_id} will be sent at the next start")
+        self._say_goodbye()
         self.close()
+
+    def _say_goodbye(self) -> None:
+        """So that the long poll, which the server still holds, takes nothing for a dead process."""
+        try:
+            wire.leave(self._shop.server, self.identity.node_id, self._instance)
+        except StepgridError as error:
+            self._shop.tell(f"the server was not told that the node ends: {error}")
 
     def close(self) -> None:
         """Stop everything, without a word."""

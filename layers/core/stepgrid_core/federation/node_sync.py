@@ -4,6 +4,9 @@
 
 A claim bears the process that made it, so what was handed out in an answer that got lost is handed
 out again to that process, and to no other.
+
+A request outlives a process that ended while it waited for the answer: what it took then would be
+nobody's until its lease ends. So it takes nothing once the process has left, or another one asks.
 """
 
 import re
@@ -18,7 +21,8 @@ from ..records import Session
 from ..wiring import Grid
 from .backlog import backlog_of, drop_run
 from .http import Answer, Call, Refused, Route
-from .presence import welcome
+from .nodes import note_instance
+from .presence import let_go, welcome
 from .principals import NodePrincipal
 from .records import FederatedTask, Node, RunRecord, run_id, run_place
 from .run_rows import claim_of, claim_run, read_run, renew_run
@@ -44,6 +48,7 @@ class Sync:
     holding: Mapping[int, str]  #: claims by run ids
     capacity: int
     wait_seconds: float
+    leaving: bool = False  #: the process ends: this is its last word
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,14 @@ def sync(call: Call) -> Answer:
     if call.number("id") != node.id:
         raise Refused(HTTPStatus.NOT_FOUND, f"Node id={call.number('id')} is not found")
     asked = read_sync(call.json())
-    welcome(federation, node)
-    desk = Desk(federation, node, asked)
-    news = poll(federation.grid.clock, asked.wait_seconds, desk.look, bool)
+    news = News()
+    if asked.leaving:
+        let_go(federation, node, asked.instance)
+    else:
+        welcome(federation, node)
+        note_instance(federation.registry, node, asked.instance)
+        desk = Desk(federation, node, asked)
+        news = poll(federation.grid.clock, asked.wait_seconds, desk.look, bool)
     return Answer(
         {
             "runs": [_show(call, node, each) for each in news.runs],
@@ -96,7 +106,7 @@ def read_sync(body: Mapping[str, Any]) -> Sync:
             raise ValueError
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise Refused(HTTPStatus.BAD_REQUEST, "Request body is incorrect", {}) from None
-    return Sync(instance, holding, capacity, wait_seconds)
+    return Sync(instance, holding, capacity, wait_seconds, body.get("leaving") is True)
 
 
 class Desk:
@@ -128,7 +138,10 @@ class Desk:
     def _take(self) -> list[Handout]:
         taken: list[Handout] = []
         size = 0
-        for run in self._waiting():
+        waiting = self._waiting()
+        if not waiting or not self._is_awaited():
+            return []
+        for run in waiting:
             if len(taken) >= self._asked.capacity or size > MOST_INPUT_CHARACTERS:
                 break
             handout = self._claim(run)
@@ -143,6 +156,11 @@ class Desk:
         listed = backlog_of(self._node.organization_id, self._node.collaboration_id)
         ids = self._federation.table.list_ids(listed, limit=10 * MOST_CAPACITY)
         return [id for id in ids if id not in self._asked.holding]
+
+    def _is_awaited(self) -> bool:
+        """Is the answer still waited for? Read anew: it may have been asked for 20 s ago."""
+        found = self._federation.registry.find(Node, self._node.id)
+        return found is not None and found.instance == self._asked.instance
 
     def _claim(self, run: int) -> Handout | None:
         known, index = self._find(run), run_place(run)[1]

@@ -39,10 +39,16 @@ def note_online(registry: Registry, node: Node, now: float) -> None:
     revise(registry, node, lambda found: replace(found, seen_at=now, online=True))
 
 
+def note_instance(registry: Registry, node: Node, instance: str) -> None:
+    """A process of it asks; whatever asked before it is given nothing any more."""
+    if node.instance != instance:
+        revise(registry, node, lambda found: replace(found, instance=instance))
+
+
 def note_left(registry: Registry, node: Node, now: float) -> None:
     """It said goodbye: nobody waits until it has been silent for long."""
     silent = now - ONLINE_SECONDS
-    revise(registry, node, lambda found: replace(found, seen_at=silent, online=False))
+    revise(registry, node, lambda found: replace(found, seen_at=silent, online=False, instance=""))
 
 
 def leave_collaboration(registry: Registry, organization_id: int, collaboration_id: int) -> None:

@@ -57,6 +57,12 @@ def bid_farewell(federation: Federation, node: Node) -> None:
     notices.node_offline(federation, node)
 
 
+def let_go(federation: Federation, node: Node, instance: str) -> None:
+    """The process ends. It says nothing about another one of the same node."""
+    if node.instance == instance:
+        bid_farewell(federation, node)
+
+
 def look_for_lost(federation: Federation) -> int:
     """Tell of nodes that fell silent since they were last told to be there; answers how many."""
     now = federation.grid.clock.now()

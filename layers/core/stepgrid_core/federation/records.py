@@ -106,6 +106,8 @@ class Node(Record):
     key_hash: str = field(default="", repr=False)  #: SHA-256 of its API key
     seen_at: float = 0.0  #: when it was last heard of; epoch seconds
     online: bool = False  #: was it last told to be so? See nodes.is_online
+    #: of stepgrid's own node: the process that asked last, which alone is given runs; empty: none
+    instance: str = ""
     ip: str | None = None
     config: dict[str, Any] = field(default_factory=dict)  #: what it tells of itself
     #: in the cloud: {"worker": name, "backend": "lambda" or "fargate"}; None: on premises
