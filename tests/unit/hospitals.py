@@ -130,7 +130,8 @@ class World:
         return self.json("POST", "/api/task", token, body)
 
     def sync(self, organization_id: int, instance: str = "a" * 16, **fields: Any) -> Any:
-        node_id = organization_id
+        node = self.registry.node_of(organization_id, 1)
+        node_id = organization_id if node is None else node.id
         body = {"instance": instance, "holding": [], "capacity": 4, "wait_seconds": 0, **fields}
         return self.json("POST", f"/api/node/{node_id}/sync", self.nodes[organization_id], body)
 

@@ -65,11 +65,13 @@ def authenticate_signed(federation: "Federation", owner: str, subject: str) -> U
 
 
 def node_of_claims(federation: "Federation", claims: Mapping[str, Any]) -> Node | None:
-    """Whose token it is: None if the node was removed, or has another API key by now."""
+    """Whose token it is: None of a node that was removed, is in the cloud, or has another key."""
     subject = claims["sub"]
     node_id = subject.get("node_id") if isinstance(subject, dict) else subject
     node = federation.registry.find(Node, node_id) if isinstance(node_id, int) else None
-    return node if node and fingerprint(node.key_hash) == claims.get("key") else None
+    if node is None or node.cloud is not None:
+        return None
+    return node if fingerprint(node.key_hash) == claims.get("key") else None
 
 
 def is_at_work(federation: "Federation", node: Node, task: FederatedTask) -> bool:

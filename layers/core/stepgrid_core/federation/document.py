@@ -17,11 +17,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     model_validator,
 )
 
+from ..contract import MAX_TASK_TIMEOUT_SECONDS
 from ..contract.faults import first_fault
 from ..errors import InvalidRequest
 from ..names import WORKER_NAME
@@ -99,6 +101,12 @@ class CloudEntry(Entry):
 
     worker: Annotated[str, StringConstraints(pattern=WORKER_NAME)]
     backend: Literal["lambda", "fargate"]
+    allowed_images: list[Annotated[str, StringConstraints(min_length=1, max_length=512)]] = []
+    task_timeout_seconds: Annotated[int, Field(ge=1, le=MAX_TASK_TIMEOUT_SECONDS)] | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """As a node's record has it: only what is said."""
+        return self.model_dump(exclude_defaults=True)
 
 
 class NodeEntry(Entry):

@@ -19,6 +19,7 @@ class FederationKind(StrEnum):
     KILL = "kill"
     NODE_ONLINE = "node_online"
     NODE_OFFLINE = "node_offline"
+    CLOUD_DUE = "cloud_due"  #: runs of nodes in the cloud are to be looked at; no notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,9 @@ def _delete(call: Call) -> Answer:
 def _reset_key(call: Call) -> Answer:
     """The old key and all tokens that came of it end at once."""
     found = _open(call, Operation.EDIT, read_body(call, _ONLY_ID)["id"])
+    if found.cloud is not None:
+        words = f"Node id={found.id} is in the cloud: it has no API key"
+        raise Refused(HTTPStatus.BAD_REQUEST, words)
     api_key = str(uuid.uuid4())
     key_hash = hash_key(api_key)
     revise(call.federation.registry, found, lambda old: replace(old, key_hash=key_hash))

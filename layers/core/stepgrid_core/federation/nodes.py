@@ -14,7 +14,12 @@ SEEN_SECONDS = 20.0
 
 
 def is_online(node: Node, now: float) -> bool:
-    """Was it heard of lately? `node.online` is only what was last told of it."""
+    """Was it heard of lately? `node.online` is only what was last told of it.
+
+    In the cloud it is always there.
+    """
+    if node.cloud is not None:
+        return True
     return node.seen_at > 0 and now - node.seen_at < ONLINE_SECONDS
 
 

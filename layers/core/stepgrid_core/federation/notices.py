@@ -139,6 +139,8 @@ def _notices(event: FederationEvent) -> list[tuple[str, str, Any]]:
         return _notices_of_status(event, whole)
     if event.kind is FederationKind.KILL:
         return [("kill_containers", event.event_id, whole)]
+    if event.kind is FederationKind.CLOUD_DUE:
+        return []
     names = {
         FederationKind.TASK_CREATED: "new_task",
         FederationKind.NODE_ONLINE: "node-online",

@@ -104,7 +104,7 @@ class _Planning:
         base = self.draft.find(Node(0, name, organization_id, collaboration.id))
         values = entry.given("name")
         if entry.cloud is not None:
-            values |= {"cloud": entry.cloud.model_dump(), "key_hash": ""}
+            values |= {"cloud": entry.cloud.as_record(), "key_hash": ""}
         self.draft.put(replace(base, **values))
 
     def _put_user(self, entry: UserEntry) -> None:

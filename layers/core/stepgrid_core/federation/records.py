@@ -110,7 +110,7 @@ class Node(Record):
     instance: str = ""
     ip: str | None = None
     config: dict[str, Any] = field(default_factory=dict)  #: what it tells of itself
-    #: in the cloud: {"worker": name, "backend": "lambda" or "fargate"}; None: on premises
+    #: in the cloud: see cloud_nodes.CloudPlace; None: on premises
     cloud: dict[str, Any] | None = None
 
 
@@ -148,6 +148,17 @@ class RunRecord(Record):
     started_at: float | None = None
     finished_at: float | None = None
     log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudRun(Record):
+    """A run that the grid does itself, from when it is claimed until all of it is cleared away."""
+
+    KIND: ClassVar[str] = "cloud_run"
+    id: int  #: of the run
+    node_id: int
+    claim: str
+    session_id: str  #: of the session that does it; there may be none yet
 
 
 def run_id(task_id: int, index: int) -> int:

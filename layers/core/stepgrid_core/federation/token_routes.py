@@ -44,7 +44,7 @@ def _log_node_in(call: Call) -> Answer:
     body = _read(call, {"api_key": str})
     node_id = call.federation.table.find(f"key:{hash_key(body['api_key'])}")
     node = None if node_id is None else call.federation.registry.find(Node, node_id)
-    if node is None:
+    if node is None or node.cloud is not None:
         raise Refused(HTTPStatus.UNAUTHORIZED, "Api key is not recognized!")
     return Answer(_of_node(call, node))
 
