@@ -4,7 +4,8 @@ Its event comes again, or is lost with it: then the sweeper's next look brings a
 the run has one end, its worker's answer, and nothing is left over of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +14,22 @@ import pytest
 from stepgrid.testing import EnvironmentDied
 from stepgrid_core.federation.cloud_events import ask_for_open
 from stepgrid_core.federation.service import Federation
-from stepgrid_core.federation.statuses import has_ended
 from tests.faults.fuse import Fuse, Fused, fused
 from tests.unit.cloud_world import CLOUD, CloudWorld
 
-#: More than any one step makes: each test says how many of them it met.
-POINTS = [(call, moment) for call in range(60) for moment in ("before", "after")]
 ANSWERS: dict[str, Any] = {"small": {"mean": 4.5}, "large": {"mean": "x" * 20_000}}
+
+
+def deaths(most: int = 60) -> Iterator[Fuse]:
+    """One for each call and side of it, until one has more calls than there are."""
+    for call in range(most):
+        for moment in ("before", "after"):
+            fuse = Fuse(call, moment)
+            yield fuse
+            if fuse.calls <= call:
+                assert call >= 3, "that is hardly all that it does"
+                return
+    raise AssertionError(f"a step of more than {most} calls")
 
 
 def dying(world: CloudWorld, fuse: Fuse) -> Federation:
@@ -60,23 +70,19 @@ def heal(world: CloudWorld) -> None:
 def test_the_executor_cut_off_anywhere(
     step: Callable[[CloudWorld], None], answer: str, again: bool
 ) -> None:
-    cut = 0
-    for call, moment in POINTS:
+    for fuse in deaths():
         world = CloudWorld()
         world.worker.answer = ANSWERS[answer]
         task = world.create_task("ann", CLOUD)
         step(world)
         events = list(world.bus)
-        try:
-            world.deliver(dying(world, Fuse(call, moment)))
-        except EnvironmentDied:
-            cut += 1
+        with suppress(EnvironmentDied):
+            world.deliver(dying(world, fuse))
         world.bus.clear()
         if again:
             world.bus.extend(events)
             world.settle()
-        else:
-            heal(world)
+        heal(world)
         shown = world.run(task)
         if step is kill:
             assert shown["status"] == "killed by user"
@@ -85,7 +91,6 @@ def test_the_executor_cut_off_anywhere(
             assert world.result(task) == ANSWERS[answer]
             assert len(world.worker.given) == 1
         assert world.is_clear()
-    assert cut >= 10
 
 
 @pytest.mark.parametrize("failure", ["not allowed", "unknown worker", "crash"])
@@ -97,29 +102,26 @@ def test_a_failure_cut_off_anywhere(failure: str) -> None:
         "crash": {},
     }
     statuses = {"not allowed": "not allowed", "unknown worker": "start failed", "crash": "crashed"}
-    cut = 0
-    for call, moment in POINTS:
+    for fuse in deaths():
         world = CloudWorld(**clouds[failure])
         world.worker.error = ValueError("no such column")
         task = world.create_task("ann", CLOUD)
         if failure == "crash":
             be_done(world)
-        try:
-            world.deliver(dying(world, Fuse(call, moment)))
-        except EnvironmentDied:
-            cut += 1
+        with suppress(EnvironmentDied):
+            world.deliver(dying(world, fuse))
         world.bus.clear()
         heal(world)
         shown = world.run(task)
         assert (shown["status"], bool(shown["log"])) == (statuses[failure], True)
         assert world.is_clear()
-    assert cut >= 10
 
 
-@pytest.mark.parametrize("call", range(40))
-def test_two_executors_at_once_end_a_run_once(call: int) -> None:
+@pytest.mark.parametrize("step", [begin, be_done])
+def test_two_executors_at_once_end_a_run_once(step: Callable[[CloudWorld], None]) -> None:
     """Before any call of the one, the other does the whole of it."""
-    for step in (begin, be_done):
+    call, reached = 0, True
+    while reached:
         world = CloudWorld()
         task = world.create_task("ann", CLOUD)
         step(world)
@@ -129,48 +131,52 @@ def test_two_executors_at_once_end_a_run_once(call: int) -> None:
             world.bus.extend(events)
             world.settle()
 
-        world.deliver(dying(world, Interruption(call, other)))
+        fuse = Interruption(call, other)
+        world.deliver(dying(world, fuse))
         heal(world)
         assert world.run(task)["status"] == "completed"
         assert len(world.worker.given) == 1
         assert world.is_clear()
+        call, reached = call + 1, fuse.calls > call
+    assert call >= 10
 
 
 def test_a_kill_at_any_instant_holds() -> None:
     """A run that was killed stays so; one that had ended before keeps its end."""
-    seen = set()
-    for call in range(60):
+    ends = set()
+    call, reached = 0, True
+    while reached:
         world = CloudWorld()
         task = world.create_task("ann", CLOUD)
 
         def kill_it(world: CloudWorld = world) -> None:
-            seen.add(world.ask("POST", "/api/kill/task", "root", {"id": 1}).status)
+            killed = world.ask("POST", "/api/kill/task", "root", {"id": 1}).status == 200
+            ends.add((killed, world.run({"id": 1})["status"]))
 
-        executor = dying(world, Interruption(call, kill_it))
+        fuse = Interruption(call, kill_it)
+        executor = dying(world, fuse)
         while world.bus or world.memory.dispatcher.started:
             world.deliver(executor)
             world.work()
+        shown = world.run(task)["status"]
         heal(world)
-        assert has_ended(world.run(task)["status"])
+        assert world.run(task)["status"] == shown
         assert world.is_clear()
-    assert 200 in seen
+        call, reached = call + 1, fuse.calls > call
+    assert ends == {(True, "killed by user"), (False, "completed")}
 
 
 def test_the_sweeper_cut_off_anywhere() -> None:
     """The next one asks again."""
-    cut = 0
-    for call, moment in POINTS:
+    for fuse in deaths():
         world = CloudWorld()
         task = world.create_task("ann", CLOUD)
         world.bus.clear()
-        try:
-            ask_for_open(dying(world, Fuse(call, moment)))
-        except EnvironmentDied:
-            cut += 1
+        with suppress(EnvironmentDied):
+            ask_for_open(dying(world, fuse))
         heal(world)
         assert world.run(task)["status"] == "completed"
         assert world.is_clear()
-    assert cut >= 6
 
 
 class Interruption(Fuse):
