@@ -1,9 +1,10 @@
-"""Every minute: heal whatever is past its time. See stepgrid_core.recovery, federation.upkeep."""
+"""Every minute: heal whatever is past its time. See recovery, and upkeep and cloud_events of federation."""
 
 import os
 from functools import cache, partial
 from typing import Any
 
+from stepgrid_core.federation.cloud_events import ask_for_open
 from stepgrid_core.federation.service import Federation
 from stepgrid_core.federation.upkeep import look_after, take_over
 from stepgrid_core.recovery import sweep
@@ -16,8 +17,14 @@ def handle(federation: Federation) -> dict[str, int]:
     grid = federation.grid
     looked_at = sweep(grid, partial(take_over, federation))
     removed, mended = remove_stale(grid), look_after(federation)
-    logger.info("sweep done", sessions=looked_at, subscriptions=removed, mended=mended)
-    return {"sessions": looked_at, "subscriptions": removed, "mended": mended}
+    counts = {
+        "sessions": looked_at,
+        "subscriptions": removed,
+        "mended": mended,
+        "cloud_runs": ask_for_open(federation),
+    }
+    logger.info("sweep done", **counts)
+    return counts
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:

@@ -180,3 +180,40 @@ def test_leases_of_nodes_are_as_long_as_the_deployment_says() -> None:
     bounds = [Ge(parameter["MinValue"]), Le(parameter["MaxValue"])]
     assert field["node_lease_seconds"].metadata == bounds
     assert field["node_lease_seconds"].default == parameter["Default"]
+
+
+def test_the_executor_hears_of_tasks_and_of_ends(translated: dict[str, Any]) -> None:
+    """Whatever may change a run of a node in the cloud; what it fails at leaves a letter."""
+    cloud_nodes = importlib.import_module("stepgrid_core.federation.cloud_nodes")
+    events = importlib.import_module("stepgrid_core.federation.events")
+    kinds = importlib.import_module("stepgrid_core.states").EventKind
+    rules = {
+        name: properties(translated, f"FederationExecutorFunction{name}")
+        for name in ("Tasks", "Ends")
+    }
+    heard = ("TASK_CREATED", "KILL", "CLOUD_DUE")
+    assert rules["Tasks"]["EventPattern"]["detail-type"] == [
+        f"{events.DETAIL_TYPE} {events.FederationKind[name]}" for name in heard
+    ]
+    assert rules["Ends"]["EventPattern"]["detail-type"] == [
+        f"Session {kinds[name]}" for name in ("FINISHED", "FAILED", "CANCELLED")
+    ]
+    owner = rules["Ends"]["EventPattern"]["detail"]["owner"]
+    assert owner == [{"prefix": cloud_nodes.OWNER_PREFIX}]
+    letters = {"Fn::GetAtt": ["FederationDeadLetters", "Arn"]}
+    for rule in rules.values():
+        assert rule["EventBusName"] == {"Ref": "EventBus"}
+        assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": letters}
+    config = properties(translated, "FederationExecutorFunctionEventInvokeConfig")
+    assert config["DestinationConfig"]["OnFailure"]["Destination"] == letters
+
+
+def test_who_is_called_by_anybody_starts_nothing(translated: dict[str, Any]) -> None:
+    """Executions are the executor's to start: the routes of the federation can't."""
+    starters = {
+        role
+        for role in resources_of_type(translated, "AWS::IAM::Role")
+        for statement in statements_of(translated, role)
+        if "states:StartExecution" in listed(statement["Action"]) and role.startswith("Federation")
+    }
+    assert starters == {"FederationExecutorFunctionRole"}

@@ -6,6 +6,10 @@
 An event may get lost: whatever is open is told of again when the sweeper looks the next time.
 """
 
+from collections.abc import Sequence
+
+from ..errors import Unavailable
+from ..telemetry import logger
 from .backlog import backlog_of
 from .cloud_nodes import OWNER_PREFIX, RUN_TAG
 from .cloud_runs import OPEN_RUNS
@@ -44,20 +48,29 @@ def run_of_session(federation: Federation, session_id: str) -> int | None:
 
 
 def ask_for_open(federation: Federation) -> int:
-    """Have all that is open looked at; answers how many runs. Raises Unavailable.
+    """Have all that is open looked at; answers how many runs.
 
-    For the sweeper: it may read the table and publish, which is all that this takes.
+    For the sweeper: it may read the table and publish, which is all that this takes. Where the bus
+    does not answer, the next minute asks again.
     """
     runs = sorted({*_noted(federation), *_waiting(federation)})
     now = federation.grid.clock.now()
-    for start in range(0, len(runs), RUNS_PER_EVENT):
-        some = runs[start : start + RUNS_PER_EVENT]
-        event_id = f"cloud-due-{some[0]}-{now:.0f}"
-        facts = {"run_ids": some}
-        # Of no collaboration in particular: nobody but the executor is told.
-        event = FederationEvent(FederationKind.CLOUD_DUE, event_id, now, 0, (), facts)
-        federation.grid.events.notify([event])
+    starts = range(0, len(runs), RUNS_PER_EVENT)
+    events = [_due(runs[start : start + RUNS_PER_EVENT], now) for start in starts]
+    try:
+        for event in events:
+            federation.grid.events.notify([event])
+    except Unavailable as error:
+        logger.warning("runs in the cloud not asked for", runs=len(runs), reason=str(error))
+        return 0
     return len(runs)
+
+
+def _due(runs: Sequence[int], now: float) -> FederationEvent:
+    """Of no collaboration in particular: nobody but the executor is told."""
+    event_id = f"cloud-due-{runs[0]}-{now:.0f}"
+    facts = {"run_ids": list(runs)}
+    return FederationEvent(FederationKind.CLOUD_DUE, event_id, now, 0, (), facts)
 
 
 def _noted(federation: Federation) -> list[int]:
