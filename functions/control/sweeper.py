@@ -1,4 +1,4 @@
-"""Every minute: heal whatever is past its time. See recovery, and upkeep and cloud_events of federation."""
+"""Every minute: heal whatever is past its time. See recovery, upkeep and cloud_events."""
 
 import os
 from functools import cache, partial

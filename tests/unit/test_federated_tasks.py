@@ -141,6 +141,14 @@ class TestRepeats:
         world.json("GET", "/api/result", "ann", task_id=str(first["id"]))
         assert world.create_task()["id"] != first["id"]
 
+    @pytest.mark.parametrize("reader", ["node", "colleague"])
+    def test_what_others_read_means_nothing(self, world: World, reader: str) -> None:
+        """A node asks for its runs at once, before the client knows that an answer was lost."""
+        first = world.create_task()
+        token = {"node": world.nodes[2], "colleague": "root"}[reader]
+        world.json("GET", "/api/run", token, task_id=str(first["id"]))
+        assert world.create_task()["id"] == first["id"]
+
     def test_who_asked_for_the_blob_store_before_means_another_one(self, world: World) -> None:
         first = world.create_task()
         world.memory.clock.sleep(1)
@@ -290,6 +298,16 @@ class TestNodes:
             401,
             "This is not your algorithm run to PATCH!",
         )
+
+    @pytest.mark.parametrize("which", [{}, {"task_id": "1"}], ids=["all", "of a task"])
+    def test_an_old_node_is_shown_its_own_runs_alone(
+        self, world: World, which: dict[str, str]
+    ) -> None:
+        """vantage6's asks for those of each new task, by both ids, and runs whatever it gets."""
+        world.create_task()
+        query = {"state": "open", "node_id": "2", **which}
+        page = world.json("GET", "/api/run", world.nodes[2], **query)
+        assert [run["id"] for run in page["data"]] == [1001]
 
     def test_an_old_node_needs_no_claim(self, world: World) -> None:
         world.create_task("ann", 1)

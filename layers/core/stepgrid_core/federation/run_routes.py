@@ -101,15 +101,17 @@ def included(call: Call) -> set[str]:
 
 def _chosen(call: Call) -> list[RunState]:
     """Newest first, as the filters say. Raises Refused."""
+    node = _asked_node(call)
     if call.argument("task_id"):
         task = visible_task(call, number_of(call, "task_id"), "run")
         note_known(call, task)
         states = [read_task(call.federation, task)]
-    elif call.argument("node_id"):
-        return _of_node(call, number_of(call, "node_id"))
+    elif node is not None:
+        return _filtered(call, _of_node(call, node))
     else:
         states = _visible_states(call)
-    return _filtered(call, [run for state in states for run in reversed(state.runs)])
+    runs = [run for state in states for run in reversed(state.runs)]
+    return _filtered(call, [run for run in runs if node is None or _is_of(node, run)])
 
 
 def _visible_states(call: Call) -> list[TaskState]:
@@ -121,15 +123,29 @@ def _visible_states(call: Call) -> list[TaskState]:
     return [read_task(federation, task) for task in tasks if may(task)]
 
 
-def _of_node(call: Call, node_id: int) -> list[RunState]:
-    """What a node has to do, oldest first, or all that it ever had."""
-    may, node = judge_of(call, "run", Operation.VIEW), call.federation.registry.find(Node, node_id)
+def _asked_node(call: Call) -> Node | None:
+    """Whose runs are asked for; None: anybody's. Raises Refused."""
+    if not call.argument("node_id"):
+        return None
+    id = number_of(call, "node_id")
+    node = call.federation.registry.find(Node, id)
     if node is None or not reach_of(call).may_node(Operation.VIEW, node):
-        raise missing(f"Node id={node_id} does not exist!")
+        raise missing(f"Node id={id} does not exist!")
     if isinstance(call.principal, NodePrincipal) and node.id == call.principal.node.id:
         welcome_silent(call.federation, node)
+    return node
+
+
+def _is_of(node: Node, run: RunState) -> bool:
+    place = (run.organization_id, run.task.collaboration_id)
+    return place == (node.organization_id, node.collaboration_id)
+
+
+def _of_node(call: Call, node: Node) -> list[RunState]:
+    """What a node has to do, oldest first, or all that it ever had."""
+    may = judge_of(call, "run", Operation.VIEW)
     runs = _backlog(call, node) if call.argument("state") == "open" else _past(call, node)
-    return _filtered(call, [run for run in runs if may(run.task)])
+    return [run for run in runs if may(run.task)]
 
 
 def _backlog(call: Call, node: Node) -> list[RunState]:

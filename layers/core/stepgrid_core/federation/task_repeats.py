@@ -16,7 +16,7 @@ from typing import Any
 
 from ..ports import Entity
 from .http import Call, Refused
-from .principals import UserPrincipal
+from .principals import ContainerPrincipal, UserPrincipal
 from .records import FederatedTask
 from .service import Federation
 from .task_orders import Origin
@@ -46,8 +46,13 @@ def note_prepared(call: Call) -> None:
 
 
 def note_known(call: Call, task: FederatedTask) -> None:
-    """Who asks for results has got the task's id: the same request is another task from now on."""
+    """Who asks for results has got the task's id: the same request is another task from now on.
+
+    Only who made it tells that: its nodes ask at once, perhaps before a lost answer is noticed.
+    """
     federation = call.federation
+    if not _is_maker(call, task):
+        return
     if federation.grid.clock.now() - task.created_at > REPEAT_SECONDS:
         return
     noted = federation.table.read("request", task.request)
@@ -62,6 +67,15 @@ def note_gone(federation: Federation, task: FederatedTask) -> None:
         of_task = noted.values["task_id"] == task.id and not noted.values.get("gone")
         if not of_task or table.replace(noted, {**noted.values, "gone": True}) is not None:
             return
+
+
+def _is_maker(call: Call, task: FederatedTask) -> bool:
+    principal = call.principal
+    if isinstance(principal, ContainerPrincipal):
+        return task.parent_id == principal.task_id
+    if not isinstance(principal, UserPrincipal):
+        return False
+    return task.parent_id is None and task.init_user_id == principal.user.id
 
 
 def make_note(origin: Origin, body: Mapping[str, Any]) -> Note:
