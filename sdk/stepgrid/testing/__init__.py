@@ -8,6 +8,7 @@
 
 It is the real control plane and the real compute plane over the in-memory ports; only user code is
 called in this process instead of a supervised child. Nothing waits: time is `memory.clock`.
+Federated tasks as well: see stepgrid.testing.federation.
 """
 
 from .grid import InMemoryGrid

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from stepgrid_core.container_sizes import default_size
 from stepgrid_core.memory import (
@@ -26,11 +27,12 @@ from stepgrid_core.wiring import Grid as Wiring
 
 from ..client import Grid
 from .executions import Executions
+from .federation import Algorithm, MemoryFederation, owner_named
 from .jobs import JobHandler, JobTasks, job_worker
 from .runner import Handler
 from .transport import MemoryObjects, MemoryTransport
 
-DEFAULT_OWNER = "arn:aws:iam::000000000000:user/tester"
+DEFAULT_OWNER = owner_named("tester")
 
 
 class InMemoryGrid:
@@ -49,8 +51,14 @@ class InMemoryGrid:
         autorun: bool = True,
         settings: Mapping[str, object] | None = None,
         fargate: bool = False,
+        federation: Mapping[str, Any] | None = None,
+        algorithms: Mapping[str, Algorithm] | None = None,
     ) -> None:
-        """fargate: its workers can run in containers, too."""
+        """fargate: its workers can run in containers, too.
+
+        federation, algorithms: what `stepgrid federation apply` reads, and what nodes run; see
+        stepgrid.testing.federation.
+        """
         if "POWERTOOLS_LOG_LEVEL" not in os.environ:
             # The planes log to stdout for CloudWatch; a user's test has its own output to look at.
             logger.setLevel(logging.WARNING)
@@ -97,6 +105,10 @@ class InMemoryGrid:
                 }
             ),
         )
+        self.federation: MemoryFederation | None = None
+        if federation is not None:
+            self.federation = MemoryFederation(self.wiring, federation, algorithms or {})
+            self.wiring = self.federation.grid
         self.executions = Executions(self.wiring, self.dispatcher, self.clock, handlers)
         self.autorun = autorun
         self.lock = threading.RLock()
@@ -110,6 +122,8 @@ class InMemoryGrid:
     def run(self) -> None:
         """Run everything that was submitted."""
         self.executions.run()
+        if self.federation is not None:
+            self.federation.run()
 
     def sweep(self) -> int:
         """What the sweeper does every minute."""

@@ -37,8 +37,16 @@ class MemoryTransport:
             if self._memory.autorun:
                 self._memory.run()
             request = HttpRequest(method, path, values, body or b"", "in-memory")
-            reply = answer(self._memory.wiring, request, lambda: self._owner)
-        return read_answer(reply.status, reply.body.encode(), f"{method} {path}")
+            status, content = self._ask(request)
+        return read_answer(status, content, f"{method} {path}")
+
+    def _ask(self, request: HttpRequest) -> tuple[int, bytes]:
+        federation = self._memory.federation
+        if federation is not None and federation.serves(request.path):
+            answered = federation.answer(request, self._owner)
+            return int(answered.status), answered.data
+        reply = answer(self._memory.wiring, request, lambda: self._owner)
+        return reply.status, reply.body.encode()
 
 
 class MemoryObjects:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ..endpoints import HttpRequest
-from ..errors import REQUEST_ERRORS, RequestError, Unavailable
+from ..errors import REQUEST_ERRORS, AccessDenied, RequestError, Unavailable
 from ..telemetry import logger
 from . import (
     collaboration_routes,
@@ -84,7 +84,10 @@ def answer_signed(
 
 
 def refuse_signed(error: RequestError, request: HttpRequest) -> Answer:
+    """vantage6's 401 for what somebody may not is /v1's 403: who asks is known by the signature."""
     status = error.http_status if isinstance(error, Refused) else error.status
+    if status == HTTPStatus.UNAUTHORIZED:
+        status = AccessDenied.status
     code = next(
         (each.code for each in REQUEST_ERRORS.values() if each.status == status), error.code
     )
