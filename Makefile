@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 # The peers of the benchmark have a virtual environment of their own: they need not agree with ours.
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
-# So do vantage6's client and algorithm tools, which the tests of the node run algorithms with.
+# So do vantage6's client and algorithm tools, and what its nodes and its documentation listen with:
+# tests run algorithms, and play researchers and nodes with them.
 VANTAGE6_VENV := .venv-vantage6
 VANTAGE6_READY := $(VANTAGE6_VENV)/.ready
 BENCH ?= full
@@ -32,7 +33,8 @@ demo: $(READY) ## price a book of options on the local cloud
 $(VANTAGE6_READY):
 	test -x $(VANTAGE6_VENV)/bin/python || $(PYTHON) -m venv $(VANTAGE6_VENV)
 	$(VANTAGE6_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-		vantage6-client==4.15.2 vantage6-algorithm-tools==4.15.2
+		vantage6-client==4.15.2 vantage6-algorithm-tools==4.15.2 \
+		'python-socketio[client]>=5.11,<6' socketIO-client==0.7.2
 	touch $@
 
 test: $(READY) $(VANTAGE6_READY) ## run all tests, the local cloud included

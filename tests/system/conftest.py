@@ -12,6 +12,8 @@ import pytest
 from stepgrid import Config, Grid
 from stepgrid.local import LocalCloud
 
+from .hospitals import Hospitals
+
 PROJECT = Path(__file__).parents[2]
 SOURCES = (
     "template.yaml",
@@ -64,3 +66,15 @@ def make_grid(cloud: LocalCloud) -> Iterator[Callable[[str], Grid]]:
 @pytest.fixture
 def grid(make_grid: Callable[[str], Grid]) -> Grid:
     return make_grid("quant")
+
+
+@pytest.fixture(scope="session")
+def hospitals(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospitals]:
+    """Of a federation, with the nodes of two of its collaborations, one encrypted and one not."""
+    hospitals = Hospitals(cloud, tmp_path_factory.mktemp("hospitals"))
+    try:
+        hospitals.build()
+        hospitals.start_nodes()
+        yield hospitals
+    finally:
+        hospitals.stop()
