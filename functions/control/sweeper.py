@@ -17,13 +17,9 @@ def handle(federation: Federation) -> dict[str, int]:
     grid = federation.grid
     looked_at = sweep(grid, partial(take_over, federation))
     removed, mended = remove_stale(grid), look_after(federation)
-    counts = {
-        "sessions": looked_at,
-        "subscriptions": removed,
-        "mended": mended,
-        "cloud_runs": ask_for_open(federation),
-    }
-    logger.info("sweep done", **counts)
+    counts = {"sessions": looked_at, "subscriptions": removed, "mended": mended}
+    counts["cloud_runs"] = ask_for_open(federation)
+    logger.info("sweep done", extra=counts)
     return counts
 
 
