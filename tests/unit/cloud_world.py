@@ -38,19 +38,16 @@ class Worker:
 class CloudWorld(World):
     """Nothing of the node in the cloud happens before `settle`, `deliver` or `work` says so."""
 
-    def __init__(self, *, bus: bool = True, **cloud: Any) -> None:
+    def __init__(self, *, fargate: bool = False, **cloud: Any) -> None:
         self.worker = Worker({"mean": 4.5})
         self.bus: deque[dict[str, Any]] = deque()
-        super().__init__(InMemoryGrid({WORKER: self.worker}, autorun=False))
-        if bus:
-            self.memory.events.notifiers.append(
-                lambda event: self._tell(event.detail_type, event.as_detail())
-            )
-            self.memory.events.listeners.append(
-                lambda event: self._tell(
-                    detail_type(event), bus_event(event).model_dump(mode="json")
-                )
-            )
+        super().__init__(InMemoryGrid({WORKER: self.worker}, autorun=False, fargate=fargate))
+        self.memory.events.notifiers.append(
+            lambda event: self._tell(event.detail_type, event.as_detail())
+        )
+        self.memory.events.listeners.append(
+            lambda event: self._tell(detail_type(event), bus_event(event).model_dump(mode="json"))
+        )
         self.move_to_cloud(**cloud)
 
     def move_to_cloud(self, **cloud: Any) -> None:

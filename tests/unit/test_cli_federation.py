@@ -338,6 +338,20 @@ class TestNodes:
         refused = operator.run("node", "new-key", "heart", "a")
         assert (refused.exit_code, "is in the cloud" in refused.stderr) == (2, True)
 
+    def test_one_in_the_cloud_may_be_choosy(self, operator: Operator) -> None:
+        """About images, and about time; a node outside says that itself."""
+        operator.do("node", "remove", "heart", "a")
+        choice = ("--allow-image", "harbor/*", "--allow-image", "ghcr.io/*", "--task-timeout", "60")
+        refused = operator.run("node", "add", "heart", "a", *choice)
+        assert (refused.exit_code, "with a --worker" in refused.stderr) == (2, True)
+        (shown,) = operator.ask("node", "add", "heart", "a", "--worker", "mean", *choice)
+        assert shown["cloud"] == {
+            "worker": "mean",
+            "backend": "lambda",
+            "allowed_images": ["harbor/*", "ghcr.io/*"],
+            "task_timeout_seconds": 60,
+        }
+
     def test_another_key_ends_the_old_one(self, operator: Operator) -> None:
         """It is told once, and the node is found by it alone."""
         before = operator.registry.find_named(Node, "a - heart Node")

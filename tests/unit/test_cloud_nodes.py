@@ -22,6 +22,11 @@ def world() -> CloudWorld:
     return CloudWorld()
 
 
+def is_of_run(key: str) -> bool:
+    """Below the prefix that is emptied with the task."""
+    return key.startswith("federation/")
+
+
 class TestRuns:
     def test_both_kinds_of_nodes_do_a_task_together(self, world: CloudWorld) -> None:
         """The node outside takes its run, the grid does that of the node in the cloud."""
@@ -90,6 +95,16 @@ class TestRuns:
         world.settle()
         assert world.worker.given[0]["args"] == ["x" * size]
         assert world.result(task) == "y" * size
+        assert not [key for key in world.memory.payloads.list_keys() if not is_of_run(key)]
+
+    def test_a_run_may_be_done_in_a_container(self) -> None:
+        world = CloudWorld(backend="fargate", fargate=True)
+        task = world.create_task("ann", CLOUD)
+        world.deliver()
+        assert [session.backend for session in world.sessions()] == ["fargate"]
+        world.settle()
+        assert world.result(task) == {"mean": 4.5}
+        assert world.is_clear()
 
     def test_what_is_configured_is_what_the_session_gets(self) -> None:
         world = CloudWorld(task_timeout_seconds=42)
@@ -115,6 +130,7 @@ class TestFailures:
         shown = world.run(task)
         assert shown["status"] == "crashed"
         assert "ValueError: no such column" in shown["log"]
+        assert len(world.worker.given) == 3
         assert world.sync(1)["runs"] == []
         assert world.is_clear()
 

@@ -246,6 +246,8 @@ def _abandon(federation: Federation, note: CloudRun) -> bool:
         if session is not None and session.verdict is None:
             return False
     if session is not None and not session.deleted:
+        if session.input.key is not None:  # nobody else's: it has the run's id in it
+            grid.payloads.delete_prefix(session.input.key)
         forget_session(grid, session)
     _give_back(federation, note)
     registry.delete(note, OPEN_RUNS)

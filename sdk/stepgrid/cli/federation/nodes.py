@@ -42,6 +42,19 @@ def node() -> None:
     show_default=True,
     help="What that worker runs on.",
 )
+@click.option(
+    "--allow-image",
+    "allowed_images",
+    multiple=True,
+    metavar="PATTERN",
+    help="In the cloud: only images like this, as in 'harbor.example.org/*'. May be repeated.",
+)
+@click.option(
+    "--task-timeout",
+    type=click.IntRange(1),
+    metavar="SECONDS",
+    help="In the cloud: of one run. [default: 300, or what the worker allows]",
+)
 @keys_option
 @opens_federation
 def add(
@@ -52,6 +65,8 @@ def add(
     name: str | None,
     worker: str | None,
     backend: str,
+    allowed_images: tuple[str, ...],
+    task_timeout: int | None,
     keys_dir: Path | None,
     as_json: bool,
 ) -> int:
@@ -66,7 +81,14 @@ def add(
     """
     entry: dict[str, Any] = {"organization": organization, "name": name}
     if worker is not None:
-        entry["cloud"] = {"worker": worker, "backend": backend}
+        entry["cloud"] = {
+            "worker": worker,
+            "backend": backend,
+            "allowed_images": list(allowed_images),
+            "task_timeout_seconds": task_timeout,
+        }
+    elif allowed_images or task_timeout is not None:
+        raise click.UsageError("--allow-image and --task-timeout are of a node with a --worker")
     home = registrar.describe(collaboration)
     home["nodes"] = [entry]
     document = read_document({"collaborations": [home]}, str, "node add")
