@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stepgrid.testing import EnvironmentDied
+from stepgrid_core.errors import NotFound
 from stepgrid_core.federation.cloud_events import ask_for_open
 from stepgrid_core.federation.service import Federation
 from tests.faults.fuse import Fuse, Fused, fused
@@ -164,6 +165,26 @@ def test_a_kill_at_any_instant_holds() -> None:
         assert world.is_clear()
         call, reached = call + 1, fuse.calls > call
     assert ends == {(True, "killed by user"), (False, "completed")}
+
+
+def test_a_task_may_be_deleted_at_any_instant() -> None:
+    """With all that is done for it, whatever the executor is at."""
+    call, reached, deleted = 0, True, 0
+    while reached:
+        world = CloudWorld()
+        world.create_task("ann", CLOUD)
+
+        def delete(world: CloudWorld = world) -> None:
+            world.json("DELETE", "/api/task/1", "root")
+
+        fuse = Interruption(call, delete)
+        with suppress(NotFound):  # Lambda calls it again; here the sweeper does
+            world.deliver(dying(world, fuse))
+        heal(world)
+        deleted += world.ask("GET", "/api/task/1", "ann").status == 404
+        assert world.is_clear()
+        call, reached = call + 1, fuse.calls > call
+    assert deleted == call - 1
 
 
 def test_the_sweeper_cut_off_anywhere() -> None:

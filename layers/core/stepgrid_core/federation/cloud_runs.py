@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ..cancellation import cancel_open
 from ..contract import MAX_SESSION_TIMEOUT_SECONDS, SubmitRequest
-from ..errors import Conflict, QuotaExceeded, RequestError
+from ..errors import Conflict, NotFound, QuotaExceeded, RequestError
 from ..names import session_id
 from ..outputs import forget_session
 from ..ports import Marks
@@ -103,7 +103,11 @@ def _find(federation: Federation, run: int) -> Place | None:
     session = grid.table.read_session(task.session_id) if cloud is not None else None
     if node is None or cloud is None or session is None or session.deleted:
         return None
-    return Place(task, session, index, node, cloud, read_run(grid, session, index))
+    try:
+        row = read_run(grid, session, index)
+    except NotFound:
+        return None  # its task is being deleted
+    return Place(task, session, index, node, cloud, row)
 
 
 def _begin(federation: Federation, run: int, place: Place) -> CloudRun | None:
