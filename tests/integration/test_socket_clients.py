@@ -17,7 +17,9 @@ import socketio
 from socketIO_client import SocketIO, SocketIONamespace
 
 from stepgrid_core.federation import notices
+from stepgrid_core.federation.kill_orders import order_kill
 from stepgrid_core.federation.records import RunRecord
+from stepgrid_core.records import FederationFacts
 from tests.unit.socket_world import ANN, BOB, EVE, OTHERS_RUN, RUN, SocketWorld
 
 from .socket_bench import SocketBench
@@ -289,8 +291,7 @@ class TestNode:
             node.heard.next("sync")
             notices.new_task(world.federation, world.task)
             assert node.heard.next("new_task") == ("new_task", 5)
-            killed = [{"task_id": 5, "run_id": RUN, "organization_id": 1}]
-            notices.kill_containers(world.federation, world.task, killed)
+            order_kill(world.federation.grid, FederationFacts(5, 1, (1,)), [0])
             _, told = node.heard.next("algorithm_status_change")
             assert (told["status"], told["node_id"]) == ("killed by user", 1)
             assert world.node().config["allowed_algorithms"] == "all"

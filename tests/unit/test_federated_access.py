@@ -13,6 +13,7 @@ from stepgrid_core.cancellation import cancel
 from stepgrid_core.contract import SubmitRequest
 from stepgrid_core.description import list_sessions
 from stepgrid_core.endpoints import HttpAnswer, HttpRequest, answer
+from stepgrid_core.federation.events import FederationKind
 from stepgrid_core.federation.run_rows import kill_run
 from stepgrid_core.names import runs_prefix
 from stepgrid_core.output_parts import PART_BYTES
@@ -218,6 +219,27 @@ def test_cancel_ends_what_is_open(world: World) -> None:
     assert counts.cancelled_pending == 2
     assert world.memory.clock.now() == before
     assert world.client().status().state is SessionState.CANCELLED
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline"])
+def test_nodes_are_told_what_was_ended(world: World, how: str) -> None:
+    """And of nothing that had ended before."""
+    session = federate(world.grid, session_id="f" + SESSION_ID[1:], timeout_seconds=60)
+    end_run(world.grid, session, 0, "result")
+    if how == "cancel":
+        cancel(world.grid, OWNER, [session.session_id])
+        cancel(world.grid, OWNER, [session.session_id])
+    else:
+        world.memory.clock.advance(61)
+        world.memory.sweep()
+    (event,) = world.memory.events.notified
+    assert (event.kind, event.organization_ids) == (FederationKind.KILL, (2, 3))
+    assert event.facts == {
+        "kill_list": [
+            {"task_id": 7, "run_id": 7001, "organization_id": 2},
+            {"task_id": 7, "run_id": 7002, "organization_id": 3},
+        ]
+    }
 
 
 def test_a_deleted_task_leaves_no_object(world: World) -> None:

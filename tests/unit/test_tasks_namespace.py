@@ -8,12 +8,14 @@ import pytest
 from stepgrid_core.federation import notices
 from stepgrid_core.federation.connections import TIMEOUT_SECONDS
 from stepgrid_core.federation.engineio import EngineKind, EnginePacket
+from stepgrid_core.federation.kill_orders import order_kill
 from stepgrid_core.federation.nodes import SEEN_SECONDS, is_online
 from stepgrid_core.federation.records import Collaboration, Node, RunRecord, User
 from stepgrid_core.federation.registry import marks_of
 from stepgrid_core.federation.socketio import SocketKind, SocketPacket
 from stepgrid_core.federation.tasks_namespace import MAX_LOG_CHARACTERS
 from stepgrid_core.ports.sockets import OUTBOX_ENTRIES
+from stepgrid_core.records import FederationFacts
 
 from .socket_world import ANN, BOB, EVE, OTHERS_RUN, RUN, Client, SocketWorld
 
@@ -182,7 +184,9 @@ def test_tasks_and_kills_are_told(world: SocketWorld) -> None:
     client = node(world, 2)
     kill_list = [{"task_id": 5, "run_id": OTHERS_RUN, "organization_id": 2}]
     notices.new_task(world.federation, world.task)
-    notices.kill_containers(world.federation, world.task, kill_list)
+    task = world.task
+    facts = FederationFacts(task.id, task.collaboration_id, task.organization_ids)
+    order_kill(world.federation.grid, facts, [1])
     notices.kill_node_containers(world.federation, world.node(2))
     assert client.hear() == [
         ("new_task", {"id": 5, "parent_id": 4}),

@@ -4,10 +4,13 @@ A submit that was cut off has not written all shards: they are made first. Other
 would be in no count, and a submit that is still at work would add chunks to a closed session.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from secrets import token_hex
 
 from .closing import close
+from .federation.kill_orders import order_kill
+from .names import CHUNKS_PER_SHARD
 from .ports import Swap
 from .records import Session, Shard, end
 from .sharding import shards_from_blob
@@ -23,7 +26,20 @@ def end_all(grid: Grid, session: Session, state: ChunkState) -> list[tuple[Shard
     shards, nonce = complete_shards(grid, session), token_hex(4)
     changed = grid.each(lambda shard: _end_shard(grid, shard, state, nonce), shards)
     close(grid, grid.table.read_shards(session.session_id))
-    return [pair for pair in changed if pair is not None]
+    done = [pair for pair in changed if pair is not None]
+    if session.federation is not None and done:
+        order_kill(grid, session.federation, _ended(done))
+    return done
+
+
+def _ended(changed: Sequence[tuple[Shard, Shard]]) -> list[int]:
+    """The chunks that were open."""
+    return sorted(
+        old.number * CHUNKS_PER_SHARD + slot
+        for old, _ in changed
+        for slot, chunk in enumerate(old.chunks)
+        if not chunk.terminal
+    )
 
 
 def complete_shards(grid: Grid, session: Session) -> list[Shard]:

@@ -7,7 +7,7 @@ connection once: a repeat of the event is dropped by its id. Notices are hints, 
 truth: one that could not be published hinders nobody.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unavailable
@@ -57,17 +57,6 @@ def algorithm_status_change(
     run = federation.registry.find(RunRecord, run_id)
     kind, attempt = FederationKind.RUN_REPORTED, 0 if run is None else run.attempt
     _run_event(federation, kind, task, run_id=run_id, status=status, attempt=attempt)
-
-
-def kill_containers(
-    federation: "Federation", task: FederatedTask, kill_list: Sequence[Mapping[str, int]]
-) -> None:
-    """`kill_list`: task_id, run_id and organization_id of each run that is to end."""
-    facts = {"kill_list": [dict(each) for each in kill_list]}
-    runs = "-".join(str(each["run_id"]) for each in kill_list[:8])
-    now = federation.grid.clock.now()
-    event = _about(FederationKind.KILL, f"kill-{task.id}-{runs}-{now:.0f}", task, now, facts)
-    _publish(federation, event)
 
 
 def kill_node_containers(federation: "Federation", node: Node) -> None:

@@ -50,16 +50,6 @@ def _kill(federation: Federation, task: FederatedTask) -> None:
         drop_run(federation, task, index, run_id(task.id, index))
     for run in killed:
         _tell(federation, run)
-    if killed:
-        notices.kill_containers(federation, task, [_kill_order(run) for run in killed])
-
-
-def _kill_order(run: RunState) -> dict[str, int]:
-    return {
-        "task_id": run.task.id,
-        "run_id": run.id,
-        "organization_id": run.organization_id,
-    }
 
 
 def _tell(federation: Federation, run: RunState) -> None:
