@@ -14,7 +14,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -146,9 +146,13 @@ class Hospitals:
             grid = Grid(self.endpoint, username=user, password=self.passwords[user])
         else:
             keys = self.cloud.create_user(user)
-            pair = (keys.access_key_id, keys.secret_access_key)
-            config = Config(self.endpoint, "us-east-1", access_key_id=pair[0])
-            grid = Grid(config=replace(config, secret_access_key=pair[1]))
+            config = Config(
+                self.endpoint,
+                "us-east-1",
+                access_key_id=keys.access_key_id,
+                secret_access_key=keys.secret_access_key,
+            )
+            grid = Grid(config=config)
         self._grids.append(grid)
         return grid
 
