@@ -225,3 +225,13 @@ class Hospitals:
 def of_run(word: str, run_id: int) -> Callable[[dict[str, Any]], bool]:
     """Whether a node says this of a run: began, ended."""
     return lambda line: line.get(word) == run_id
+
+
+def kill_of(run_id: int) -> Callable[[dict[str, Any]], bool]:
+    """Whether a node hears that this run is to end."""
+
+    def is_it(line: dict[str, Any]) -> bool:
+        orders = line["data"].get("kill_list", ()) if line.get("heard") == "kill_containers" else ()
+        return any(each["run_id"] == run_id for each in orders)
+
+    return is_it

@@ -11,7 +11,17 @@ import pytest
 from stepgrid import AccessDenied, Grid, TaskError
 from stepgrid.federation import Federation
 
-from .hospitals import ASCLEPIUS, COUNTS, HEART, HOSPITALS, PANACEA, TRIAL, Hospitals
+from .hospitals import (
+    ASCLEPIUS,
+    COUNTS,
+    HEART,
+    HOSPITALS,
+    PANACEA,
+    TRIAL,
+    Hospitals,
+    kill_of,
+    of_run,
+)
 
 IMAGE = "harbor.example.org/algorithms/federated-average:1.0"
 
@@ -88,10 +98,9 @@ def test_a_session_that_is_cancelled_ends_at_the_node(
     )
     run_id = session.task_id * 1000
     node = hospitals.nodes["Hygieia"]
-    node.hear(lambda line: line.get("began") == run_id)
+    node.hear(of_run("began", run_id))
     assert session.cancel().total_cancelled_tasks == 1
-    killed = node.hear(lambda line: line.get("heard") == "kill_containers")
-    assert killed["data"]["kill_list"][0]["run_id"] == run_id
+    node.hear(kill_of(run_id))
 
 
 def test_others_are_no_members(hospitals: Hospitals) -> None:

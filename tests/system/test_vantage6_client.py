@@ -19,6 +19,7 @@ from .hospitals import (
     Client,
     Hospitals,
     RefusedCall,
+    kill_of,
     of_run,
 )
 
@@ -138,7 +139,7 @@ def test_a_task_that_is_killed_ends_at_the_nodes(ada: Client, hospitals: Hospita
     ada("task.kill", task["id"])
     assert ada("task.get", task["id"])["status"] == "killed by user"
     for name in HOSPITALS:
-        killed = hospitals.nodes[name].hear(lambda line: line.get("heard") == "kill_containers")
+        killed = hospitals.nodes[name].hear(kill_of(task["id"] * 1000))
         assert [each["task_id"] for each in killed["data"]["kill_list"]] == [task["id"]] * 3
     runs = ada("run.from_task", task["id"])["data"]
     assert {each["status"] for each in runs} == {"killed by user"}

@@ -10,7 +10,7 @@ import pytest
 import requests
 import socketio
 
-from .hospitals import COUNTS, ELSEWHERE, HOSPITALS, Hospitals, of_run
+from .hospitals import COUNTS, ELSEWHERE, HOSPITALS, Hospitals, kill_of, of_run
 
 SECONDS = 60
 
@@ -77,8 +77,8 @@ def test_nodes_and_researchers_hear_what_happens(
     )
     task = hospitals.create_task("ada", "counts", ["Asclepius"], {"method": "hold"})
     run_id, node = task["id"] * 1000, hospitals.nodes["Asclepius"]
-    told = node.hear(lambda line: line.get("heard") == "new_task")
-    assert told["data"] == {"id": task["id"], "parent_id": None}
+    told = {"id": task["id"], "parent_id": None}
+    node.hear(lambda line: line.get("heard") == "new_task" and line["data"] == told)
     node.hear(of_run("began", run_id))
     update = {"result_id": run_id, "run_id": run_id}
     ada.until(lambda name, data: (name, data) == ("status_update", update))
@@ -86,7 +86,7 @@ def test_nodes_and_researchers_hear_what_happens(
     assert (change["run_id"], change["status"]) == (run_id, "active")
     token = hospitals.user_token("ada")
     assert hospitals.ask("POST", "/api/kill/task", {"id": task["id"]}, token).status_code == 200
-    killed = node.hear(lambda line: line.get("heard") == "kill_containers")["data"]
+    killed = node.hear(kill_of(run_id))["data"]
     assert (killed["collaboration_id"], len(killed["kill_list"])) == (COUNTS, 1)
     assert killed["kill_list"][0]["run_id"] == run_id
     ada.until(lambda name, data: (name, data) == ("status_update", update))
