@@ -136,10 +136,30 @@ class TestRepeats:
         world.memory.clock.sleep(61)
         assert world.create_task()["id"] != first["id"]
 
-    def test_who_read_the_results_means_another_one(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/result?task_id=1",
+            "/run?task_id=1",
+            "/task/1",
+            "/task/1/status",
+            "/task/1/result",
+            "/run/1000",
+            "/result/1000",
+        ],
+    )
+    def test_who_asked_by_its_id_means_another_one(self, world: World, path: str) -> None:
+        """The answer with the id was not lost."""
         first = world.create_task()
-        world.json("GET", "/api/result", "ann", task_id=str(first["id"]))
+        route, _, task_id = path.partition("?task_id=")
+        query = {"task_id": task_id} if task_id else {}
+        world.json("GET", route, "ann", **query)
         assert world.create_task()["id"] != first["id"]
+
+    def test_who_lists_tasks_may_still_repeat(self, world: World) -> None:
+        first = world.create_task()
+        world.json("GET", "/api/task", "ann")
+        assert world.create_task()["id"] == first["id"]
 
     @pytest.mark.parametrize("reader", ["node", "colleague"])
     def test_what_others_read_means_nothing(self, world: World, reader: str) -> None:

@@ -41,11 +41,13 @@ def list_results(call: Call) -> Answer:
 
 def read_run_(call: Call) -> Answer:
     task, index = visible_run(call, call.number("id"))
+    note_known(call, task)
     return Answer(show_run_of(call, read_task(call.federation, task).runs[index]))
 
 
 def read_result_(call: Call) -> Answer:
     task, index = visible_run(call, call.number("id"))
+    note_known(call, task)
     return Answer(show_result_of(call, read_task(call.federation, task).runs[index]))
 
 

@@ -3,7 +3,7 @@
     the same body, from the same one, within a minute --> the same task, unless it is known to be
     the same client_token, however much later        --> the same task                   another one
 
-Known to be another one: results of the first were asked for since, or the client prepared a new
+Known to be another one: the first was asked for by its id since, or the client prepared a new
 task. Knows nothing of what is asked for.
 """
 
@@ -46,7 +46,7 @@ def note_prepared(call: Call) -> None:
 
 
 def note_known(call: Call, task: FederatedTask) -> None:
-    """Who asks for results has got the task's id: the same request is another task from now on.
+    """Who asks by the task's id has got it: the same request is another task from now on.
 
     Only who made it tells that: its nodes ask at once, perhaps before a lost answer is noticed.
     """

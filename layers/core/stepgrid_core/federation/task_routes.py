@@ -104,13 +104,13 @@ def post_task(call: Call) -> Answer:
 def get_task(call: Call) -> Answer:
     task = visible_task(call, call.number("id"))
     shown = _show(call, read_task(call.federation, task))
-    if "results" in included(call):
-        note_known(call, task)
+    note_known(call, task)
     return Answer(shown)
 
 
 def get_status(call: Call) -> Answer:
     task = visible_task(call, call.number("id"))
+    note_known(call, task)
     return Answer({"status": read_task(call.federation, task).status})
 
 
