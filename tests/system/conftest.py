@@ -69,12 +69,20 @@ def grid(make_grid: Callable[[str], Grid]) -> Grid:
 
 
 @pytest.fixture(scope="session")
-def hospitals(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospitals]:
-    """Of a federation, with the nodes of two of its collaborations, one encrypted and one not."""
+def built_hospitals(
+    cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hospitals]:
+    """A federation whose ids are the first: whoever makes another one lets it be made before."""
     hospitals = Hospitals(cloud, tmp_path_factory.mktemp("hospitals"))
     try:
         hospitals.build()
-        hospitals.start_nodes()
         yield hospitals
     finally:
         hospitals.stop()
+
+
+@pytest.fixture(scope="session")
+def hospitals(built_hospitals: Hospitals) -> Hospitals:
+    """With the nodes of two of its collaborations, one encrypted and one not."""
+    built_hospitals.start_nodes()
+    return built_hospitals

@@ -21,6 +21,7 @@ from stepgrid import Grid, TaskState
 from stepgrid.federated_session import FederatedSession
 from stepgrid.local import LocalCloud
 from tests.system.gate import Gate
+from tests.system.hospitals import Hospitals
 from tests.system.node_process import SECONDS, STEPGRID, is_alive, wait_until
 from tests.system.premises import AVERAGE_IMAGE, COUNT_IMAGE, HOLD_IMAGE, Premises
 
@@ -61,8 +62,13 @@ def researcher(make_grid: Callable[[str], Grid]) -> Grid:
 
 
 @pytest.fixture(scope="module")
-def furnish(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnish]:
-    """The premises of a collaboration; at the end all nodes that work are told to end."""
+def furnish(
+    cloud: LocalCloud, built_hospitals: Hospitals, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Furnish]:
+    """The premises of a collaboration; at the end all nodes that work are told to end.
+
+    built_hospitals: has the first ids.
+    """
     folder = tmp_path_factory.mktemp("premises")
     (folder / "federation.yaml").write_text(yaml.safe_dump(DOCUMENT))
     project = cloud.paths.project_dir
@@ -178,6 +184,13 @@ def results_in_sight(researcher: Grid, task_id: int) -> list[str]:
     return [each["result"] for each in ask("GET", "/result", {"task_id": str(task_id)})["data"]]
 
 
+def subtask(researcher: Grid, session: FederatedSession) -> Any:
+    """That the algorithm of a task has made."""
+    ask = researcher.connection.api.ask_federation
+    (found,) = ask("GET", "/task", {"parent_id": str(session.task_id)})["data"]
+    return found
+
+
 def is_pooled_average(answer: Any) -> bool:
     pooled = [row for rows in ROWS.values() for row in rows]
     return bool(abs(answer["average"] - math.fsum(pooled) / len(pooled)) < 1e-12)
@@ -187,10 +200,7 @@ def test_the_average_is_that_of_all_rows(clinics: list[Premises], researcher: Gr
     """One node's algorithm asks all three, its own too, and no row leaves its node."""
     session, answer = average(researcher, PLAIN)
     assert is_pooled_average(answer)
-    children = researcher.connection.api.ask_federation(
-        "GET", "/task", {"parent_id": str(session.task_id)}
-    )["data"]
-    (child,) = children
+    child = subtask(researcher, session)
     assert (child["job_id"], child["status"]) == (session.task_id, "completed")
     assert len(results_in_sight(researcher, child["id"])) == 3
 
@@ -207,7 +217,7 @@ def test_a_sealed_average_is_the_same(furnish: Furnish, researcher: Grid) -> Non
     session, answer = average(researcher, SEALED, private_key=key)
     assert is_pooled_average(answer)
     seen = results_in_sight(researcher, session.task_id)
-    seen += results_in_sight(researcher, session.task_id + 1)
+    seen += results_in_sight(researcher, subtask(researcher, session)["id"])
     assert [text.count("$") for text in seen] == [2, 2, 2, 2]
     assert [each.node.stop() for each in places] == [0, 0, 0]
 

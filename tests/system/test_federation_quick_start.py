@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from stepgrid.local import LocalCloud
+from tests.system.hospitals import Hospitals
 from tests.system.node_process import SECONDS, STEPGRID, NodeProcess
 from tests.system.premises import PROJECT
 
@@ -131,7 +132,8 @@ def ada_s_program(text: str, operator: Operator) -> str:
 
 
 @pytest.fixture
-def operator(cloud: LocalCloud) -> Any:
+def operator(cloud: LocalCloud, built_hospitals: Hospitals) -> Any:
+    """built_hospitals: has the first ids."""
     made = Operator(cloud)
     yield made
     if made.node is not None:
