@@ -24,7 +24,7 @@ def central_average(client: Any, column: str) -> dict[str, float]:
     task = client.task.create(
         input_={"method": "partial_average", "kwargs": {"column": column}}, organizations=ids
     )
-    parts = client.wait_for_results(task_id=task["id"], interval=0.1)
+    parts = client.wait_for_results(task_id=task["id"], interval=0.5)
     total = sum(part["sum"] for part in parts)
     return {"average": total / sum(part["count"] for part in parts)}
 
