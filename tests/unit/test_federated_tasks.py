@@ -2,12 +2,14 @@
 
 import base64
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from stepgrid.testing import InMemoryGrid
 from stepgrid_core.federation.node_sync import Desk, read_sync
-from stepgrid_core.federation.records import Node
+from stepgrid_core.federation.records import Collaboration, Node
 from stepgrid_core.federation.registry import marks_of
 from tests.unit.hospitals import INPUT, World
 
@@ -261,6 +263,35 @@ class TestNodes:
         assert run["attempt"] == 1
         world.create_task("ann", 1, name="another")
         assert not outliving.look()
+
+    @pytest.mark.parametrize(
+        ("kind", "change"),
+        [(Node, {"key_hash": "of another"}), (Collaboration, {"organization_ids": (2, 3)})],
+        ids=["the key was changed", "the organization has left"],
+    )
+    def test_a_request_that_outlived_its_right_takes_nothing(
+        self, world: World, kind: type[Any], change: dict[str, Any]
+    ) -> None:
+        """Leaving takes two writes: what broke off after the first leaves a node behind."""
+        first = {"instance": "a" * 16, "holding": [], "capacity": 4, "wait_seconds": 20}
+        world.sync(1)
+        node = world.registry.find(Node, 1)
+        assert node is not None
+        outliving = Desk(world.federation, node, read_sync(first))
+        world.create_task("ann", 1)
+        found = world.registry.find(kind, 1)
+        assert world.registry.change(replace(found, **change))
+        assert not outliving.look()
+
+    def test_no_more_is_handed_out_than_an_answer_can_carry(self, world: World) -> None:
+        """What does not fit waits for the next answer."""
+        for name in ("a", "b", "c"):
+            inputs = [{"id": 1, "input": "x" * 2_000_000}]
+            world.create_task("ann", name=name, organizations=inputs)
+        first = world.sync(1)["runs"]
+        assert [run["id"] for run in first] == [1000, 2000]
+        holding = [{"run_id": run["id"], "claim": run["claim"]} for run in first]
+        assert [run["id"] for run in world.sync(1, holding=holding)["runs"]] == [3000]
 
     def test_the_last_word_of_a_process_is_about_itself(self, world: World) -> None:
         world.sync(1, instance="b" * 16)

@@ -24,7 +24,7 @@ from .http import Answer, Call, Refused, Route
 from .nodes import note_instance
 from .presence import let_go, welcome
 from .principals import NodePrincipal
-from .records import FederatedTask, Node, RunRecord, run_id, run_place
+from .records import Collaboration, FederatedTask, Node, RunRecord, run_id, run_place
 from .run_rows import claim_of, claim_run, read_run, renew_run
 from .runs import keep_record
 from .service import Federation
@@ -142,13 +142,20 @@ class Desk:
         if not waiting or not self._is_awaited():
             return []
         for run in waiting:
-            if len(taken) >= self._asked.capacity or size > MOST_INPUT_CHARACTERS:
+            size += self._size(run)
+            if len(taken) >= self._asked.capacity or (taken and size > MOST_INPUT_CHARACTERS):
                 break
             handout = self._claim(run)
             if handout is not None:
                 taken.append(handout)
-                size += len(handout.input)
+            else:
+                size -= self._size(run)
         return taken
+
+    def _size(self, run: int) -> int:
+        """Of its input, at most: told before it is taken, for what is taken has to be answered."""
+        known = self._find(run)
+        return 0 if known is None else known[1].input.size
 
     def _waiting(self) -> Sequence[int]:
         if not self._asked.capacity:
@@ -158,9 +165,17 @@ class Desk:
         return [id for id in ids if id not in self._asked.holding]
 
     def _is_awaited(self) -> bool:
-        """Is the answer still waited for? Read anew: it may have been asked for 20 s ago."""
-        found = self._federation.registry.find(Node, self._node.id)
-        return found is not None and found.instance == self._asked.instance
+        """Is the answer still waited for, by a node that may have it?
+
+        Read anew: it may have been asked for 20 s ago, with a key that is none any more.
+        """
+        registry, node = self._federation.registry, self._node
+        found = registry.find(Node, node.id)
+        if found is None or found.instance != self._asked.instance:
+            return False
+        place = registry.find(Collaboration, node.collaboration_id)
+        is_member = place is not None and node.organization_id in place.organization_ids
+        return is_member and found.key_hash == node.key_hash
 
     def _claim(self, run: int) -> Handout | None:
         known, index = self._find(run), run_place(run)[1]
