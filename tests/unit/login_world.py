@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepgrid.testing import InMemoryGrid
-from stepgrid_core.contract import SubmitRequest
 from stepgrid_core.endpoints import HttpRequest
 from stepgrid_core.federation.api_keys import hash_key
 from stepgrid_core.federation.records import (
@@ -18,7 +17,9 @@ from stepgrid_core.federation.records import (
 )
 from stepgrid_core.federation.registry import marks_of
 from stepgrid_core.federation.routing import answer
+from stepgrid_core.federation.run_rows import kill_runs
 from stepgrid_core.federation.service import Federation
+from stepgrid_core.federation.sessions import create_session
 from stepgrid_core.memory import (
     MemoryTokenSigner,
     MemoryTokenVerifier,
@@ -28,7 +29,7 @@ from stepgrid_core.memory import (
 )
 from stepgrid_core.memory.federation_table import MemoryFederationTable
 from stepgrid_core.ports import Caller
-from stepgrid_core.submission import submit
+from stepgrid_core.records import FederationFacts
 
 API_KEY = "f81d4fae-7dec-41d0-a765-00a0c91e6bf6"
 PASSWORD = "Correct horse battery 1!"
@@ -42,9 +43,7 @@ SIGNER = MemoryTokenSigner()
 @dataclass
 class LoginWorld:
     signer: MemoryTokenSigner = SIGNER
-    memory: InMemoryGrid = field(
-        default_factory=lambda: InMemoryGrid({"echo": lambda task, context: task})
-    )
+    memory: InMemoryGrid = field(default_factory=lambda: InMemoryGrid({}))
     table: MemoryFederationTable = field(default_factory=MemoryFederationTable)
     verifier: MemoryTokenVerifier = field(default_factory=MemoryTokenVerifier)
 
@@ -76,10 +75,13 @@ class LoginWorld:
         assert self.federation.registry.create(record, **marks)
 
     def _task(self, number: int, organization_ids: tuple[int, ...]) -> FederatedTask:
-        asked = SubmitRequest.model_validate(
-            {"client_token": str(number), "worker": "echo", "tasks": [{}]}
+        session = create_session(
+            self.federation.grid,
+            ANN.owner,
+            session_id=f"{number:032x}",
+            facts=FederationFacts(number, 1, organization_ids),
+            inputs=[""] * len(organization_ids),
         )
-        session = submit(self.federation.grid, ANN.owner, asked).session
         task = FederatedTask(
             number,
             "average",
@@ -99,7 +101,9 @@ class LoginWorld:
         return task
 
     def end_the_task(self) -> None:
-        self.memory.run()
+        session = self.federation.grid.table.read_session(self.task.session_id)
+        assert session is not None
+        kill_runs(self.federation.grid, session)
 
     def ask(
         self, method: str, path: str, body: Any = None, token: str | None = None

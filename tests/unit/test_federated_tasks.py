@@ -420,6 +420,16 @@ class TestSubtasks:
         assert world.ask("GET", f"/api/run/{other['id']}000", token).status == 404
         assert [each["id"] for each in world.json("GET", "/api/task", token)["data"]] == [1]
 
+    def test_a_killed_run_has_lost_its_token(self, world: World) -> None:
+        """Also where the runs of others go on: what is killed alone has no record of its end."""
+        world.create_task("ann", 1, 2)
+        world.sync(1)
+        token = self.container(world)
+        assert world.ask("GET", "/api/task/1", token).status == 200
+        world.json("POST", "/api/kill/node/tasks", "root", {"id": 1})
+        assert world.json("GET", "/api/run/1001", "ann")["status"] == "pending"
+        assert world.ask("GET", "/api/task/1", token).status == 401
+
     def test_a_kill_ends_the_subtasks_too(self, world: World) -> None:
         world.create_task("ann", 1)
         world.sync(1)

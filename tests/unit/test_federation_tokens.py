@@ -21,7 +21,6 @@ from stepgrid_core.federation.api_keys import hash_key
 from stepgrid_core.federation.authentication import authenticate
 from stepgrid_core.federation.http import Refused
 from stepgrid_core.federation.principals import ContainerPrincipal, NodePrincipal
-from stepgrid_core.federation.records import RunRecord, run_id
 from stepgrid_core.federation.registry import marks_of
 from stepgrid_core.federation.tokens import (
     ACCESS_SECONDS,
@@ -33,6 +32,7 @@ from stepgrid_core.federation.tokens import (
     verify,
 )
 from stepgrid_core.memory import MemoryTokenSigner
+from tests.federated import end_run
 
 from .login_world import IMAGE, LoginWorld
 
@@ -249,8 +249,9 @@ class TestWhoIsBehindIt:
     def test_a_container_whose_run_has_ended(self, world: LoginWorld) -> None:
         """The runs of the others may still go on."""
         token = issue_container_token(world.federation, world.node, world.task)
-        record = RunRecord(run_id(3, 0), "completed", attempt=1, finished_at=1.0)
-        assert world.federation.registry.create(record)
+        session = world.federation.grid.table.read_session(world.task.session_id)
+        assert session is not None
+        end_run(world.federation.grid, session, 0, "MQ==")
         with pytest.raises(Refused):
             authenticate(world.federation, token)
 

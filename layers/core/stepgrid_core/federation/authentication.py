@@ -12,12 +12,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ..endpoints import HttpRequest
-from ..errors import AccessDenied
+from ..errors import AccessDenied, NotFound
 from .api_keys import fingerprint
 from .http import InvalidToken, Refused
 from .principals import ContainerPrincipal, NodePrincipal, Principal, UserPrincipal
-from .records import FederatedTask, Node, RunRecord, User, run_id
+from .records import FederatedTask, Node, User
 from .roles import rules_of
+from .run_rows import read_run
 
 if TYPE_CHECKING:
     from .service import Federation
@@ -80,12 +81,14 @@ def is_at_work(federation: "Federation", node: Node, task: FederatedTask) -> boo
         return False
     if node.organization_id not in task.organization_ids:
         return False
-    run = run_id(task.id, task.organization_ids.index(node.organization_id))
-    record = federation.registry.find(RunRecord, run)
-    if record is not None and record.finished_at is not None:
-        return False
     session = federation.grid.table.read_session(task.session_id)
-    return session is not None and session.verdict is None
+    if session is None or session.verdict is not None:
+        return False
+    index = task.organization_ids.index(node.organization_id)
+    try:
+        return not read_run(federation.grid, session, index).terminal
+    except NotFound:  # deleted this moment
+        return False
 
 
 def user_principal(federation: "Federation", user: User, owner: str) -> UserPrincipal:
