@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stepgrid.testing import InMemoryGrid
+from stepgrid_core.federation.http import Answer
 from stepgrid_core.federation.node_sync import Desk, read_sync
 from stepgrid_core.federation.records import Collaboration, Node
 from stepgrid_core.federation.registry import marks_of
@@ -191,6 +192,10 @@ class TestRepeats:
 
 
 class TestEncryption:
+    def send(self, world: World, run: Any, result: str) -> Answer:
+        body = {"claim": run["claim"], "status": "completed", "result": result}
+        return world.ask("PATCH", f"/api/run/{run['id']}", world.nodes[1], body)
+
     def test_readable_input_is_refused_where_it_must_be_encrypted(self, world: World) -> None:
         entity = world.table.read("collaboration", 1)
         assert entity is not None
@@ -200,6 +205,20 @@ class TestEncryption:
         assert "requires encryption" in answered.body["msg"]
         sealed = {"organizations": [{"id": 1, "input": "YQ==$YQ==$YQ=="}]}
         assert world.create_task(**sealed)["id"]
+
+    @pytest.mark.parametrize("result", ["YQ==$YQ==$YQ==", "YQ==$YQ==$"], ids=["some", "empty"])
+    def test_a_readable_result_is_refused_too(self, world: World, result: str) -> None:
+        """A node that was set up wrongly would show it to everybody."""
+        collaboration = world.registry.find(Collaboration, 1)
+        assert collaboration is not None
+        assert world.registry.change(replace(collaboration, encrypted=True))
+        world.create_task(organizations=[{"id": 1, "input": "YQ==$YQ==$YQ=="}])
+        [run] = world.sync(1)["runs"]
+        refused = world.finish(1, run, {"mean": 3})
+        assert refused.status == 400
+        assert "is not encrypted" in refused.body["msg"]
+        assert world.json("GET", "/api/result/1000", "ann")["result"] is None
+        assert self.send(world, run, result).status == 200
 
 
 class TestNodes:

@@ -18,7 +18,7 @@ from .backlog import drop_run
 from .http import Call, Refused
 from .presence import SILENT_LEASE_SECONDS, claimant_of
 from .principals import NodePrincipal
-from .records import FederatedTask, Node, RunRecord, run_id
+from .records import Collaboration, FederatedTask, Node, RunRecord, run_id
 from .run_rows import claim_of, claim_run, fail_untouched, finish_run, is_claim_of, read_run
 from .service import Federation
 from .statuses import (
@@ -31,6 +31,7 @@ from .statuses import (
     has_failed,
 )
 from .task_access import own_run
+from .task_request import is_ciphertext
 from .task_state import RunState, read_one
 from .times import read_time
 
@@ -75,6 +76,8 @@ def update_run(call: Call, run: int) -> RunState:
         raise Refused(HTTPStatus.NOT_FOUND, f"Run id={run} not found!")
     principal = call.principal
     assert isinstance(principal, NodePrincipal)
+    if update.ends and not has_failed(update.final_status):  # of a failure no result is kept
+        _refuse_readable(federation, task, update)
     work = Work(federation, task, session, index, principal.node)
     changed = work.end(update) if update.ends else work.go_on(update)
     if changed is not None:
@@ -109,6 +112,19 @@ def read_update(body: Mapping[str, Any]) -> Update:
         times.get("finished_at"),
         texts["claim"],
     )
+
+
+def _refuse_readable(federation: Federation, task: FederatedTask, update: Update) -> None:
+    """Where members agreed that nobody here can read results, none is taken that anybody could."""
+    if not update.result or is_ciphertext(update.result):
+        return
+    collaboration = federation.registry.find(Collaboration, task.collaboration_id)
+    if collaboration is not None and collaboration.encrypted:
+        raise Refused(
+            HTTPStatus.BAD_REQUEST,
+            "The collaboration requires encryption, but the result is not encrypted; "
+            "encrypt it for the organization that asked.",
+        )
 
 
 class Work:

@@ -159,8 +159,12 @@ def _databases(body: Mapping[str, Any], errors: dict[str, list[str]]) -> tuple[d
 
 def is_ciphertext(text: str) -> bool:
     """Has it the three parts of vantage6's encryption, which a readable input never has?"""
-    parts = text.split(SEPARATOR)
-    return len(parts) == 3 and all(_is_base64(part) for part in parts)
+    key, *parts = text.split(SEPARATOR)
+    if len(parts) != 2:
+        return False
+    iv, message = parts
+    # what is encrypted may be empty
+    return _is_base64(key) and _is_base64(iv) and (not message or _is_base64(message))
 
 
 def _is_base64(text: str) -> bool:
