@@ -375,6 +375,24 @@ def test_the_log_of_an_invocation_is_whole(cloud: Cloud) -> None:
         assert told == [f"first {number}", f"last {number}"]
 
 
+def test_environments_have_a_layer_in_common(kind: str, cloud: Cloud) -> None:
+    """AWS mounts a layer; the emulator unpacks it for each environment. A version is its own."""
+    functions = cloud.client("lambda")
+    text = "import os, told\ndef run(event, _): return [os.path.realpath(told.__file__), told.WORD]"
+    answers = []
+    for name, word in (("one", "old"), ("two", "old"), ("three", "new")):
+        function = make_function(cloud, f"layered-{name}", {"handler.py": text})
+        content = {"ZipFile": pack({"python/told.py": f"WORD = {word!r}"})}
+        layer = functions.publish_layer_version(LayerName=word, Content=content)
+        functions.update_function_configuration(
+            FunctionName=function, Layers=[layer["LayerVersionArn"]]
+        )
+        answer = functions.invoke(FunctionName=function, Payload=b"{}")
+        answers.append(json.loads(answer["Payload"].read()))
+    assert [word for _, word in answers] == ["old", "old", "new"]
+    assert len({path for path, _ in answers}) == (3 if kind == "ministack" else 2)
+
+
 def make_echo(cloud: Cloud, api_name: str, field: str) -> str:
     """An API whose only route answers a part of its event; the route's path."""
     text = f"def run(event, _): return {{'statusCode': 200, 'body': str(event{field})}}"
@@ -418,10 +436,6 @@ def test_where_a_client_asked(kind: str, cloud: Cloud) -> None:
 def make_function(
     cloud: Cloud, name: str, source: dict[str, str], runtime: str = "python3.11"
 ) -> str:
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        for file_name, text in source.items():
-            archive.writestr(file_name, text)
     trust = {**ALLOW_S3, "Statement": [{**TRUST, "Principal": {"Service": "lambda.amazonaws.com"}}]}
     role = cloud.client("iam").create_role(
         RoleName=name, AssumeRolePolicyDocument=json.dumps(trust)
@@ -431,9 +445,18 @@ def make_function(
         Runtime=runtime,
         Handler="handler.run",
         Role=role["Role"]["Arn"],
-        Code={"ZipFile": code.getvalue()},
+        Code={"ZipFile": pack(source)},
     )
     return name
+
+
+def pack(source: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in source.items():
+            # as old as any file: what is packed twice is the same
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return packed.getvalue()
 
 
 def make_pools(cloud: Cloud, **client: Any) -> Pools:

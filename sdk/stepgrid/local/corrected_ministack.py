@@ -1,9 +1,9 @@
 """ministack with its named faults corrected: `python -m stepgrid.local.corrected_ministack`.
 
 The corrections that must be made inside the emulator's process; those of what it is given are in
-`corrections`, those of API Gateway in `api_corrections`, and those of ECS in `ecs_corrections`. One
-function per fault, with what AWS does; nothing else of its inside is touched. It also keeps the
-container agent, which runs ECS tasks.
+`corrections`, those of API Gateway in `api_corrections`, of ECS in `ecs_corrections`, and that
+of layers in `layer_corrections`. One function per fault, with what AWS does; nothing else of its
+inside is touched. It also keeps the container agent, which runs ECS tasks.
 tests/integration/test_local_corrections.py tells when a fault has been mended upstream.
 """
 
@@ -29,6 +29,7 @@ from stepgrid.local.ecs_corrections import (
     tell_of_clusters,
     wait_for_tasks_of_states,
 )
+from stepgrid.local.layer_corrections import unpack_layers_once
 
 #: Seconds that every execution waits before its first state.
 START_SLEEP = 0.15
@@ -319,6 +320,7 @@ def main() -> None:
     take_targets_for_their_rule()
     take_batches_for_their_action()
     take_layers_for_their_versions()
+    unpack_layers_once()
     read_escaped_media_types()
     tell_where_clients_asked()
     name_the_account_of_a_service()
