@@ -34,6 +34,9 @@ def test_what_was_never_created_is_not_there(federation_table: FederationTable) 
     """Not by an id, not by a name, not in a list."""
     assert federation_table.read("organization", 1) is None
     assert federation_table.read_many("organization", [1, 2]) == []
+    for never in (-1, 0, 10**4000):  # what clients send; the last is more than a key can be
+        assert federation_table.read("organization", never) is None
+        assert federation_table.read_many("organization", [never]) == []
     assert federation_table.read_many("organization", []) == []
     assert federation_table.read_all("organization") == []
     assert federation_table.find(NAME) is None

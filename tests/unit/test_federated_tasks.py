@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,9 @@ SEED_BODY = {
     "name": "human readable",
     "collaboration_id": 1,
 }
+
+
+DEEP: Any = json.loads("[" * 100 + "]" * 100)
 
 
 @pytest.fixture
@@ -82,6 +86,11 @@ def test_the_old_clients_get_bare_lists_with_the_node(world: World) -> None:
         ({"study_id": 7}, 404, "Study id=7 not found"),
         ({"organizations": [{"id": 1, "input": "YQ==$YQ==$YQ=="}]}, 400, "seems encrypted"),
         ({"timeout_seconds": -1}, 400, "Request body is incorrect"),
+        ({"databases": [{"label": "a", "most": math.inf}]}, 400, "Request body is incorrect"),
+        ({"databases": [{"label": "a", "query": "x" * 400_000}]}, 400, "Request body is incorrect"),
+        ({"databases": [{"label": "a", "deep": DEEP}]}, 400, "Request body is incorrect"),
+        ({"name": "\ud800"}, 400, "Request body is incorrect"),
+        ({"client_token": "\ud800"}, 400, "Request body is incorrect"),
         (
             {"organizations": [{"id": 1, "input": INPUT}, {"id": 1, "input": INPUT}]},
             400,
@@ -359,6 +368,11 @@ class TestNodes:
         assert world.finish(1, run).status == 409
         assert world.json("GET", "/api/task/1/status", "ann") == {"status": "killed by user"}
         assert world.ask("POST", "/api/kill/task", "root", {"id": 1}).status == 400
+
+    def test_a_status_is_text_that_can_be_shown(self, world: World) -> None:
+        world.create_task("ann", 1)
+        [run] = world.sync(1)["runs"]
+        assert world.finish(1, run, status="\ud800").status == 400
 
     def test_a_node_can_not_touch_the_runs_of_another(self, world: World) -> None:
         world.create_task()

@@ -55,6 +55,7 @@ class TestOrganizations:
             ("collaboration_id=1&study_id=1", [1]),
             ("ids=4&ids=1", [1, 4]),
             ("ids=x", []),
+            pytest.param(f"ids={'9' * 5000}&ids=2", [2], id="more digits than Python reads"),
         ],
     )
     def test_filters(self, world: FederationWorld, query: str, ids: list[int]) -> None:

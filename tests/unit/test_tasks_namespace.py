@@ -274,6 +274,8 @@ def test_a_node_tells_of_itself(world: SocketWorld) -> None:
     client.emit("node_info_update", {"encryption": True})
     client.emit("node_info_update", ["no object"])
     client.emit("node_info_update", {"large": "x" * 30_000})
+    beyond = '2/tasks,["node_info_update",{"a number that nothing keeps":1e999}]'
+    client.post(EnginePacket(EngineKind.MESSAGE, beyond))
     client.emit("node_metrics_update", {"cpu_percent": 3})
     assert world.node().config == {"encryption": True}
 

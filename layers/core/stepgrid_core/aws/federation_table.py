@@ -105,6 +105,8 @@ class AwsFederationTable:
         return True
 
     def read(self, kind: str, id: int) -> Entity | None:
+        if not _can_be_given(id):
+            return None
         with self._translated():
             answer = self._client.get_item(
                 TableName=self._name, Key=_entity_key(kind, id), ConsistentRead=True
@@ -119,7 +121,7 @@ class AwsFederationTable:
             items.extend(answer["Responses"].get(self._name, ()))
             return answer.get("UnprocessedKeys")
 
-        for part in _parts(ids, MOST_READS):
+        for part in _parts([id for id in ids if _can_be_given(id)], MOST_READS):
             keys = [_entity_key(kind, id) for id in part]
             self._repeat(get, {self._name: {"Keys": keys, "ConsistentRead": True}})
         found = {entity.id: entity for entity in map(_read_entity, items)}
@@ -223,6 +225,11 @@ class AwsFederationTable:
     def count(self, listed: str) -> int:
         pages = self._query("pk = :pk", {":pk": f"FL#{listed}"}, Select="COUNT")
         return sum(int(page["Count"]) for page in pages)
+
+
+def _can_be_given(id: int) -> bool:
+    """Of any other nothing is there; of a longer one the table would not even take the key."""
+    return 0 <= id < 10**ID_DIGITS
 
 
 def _sort_key(id: int) -> str:

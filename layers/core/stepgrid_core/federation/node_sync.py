@@ -9,6 +9,7 @@ A request outlives a process that ended while it waited for the answer: what it 
 nobody's until its lease ends. So it takes nothing once the process has left, or another one asks.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -153,9 +154,12 @@ class Desk:
         return taken
 
     def _size(self, run: int) -> int:
-        """Of its input, at most: told before it is taken, for what is taken has to be answered."""
+        """Of its input and its task, at most: told before it is taken, for what is taken has to be answered."""
         known = self._find(run)
-        return 0 if known is None else known[1].input.size
+        if known is None:
+            return 0
+        task, session = known
+        return session.input.size + len(json.dumps(task.as_values()))
 
     def _waiting(self) -> Sequence[int]:
         if not self._asked.capacity:

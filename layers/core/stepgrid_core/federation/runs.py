@@ -93,6 +93,8 @@ def read_update(body: Mapping[str, Any]) -> Update:
         texts[name] = body.get(name)
         if texts[name] is not None and not isinstance(texts[name], str):
             errors[name] = ["Not a valid string."]
+    if isinstance(texts["status"], str) and not texts["status"].isprintable():
+        errors["status"] = ["Has characters that can't be printed."]
     times = {name: read_time(str(body[name])) for name in _TIMES if body.get(name) is not None}
     errors |= {name: ["Not a valid datetime."] for name, time in times.items() if time is None}
     if errors:

@@ -21,6 +21,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _MISSING = ["Missing data for required field."]
 #: A name and a description are shown, so they are kept short.
 MOST_TEXT = 4_096
+#: Of all databases of a task, as JSON, and how deep that may be nested.
+MOST_DATABASES, MOST_DEPTH = 32_000, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,19 @@ def _text(body: Mapping[str, Any], name: str, errors: dict[str, list[str]]) -> s
     value = body.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MOST_TEXT:
+    if not isinstance(value, str) or len(value) > MOST_TEXT or not _is_utf8(value):
         errors[name] = [f"Not a valid string of at most {MOST_TEXT} characters."]
         return ""
     return value
+
+
+def _is_utf8(text: str) -> bool:
+    """JSON can say half a surrogate pair, which nothing that keeps text takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(body: Mapping[str, Any], name: str, errors: dict[str, list[str]]) -> int | None:
@@ -154,7 +165,26 @@ def _databases(body: Mapping[str, Any], errors: dict[str, list[str]]) -> tuple[d
     if not named:
         errors["databases"] = ["Each needs a label."]
         return ()
+    if not _can_be_kept(listed):
+        errors["databases"] = [f"Not JSON of at most {MOST_DATABASES} characters, flat and finite."]
+        return ()
     return tuple(dict(each) for each in listed)
+
+
+def _can_be_kept(listed: list[Any]) -> bool:
+    """They are part of the task's item, and go with each of its runs."""
+    try:
+        text = json.dumps(listed, allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    return len(text) <= MOST_DATABASES and _is_within(MOST_DEPTH, listed)
+
+
+def _is_within(depth: int, value: Any) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_is_within(depth - 1, each) for each in parts)
 
 
 def is_ciphertext(text: str) -> bool:

@@ -149,10 +149,19 @@ def _node_info_update(
     hub: Hub, socket: Socket, principal: Principal, config: Any
 ) -> list[SocketPacket]:
     """What the node tells of itself takes the place of what it told before."""
-    is_config = isinstance(config, dict) and len(json.dumps(config)) <= MAX_CONFIG_CHARACTERS
-    if isinstance(principal, NodePrincipal) and is_config:
+    if isinstance(principal, NodePrincipal) and _is_config(config):
         revise(hub.federation.registry, principal.node, lambda node: replace(node, config=config))
     return []
+
+
+def _is_config(config: Any) -> bool:
+    """What can be kept, and shown."""
+    if not isinstance(config, dict):
+        return False
+    try:
+        return len(json.dumps(config, allow_nan=False)) <= MAX_CONFIG_CHARACTERS
+    except (ValueError, RecursionError):
+        return False
 
 
 def _own_task(federation: "Federation", principal: Principal, said: Any) -> FederatedTask | None:
