@@ -6,6 +6,7 @@ signed, and verified by API Gateway.
 """
 
 import base64
+import json
 import os
 from functools import cache
 from http import HTTPStatus
@@ -22,6 +23,9 @@ from stepgrid_core.proxy_event import read_request, stage_prefix
 from stepgrid_core.telemetry import logger
 from stepgrid_core.wiring import aws_federation
 
+#: Of a function's answer (Lambda quotas); a client would be told of an error of the server.
+MOST_ANSWER_BYTES = 6_000_000
+
 
 def handle(event: dict[str, Any], federation: Federation) -> dict[str, Any]:
     """One request in API Gateway's proxy form (REST API, payload 1.0)."""
@@ -30,10 +34,24 @@ def handle(event: dict[str, Any], federation: Federation) -> dict[str, Any]:
         answered = _answer_signed(event, request, federation)
     else:
         answered = answer(federation, request, stage_prefix(event))
+    shaped = shape(answered)
+    if is_too_large(shaped):
+        answered = Answer(
+            {"msg": "this is more than one answer can carry; ask for less: fewer a page, or one"},
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        )
+        shaped = shape(answered)
     logger.info(
         "request answered", method=request.method, path=request.path, status=int(answered.status)
     )
-    return shape(answered)
+    return shaped
+
+
+def is_too_large(shaped: dict[str, Any]) -> bool:
+    """The answer is text within JSON, where its quotes take two characters."""
+    body: str = shaped["body"]
+    half = MOST_ANSWER_BYTES // 2
+    return len(body) > half and len(json.dumps(body)) > MOST_ANSWER_BYTES
 
 
 def _answer_signed(event: dict[str, Any], request: HttpRequest, federation: Federation) -> Answer:

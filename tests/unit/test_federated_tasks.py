@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -515,6 +516,38 @@ class TestLists:
         page = world.json("GET", "/api/result", "ann", task_id="1")
         assert len(page["data"]) == 2
         assert "next" in page["links"]
+
+    def test_a_bare_list_is_whole_or_refused(self, world: World) -> None:
+        """Who asks for one would take a part of the results for all of them."""
+        world.create_task()
+        for organization in (1, 2, 3):
+            [run] = world.sync(organization)["runs"]
+            world.finish(organization, run, "x" * 1_500_000)
+        answered = world.ask("GET", "/task/1/result", "ann")
+        assert answered.status == 413
+        assert "page=1&per_page=2" in answered.body["msg"]
+        pages = [
+            world.json("GET", "/task/1/result", "ann", per_page="2", page=page)
+            for page in ("1", "2")
+        ]
+        assert [len(page) for page in pages] == [2, 1]
+
+    def test_inputs_that_are_large_are_more_pages(self, world: World) -> None:
+        for name in ("a", "b", "c"):
+            inputs = [{"id": 1, "input": "x" * 2_000_000}]
+            world.create_task("ann", name=name, organizations=inputs)
+        page = world.json("GET", "/api/run", "ann")
+        assert len(page["data"]) == 2
+        assert "next" in page["links"]
+
+    def test_links_can_be_followed(self, world: World) -> None:
+        for name in ("a&b", "a&c"):
+            world.create_task("ann", name=name)
+        page = world.json("GET", "/api/task", "ann", name="a&%", per_page="1")
+        path, _, query = page["links"]["next"].partition("?")
+        asked = dict(parse_qsl(query))
+        found = world.json("GET", path.removeprefix("/dev"), "ann", **asked)
+        assert [each["name"] for each in found["data"]] == ["a&b"]
 
     def test_a_result_that_no_answer_can_carry_is_refused(self, world: World) -> None:
         world.create_task("ann", 1)

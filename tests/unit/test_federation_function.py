@@ -19,6 +19,7 @@ from stepgrid_core.federation.http import Answer
 from stepgrid_core.proxy_event import read_request, stage_prefix
 from stepgrid_core.telemetry import logger
 
+from .hospitals import World
 from .login_world import API_KEY, PASSWORD, LoginWorld
 
 PROJECT = Path(__file__).parents[2]
@@ -44,6 +45,33 @@ def test_the_sample_question_is_answered(world: LoginWorld) -> None:
         "body": '{"version": "4.15.2"}',
         "isBase64Encoded": False,
     }
+
+
+def test_what_no_answer_can_carry_is_told() -> None:
+    """Lambda would make an error of the server of it, which clients repeat for ever."""
+    world = World()
+    world.create_task("ann", 1, 2)
+    for organization in (1, 2):
+        [run] = world.sync(organization)["runs"]
+        assert world.finish(organization, run, "x" * 3_000_000).status == 200
+    event = load("get_version") | {
+        "path": "/api/task/1",
+        "headers": {"authorization": "Bearer ann"},
+    }
+    assert handle(event, world.federation)["statusCode"] == 200
+    event["multiValueQueryStringParameters"] = {"include": ["results"]}
+    answer = handle(event, world.federation)
+    assert answer["statusCode"] == 413
+    assert "more than one answer can carry" in answer["body"]
+
+
+@pytest.mark.parametrize("identity", [{}, {"sourceIp": "203.0.113.7"}])
+def test_a_signed_route_needs_a_signature(world: LoginWorld, identity: dict[str, str]) -> None:
+    """Also if its path came in by the route that nobody signs: a token counts for nothing there."""
+    event = load("get_version") | {"path": "/v1/federation/whoami"}
+    event["headers"] = {"authorization": "Bearer token of 1"}
+    event["requestContext"]["identity"] = identity
+    assert handle(event, world.federation)["statusCode"] == 403
 
 
 def test_the_sample_login_works(world: LoginWorld) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 from ..endpoints import HttpRequest
 from ..errors import RequestError
@@ -115,15 +116,24 @@ def page_of(
 ) -> Answer:
     """A list in vantage6's envelope, cut by `page` and `per_page`; at "" the bare list.
 
-    Only those of the page are shown. most_per_page: more would be too large for an answer.
-    Raises Refused for a page that is no number from 1 on.
+    Only those of the page are shown; what is shown as None is gone meanwhile, and left out.
+    most_per_page: more would be too large for an answer.
+    Raises Refused for a page that is no number from 1 on, and for a bare list that would be cut by
+    its size: who asks for one takes it for the whole, and would go on without the rest.
     """
     bare = call.legacy and "metadata" not in (call.argument("include") or "")
     page, per_page = _positive(call, "page", 1), _positive(call, "per_page", PER_PAGE[bare])
     if call.argument("no_pagination") == "1":
         per_page = max(1, len(items))
+    if bare and most_per_page is not None and most_per_page < min(per_page, len(items)):
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "these are more than one answer can carry; ask for them page by page, with "
+            f"page=1&per_page={most_per_page}, or one by one",
+        )
     per_page = min(per_page, most_per_page or per_page)
-    shown = [show(item) for item in items[(page - 1) * per_page : page * per_page]]
+    part = items[(page - 1) * per_page : page * per_page]
+    shown = [shape for item in part if (shape := show(item)) is not None]
     headers = {"total-count": str(len(items))}
     if bare:
         return Answer(shown, headers=headers)
@@ -150,10 +160,6 @@ def _positive(call: Call, name: str, default: int) -> int:
 
 
 def _link(call: Call, page: int) -> str:
-    kept = [
-        f"{name}={value}"
-        for name, values in call.request.query.items()
-        for value in values
-        if name != "page"
-    ]
-    return f"{call.base}{call.request.path}?{'&'.join([*kept, f'page={page}'])}"
+    kept = {name: values for name, values in call.request.query.items() if name != "page"}
+    query = urlencode({**kept, "page": [page]}, doseq=True, safe=":,")
+    return f"{call.base}{call.request.path}?{query}"

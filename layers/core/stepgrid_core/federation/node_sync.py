@@ -154,7 +154,7 @@ class Desk:
         return taken
 
     def _size(self, run: int) -> int:
-        """Of its input and its task, at most: told before it is taken, for what is taken has to be answered."""
+        """Of its input and its task, at most. Told before: what is taken has to be answered."""
         known = self._find(run)
         if known is None:
             return 0

@@ -4,7 +4,7 @@ A result has the id of its run. Who may see a task's runs may see their inputs a
 an encrypted collaboration only the organization that asked can read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -32,11 +32,11 @@ MOST_TASKS = 1_000
 
 
 def list_runs(call: Call) -> Answer:
-    return _page(call, _chosen(call), show_run_of)
+    return _page(call, _chosen(call), show_run_of, _input_sizes)
 
 
 def list_results(call: Call) -> Answer:
-    return _page(call, _chosen(call), show_result_of)
+    return _page(call, _chosen(call), show_result_of, _result_sizes)
 
 
 def read_run_(call: Call) -> Answer:
@@ -59,18 +59,29 @@ def task_results(call: Call) -> Answer:
     """GET /task/{id}/result, as vantage6 had it before 4."""
     task = visible_task(call, call.number("id"), "run")
     note_known(call, task)
-    return _page(call, read_task(call.federation, task).runs, show_result_of)
+    return _page(call, read_task(call.federation, task).runs, show_result_of, _result_sizes)
 
 
-def _page(call: Call, runs: Sequence[RunState], show: Callable[[Call, RunState], Shown]) -> Answer:
+def _page(
+    call: Call,
+    runs: Sequence[RunState],
+    show: Callable[[Call, RunState], Shown],
+    sizes_of: Callable[[Sequence[RunState]], Iterable[int]],
+) -> Answer:
     """No page holds more than an answer can carry: a large one becomes several."""
-    largest = max((_size(run) for run in runs), default=0)
-    most = max(1, MOST_RESULT // largest) if largest else None
+    sizes = list(sizes_of(runs))
+    most = max(1, MOST_RESULT // max(sizes)) if sum(sizes) > MOST_RESULT else None
     return page_of(call, runs, lambda run: show(call, run), most_per_page=most)
 
 
-def _size(run: RunState) -> int:
-    return run.chunk.output.size if run.chunk.output else 0
+def _result_sizes(runs: Sequence[RunState]) -> Iterable[int]:
+    return (run.chunk.output.size for run in runs if run.chunk.output)
+
+
+def _input_sizes(runs: Sequence[RunState]) -> Iterable[int]:
+    """At most. Those of one task came in one request, so they fit into one answer."""
+    sessions = {run.task.id: run.session for run in runs}
+    return (each.input.size for each in sessions.values() if each and len(sessions) > 1)
 
 
 def show_run_of(call: Call, run: RunState) -> Shown:
