@@ -229,7 +229,7 @@ class AwsFederationTable:
 
 def _can_be_given(id: int) -> bool:
     """Of any other nothing is there; of a longer one the table would not even take the key."""
-    return 0 <= id < 10**ID_DIGITS
+    return id >= 0 and len(_sort_key(id)) == ID_DIGITS
 
 
 def _sort_key(id: int) -> str:

@@ -8,7 +8,7 @@ from ..states import ChunkState
 from . import notices
 from .backlog import backlog_of
 from .nodes import is_online, note_left, note_online, note_seen
-from .records import FederatedTask, Node, run_place
+from .records import FederatedTask, Node, RunRecord, run_place
 from .run_moves import claim_of, token_of
 from .run_rows import read_run, renew_run
 from .service import Federation
@@ -33,11 +33,16 @@ def welcome(federation: Federation, node: Node) -> None:
 
 
 def welcome_silent(federation: Federation, node: Node) -> None:
-    """As `welcome`, and what it holds without a claim stays its own."""
+    """As `welcome`, and what it holds without a claim stays its own.
+
+    What it has begun has a record; all that only waits is not looked at.
+    """
     welcome(federation, node)
     listed = backlog_of(node.organization_id, node.collaboration_id)
-    for run in federation.table.list_ids(listed):
-        _keep(federation, node, run)
+    ids = federation.table.list_ids(listed)
+    for record in federation.registry.find_many(RunRecord, ids):
+        if record.node_id == node.id and record.finished_at is None:
+            _keep(federation, node, record.id)
 
 
 def _keep(federation: Federation, node: Node, run: int) -> None:

@@ -133,7 +133,8 @@ def _visible_states(call: Call) -> list[TaskState]:
     listed = tasks_of_collaboration(number_of(call, "collaboration_id")) if wanted else ALL_TASKS
     ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
     tasks = federation.registry.find_many(FederatedTask, ids)
-    return [read_task(federation, task) for task in tasks if may(task)]
+    seen = [task for task in tasks if may(task)]
+    return federation.grid.each(lambda task: read_task(federation, task), seen)
 
 
 def _asked_node(call: Call) -> Node | None:
@@ -164,13 +165,13 @@ def _of_node(call: Call, node: Node) -> list[RunState]:
 def _backlog(call: Call, node: Node) -> list[RunState]:
     federation = call.federation
     listed = backlog_of(node.organization_id, node.collaboration_id)
-    found = []
-    for run in federation.table.list_ids(listed):
-        task_id, index = run_place(run)
-        task = federation.registry.find(FederatedTask, task_id)
-        if task is not None:
-            found.append(read_task(federation, task).runs[index])
-    return found
+    places = [run_place(run) for run in federation.table.list_ids(listed)]
+    tasks = federation.registry.find_many(FederatedTask, [task_id for task_id, _ in places])
+    known = {task.id: task for task in tasks}
+    return federation.grid.each(
+        lambda place: read_task(federation, known[place[0]]).runs[place[1]],
+        [place for place in places if place[0] in known],
+    )
 
 
 def _past(call: Call, node: Node) -> list[RunState]:
@@ -179,10 +180,12 @@ def _past(call: Call, node: Node) -> list[RunState]:
     ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
     tasks = federation.registry.find_many(FederatedTask, ids)
     of_node = [task for task in tasks if node.organization_id in task.organization_ids]
-    return [
-        read_task(federation, task).runs[task.organization_ids.index(node.organization_id)]
-        for task in of_node
-    ]
+    return federation.grid.each(
+        lambda task: read_task(federation, task).runs[
+            task.organization_ids.index(node.organization_id)
+        ],
+        of_node,
+    )
 
 
 def _filtered(call: Call, runs: Sequence[RunState]) -> list[RunState]:
