@@ -170,6 +170,21 @@ def test_who_leaves_a_collaboration_changes_nothing(world: World) -> None:
     assert stored.verdict is None
 
 
+@pytest.mark.parametrize(("leaves", "told"), [(False, ["accepted", "started"]), (True, [])])
+def test_who_leaves_a_collaboration_hears_nothing(
+    world: World, leaves: bool, told: list[str]
+) -> None:
+    """Also by a subscription that was there before, and of what waits in it."""
+    made = world.ask("POST", "/v1/subscriptions", {"client_token": "t"})
+    name = json.loads(made.body)["subscription_id"]
+    federate(world.grid, session_id="1" + SESSION_ID[1:], task_id=8)
+    if leaves:
+        world.members.left.add(OWNER)
+    batch = json.loads(world.ask("POST", f"/v1/subscriptions/{name}/events", {}).body)
+    assert sorted(each["kind"] for each in batch["events"]) == told
+    assert len(batch["ack"]) == 2
+
+
 def test_a_grid_without_a_federation_shows_no_federated_task(world: World) -> None:
     """Nobody can say there who is a member of what."""
 

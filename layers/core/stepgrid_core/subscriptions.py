@@ -14,6 +14,7 @@ from .contract import (
     UnsubscribeResponse,
 )
 from .contract import Subscription as SubscriptionAnswer
+from .description import is_member
 from .errors import Conflict, NotFound, QuotaExceeded
 from .names import SUBSCRIPTION_ID, subscription_id
 from .ports import Delivery, Subscription
@@ -72,7 +73,11 @@ def receive(grid: Grid, owner: str, name: str, request: ReceiveRequest) -> Event
         grid.subscriptions.acknowledge(name, request.ack)
     deliveries = grid.subscriptions.receive(name, request.wait_seconds)
     return EventBatch(
-        events=[_event(each) for each in deliveries if _is_wanted(subscription, each)],
+        events=[
+            _event(each)
+            for each in deliveries
+            if _is_wanted(subscription, each) and _is_still_seen(grid, each)
+        ],
         ack=[each.receipt for each in deliveries],
     )
 
@@ -91,6 +96,14 @@ def _is_wanted(subscription: Subscription, delivery: Delivery) -> bool:
     return _fits(subscription.session_ids, detail.get("session_id")) and _fits(
         subscription.kinds, detail.get("kind")
     )
+
+
+def _is_still_seen(grid: Grid, delivery: Delivery) -> bool:
+    """Who left a collaboration is told nothing of its tasks, not even that one has ended."""
+    if not delivery.detail.get("federation"):
+        return True
+    session = grid.table.read_session(str(delivery.detail.get("session_id")))
+    return session is not None and is_member(grid, session)
 
 
 def _fits(wanted: tuple[str, ...], value: object) -> bool:
