@@ -399,6 +399,18 @@ class TestNodes:
         page = world.json("GET", "/api/run", world.nodes[2], **query)
         assert [run["id"] for run in page["data"]] == [1001]
 
+    def test_a_run_shows_its_node_as_the_node_is_shown(self, world: World) -> None:
+        """In the cloud it is always there; gone, it is offline before anybody has told so."""
+        world.create_task("ann", 1, 2)
+        world.sync(1)
+        assert world.json("GET", "/api/run/1000", "ann")["node"]["status"] == "online"
+        world.memory.clock.sleep(100)
+        assert world.json("GET", "/api/run/1000", "ann")["node"]["status"] == "offline"
+        node = world.registry.find(Node, 2)
+        assert node is not None
+        assert world.registry.change(replace(node, cloud={"worker": "mean", "backend": "lambda"}))
+        assert world.json("GET", "/api/run/1001", "ann")["node"]["status"] == "online"
+
     def test_an_old_node_needs_no_claim(self, world: World) -> None:
         world.create_task("ann", 1)
         page = world.json(

@@ -9,7 +9,7 @@ from typing import Any
 
 from .http import Call
 from .records import FederatedTask, Node
-from .shapes import hateoas
+from .shapes import hateoas, node_in_run_shape
 from .statuses import has_ended
 from .task_state import RunState, TaskState
 from .times import iso_time
@@ -63,7 +63,7 @@ def show_run(call: Call, run: RunState, node: Node | None, input_: str | None) -
         "organization": hateoas(call, "organization", run.organization_id),
         "task": hateoas(call, "task", run.task.id),
         "results": hateoas(call, "result", run.id),
-        "node": _show_node(node),
+        "node": None if node is None else node_in_run_shape(call, node),
         "ports": [],
         "input": input_,
         "assigned_at": iso_time(run.task.created_at),
@@ -75,13 +75,6 @@ def show_run(call: Call, run: RunState, node: Node | None, input_: str | None) -
         "cleanup_at": None,
         "blob_storage_used": False,
     }
-
-
-def _show_node(node: Node | None) -> Json | None:
-    if node is None:
-        return None
-    status = "online" if node.online else "offline"
-    return {"id": node.id, "name": node.name, "ip": node.ip, "status": status}
 
 
 def show_result(call: Call, run: RunState, result: str | None, node: Node | None) -> Json:
