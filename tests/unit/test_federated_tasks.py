@@ -375,6 +375,18 @@ class TestNodes:
         assert world.json("GET", "/api/task/1/status", "ann") == {"status": "killed by user"}
         assert world.ask("POST", "/api/kill/task", "root", {"id": 1}).status == 400
 
+    @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+    def test_a_time_is_one_that_can_be_shown(self, world: World, time: str) -> None:
+        """Else a node could keep everybody from reading the runs of the task."""
+        world.create_task("ann", 1)
+        [run] = world.sync(1)["runs"]
+        for name in ("started_at", "finished_at"):
+            answered = world.finish(1, run, **{name: time})
+            assert answered.status == 400
+            assert answered.body["errors"] == {name: ["Not a valid datetime."]}
+        assert world.finish(1, run, finished_at=time[:19]).status == 200
+        assert world.json("GET", "/api/run/1000", "ann")["finished_at"][:19] == time[:19]
+
     def test_a_status_is_text_that_can_be_shown(self, world: World) -> None:
         world.create_task("ann", 1)
         [run] = world.sync(1)["runs"]

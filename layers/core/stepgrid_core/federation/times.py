@@ -9,9 +9,13 @@ def iso_time(epoch_seconds: float | None) -> str | None:
 
 
 def read_time(text: str) -> float | None:
-    """Epoch seconds; without an offset it is UTC. None for what is no such time."""
+    """Epoch seconds; without an offset it is UTC. None for what is no such time.
+
+    By its offset a time can be in no year that has one: then it is none, for it can't be shown.
+    """
     try:
         read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        in_utc = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+        return in_utc.timestamp()
     except (ValueError, OverflowError):
         return None
