@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from stepgrid.testing import InMemoryGrid
+from stepgrid_core.federation.backlog import backlog_of
 from stepgrid_core.federation.http import Answer
 from stepgrid_core.federation.node_sync import Desk, read_sync
 from stepgrid_core.federation.presence import welcome_silent
@@ -375,7 +376,10 @@ class TestNodes:
         assert world.json("GET", "/api/task/1/status", "ann") == {"status": "killed by user"}
         assert world.ask("POST", "/api/kill/task", "root", {"id": 1}).status == 400
 
-    @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+    @pytest.mark.parametrize(
+        "time",
+        ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59.999999"],
+    )
     def test_a_time_is_one_that_can_be_shown(self, world: World, time: str) -> None:
         """Else a node could keep everybody from reading the runs of the task."""
         world.create_task("ann", 1)
@@ -482,6 +486,25 @@ class TestSubtasks:
         assert world.ask("GET", f"/api/task/{other['id']}", token).status == 404
         assert world.ask("GET", f"/api/run/{other['id']}000", token).status == 404
         assert [each["id"] for each in world.json("GET", "/api/task", token)["data"]] == [1]
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [("POST", "/api/kill/task", {"id": 1}), ("DELETE", "/api/task/1", None)],
+    )
+    def test_no_subtask_is_too_deep_to_be_ended(
+        self, world: World, method: str, path: str, body: Any
+    ) -> None:
+        """An algorithm may nest them as it likes, and its run has to end all the same."""
+        token, depth = "ann", 30
+        for id in range(1, depth + 1):
+            assert world.create_task(token, 1)["id"] == id
+            asked = {"task_id": id, "image": "harbor/average"}
+            answered = world.json("POST", "/api/token/container", world.nodes[1], asked)
+            token = answered["container_token"]
+        world.json(method, path, "root", body)
+        assert world.ask("POST", "/api/task", token, SEED_BODY).status == 401
+        assert world.sync(1)["runs"] == []
+        assert world.table.list_ids(backlog_of(1, 1)) == []
 
     def test_a_killed_run_has_lost_its_token(self, world: World) -> None:
         """Also where the runs of others go on: what is killed alone has no record of its end."""

@@ -9,22 +9,19 @@ from .records import FederatedTask, Node, RunRecord, run_id, run_place
 from .run_rows import kill_run, kill_runs
 from .service import Federation
 from .statuses import KILLED
-from .task_lists import lists_of, tasks_of_parent
+from .task_lists import lists_of, tasks_of_job
 from .task_repeats import note_gone
 from .task_state import RunState, read_task
 
-#: A task's subtasks may have subtasks of their own, but nobody builds them deeper.
-MOST_DEPTH = 20
 
-
-def tree_of(federation: Federation, task: FederatedTask, depth: int = 0) -> list[FederatedTask]:
-    """The task and all below it, children before their parents."""
-    found: list[FederatedTask] = []
-    if depth < MOST_DEPTH:
-        ids = federation.table.list_ids(tasks_of_parent(task.id))
-        for child in federation.registry.find_many(FederatedTask, ids):
-            found += tree_of(federation, child, depth + 1)
-    return [*found, task]
+def tree_of(federation: Federation, task: FederatedTask) -> list[FederatedTask]:
+    """The task and all below it, children before their parents, however deep that goes."""
+    later = federation.table.list_ids(tasks_of_job(task.job_id), after=task.id)
+    tree = {task.id: task}
+    for each in federation.registry.find_many(FederatedTask, later):
+        if each.parent_id in tree:  # whose id was given before
+            tree[each.id] = each
+    return list(reversed(tree.values()))
 
 
 def kill_task(federation: Federation, task: FederatedTask) -> None:

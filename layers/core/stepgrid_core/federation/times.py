@@ -15,7 +15,8 @@ def read_time(text: str) -> float | None:
     """
     try:
         read = datetime.fromisoformat(text)
-        in_utc = read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
-        return in_utc.timestamp()
+        seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        datetime.fromtimestamp(seconds, UTC)
+        return seconds
     except (ValueError, OverflowError):
         return None
