@@ -4,7 +4,7 @@ import base64
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,7 +19,8 @@ from stepgrid_core.federation.presence import welcome_silent
 from stepgrid_core.federation.records import Collaboration, Node
 from stepgrid_core.federation.registry import marks_of
 from stepgrid_core.memory import MemoryFederationTable
-from stepgrid_core.ports import Entity
+from stepgrid_core.ports import Entity, Marks
+from stepgrid_core.ports.federation import NO_MARKS
 from tests.unit.hospitals import INPUT, World
 
 SEED_BODY = {
@@ -506,6 +507,30 @@ class TestSubtasks:
         assert world.sync(1)["runs"] == []
         assert world.table.list_ids(backlog_of(1, 1)) == []
 
+    @pytest.mark.parametrize("ends", ["kill", "delete"])
+    def test_a_subtask_that_comes_while_its_parent_is_ended_ends_too(self, ends: str) -> None:
+        """It was allowed, and is there only after the subtasks were looked for."""
+        world = World(table=(table := Interrupted()))
+        world.create_task("ann", 1)
+        token = self.container(world)
+        table.before_create = lambda: end_task(world, ends)
+        world.create_task(token, 2)
+        assert table.before_create is None
+        assert world.sync(2)["runs"] == []
+        shown = world.ask("GET", "/api/task/2/status", "root")
+        assert shown.status == 404 or shown.body == {"status": "killed by user"}
+        assert (shown.status == 404) is (ends == "delete")
+
+    @pytest.mark.parametrize("ends", ["kill", "delete"])
+    def test_a_subtask_that_comes_once_subtasks_were_looked_for_ends_too(self, ends: str) -> None:
+        world = World(table=(table := Interrupted()))
+        world.create_task("ann", 1)
+        token = self.container(world)
+        table.after_list = lambda: world.create_task(token, 2)
+        end_task(world, ends)
+        assert table.after_list is None
+        assert world.sync(2)["runs"] == []
+
     def test_a_killed_run_has_lost_its_token(self, world: World) -> None:
         """Also where the runs of others go on: what is killed alone has no record of its end."""
         world.create_task("ann", 1, 2)
@@ -523,6 +548,37 @@ class TestSubtasks:
         world.json("POST", "/api/kill/task", "root", {"id": 1})
         status = world.json("GET", f"/api/task/{child['id']}/status", "ann")
         assert status == {"status": "killed by user"}
+
+
+class Interrupted(MemoryFederationTable):
+    """Somebody else is at work before a task is stored, or after those of a job were read."""
+
+    before_create: Callable[[], object] | None = None
+    after_list: Callable[[], object] | None = None
+
+    def create(
+        self, kind: str, id: int, values: Mapping[str, Any], marks: Marks = NO_MARKS
+    ) -> Entity | None:
+        if kind == "task" and (do := self.before_create):
+            self.before_create = None
+            do()
+        return super().create(kind, id, values, marks)
+
+    def list_ids(
+        self, listed: str, *, after: int = 0, limit: int | None = None, newest_first: bool = False
+    ) -> list[int]:
+        found = super().list_ids(listed, after=after, limit=limit, newest_first=newest_first)
+        if listed == "tasks:job:1" and (do := self.after_list):
+            self.after_list = None
+            do()
+        return found
+
+
+def end_task(world: World, how: str) -> None:
+    if how == "kill":
+        world.json("POST", "/api/kill/task", "root", {"id": 1})
+    else:
+        world.json("DELETE", "/api/task/1", "root")
 
 
 class Reads(MemoryFederationTable):

@@ -20,6 +20,7 @@ from .http import Call
 from .records import FederatedTask, run_id
 from .service import Federation
 from .sessions import create_session, needs_object
+from .task_ending import follow_parent
 from .task_lists import lists_of
 from .task_orders import Order, Origin, check_order, find_origin
 from .task_repeats import make_note, reserve_id
@@ -67,6 +68,8 @@ def _store(
     marks = Marks(lists=tuple(lists_of(task)))
     if federation.table.create(task.KIND, task_id, task.as_values(), marks) is not None:
         notices.new_task(federation, task)
+        if origin.parent is not None:
+            follow_parent(federation, task)
     if has_object:
         note_ended(federation, task_id, Aim.CLEAR)
     return task

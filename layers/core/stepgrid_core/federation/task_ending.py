@@ -2,6 +2,7 @@
 
 from ..outputs import forget_session
 from ..ports import Marks
+from ..states import SessionState
 from . import notices
 from .backlog import backlog_of, drop_run
 from .endings import Aim, Ending, note_ended, note_ending
@@ -32,8 +33,23 @@ def kill_task(federation: Federation, task: FederatedTask) -> None:
 
 
 def _kill_tree(federation: Federation, task: FederatedTask) -> None:
-    for each in reversed(tree_of(federation, task)):
-        _kill(federation, each)
+    """Also subtasks that come meanwhile: a task that was killed makes no more of them."""
+    killed: set[int] = set()
+    while fresh := [each for each in tree_of(federation, task) if each.id not in killed]:
+        for each in reversed(fresh):
+            _kill(federation, each)
+            killed.add(each.id)
+
+
+def follow_parent(federation: Federation, task: FederatedTask) -> None:
+    """Of a subtask that was just made: whoever ended its parent may not have seen it yet."""
+    parent = federation.registry.find(FederatedTask, task.parent_id or 0)
+    if parent is None:
+        delete_task(federation, task)
+        return
+    session = federation.grid.table.read_session(parent.session_id)
+    if session is not None and session.verdict is SessionState.CANCELLED:
+        kill_task(federation, task)
 
 
 def _kill(federation: Federation, task: FederatedTask) -> None:
