@@ -217,6 +217,8 @@ def test_a_node_tells_the_status_of_its_own_runs(world: SocketWorld) -> None:
         {"run_id": 5_002, "status": "active"},
         {"run_id": -1, "status": "active"},
         {"run_id": True, "status": "active"},
+        {"run_id": RUN, "status": "\ud800"},
+        {"run_id": RUN, "status": "active\n"},
         {"run_id": "5000", "status": "active"},
         {"run_id": RUN, "status": 1},
         {"run_id": RUN, "status": "x" * 100},

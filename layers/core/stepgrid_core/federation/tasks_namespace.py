@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..ports import Socket
 from . import notices, socketio
@@ -124,7 +124,7 @@ def _algorithm_status_change(
 ) -> list[SocketPacket]:
     status = said.get("status") if isinstance(said, dict) else None
     task = _own_task(hub.federation, principal, said)
-    if task is not None and isinstance(status, str) and len(status) <= MAX_STATUS_CHARACTERS:
+    if task is not None and _is_status(status):
         notices.algorithm_status_change(hub.federation, task, said["run_id"], status)
     return []
 
@@ -152,6 +152,11 @@ def _node_info_update(
     if isinstance(principal, NodePrincipal) and _is_config(config):
         revise(hub.federation.registry, principal.node, lambda node: replace(node, config=config))
     return []
+
+
+def _is_status(said: Any) -> TypeGuard[str]:
+    """It goes over the bus, and before people's eyes."""
+    return isinstance(said, str) and len(said) <= MAX_STATUS_CHARACTERS and said.isprintable()
 
 
 def _is_config(config: Any) -> bool:
