@@ -1,5 +1,6 @@
 """Cloud Kotta's first job, submitted by the `kotta` script as its documents show it."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stepgrid import Grid
 from stepgrid.local import LocalCloud
 from tests.system.containers import wait_until
 
@@ -98,8 +100,16 @@ def test_the_first_job_of_its_documents(kotta: Kotta, tmp_path: Path) -> None:
     assert [job, "completed", "script", fields["submit_stamp"]] in listed
 
 
-def test_cancel_really_cancels(kotta: Kotta, tmp_path: Path) -> None:
-    """A job that runs is ended, and what exists by then can be fetched."""
+def read_output(cloud: LocalCloud, job: str, name: str) -> bytes:
+    """As the same user has it of the SDK: whose token kotta.auth is."""
+    login = json.loads(cloud.paths.agent_config.read_text(encoding="utf-8"))
+    endpoint = cloud.status().endpoint
+    with Grid(endpoint, username=login["username"], password=login["password"]) as grid:
+        return grid.jobs.get(job).read(name)
+
+
+def test_cancel_really_cancels(kotta: Kotta, cloud: LocalCloud, tmp_path: Path) -> None:
+    """A job that runs is ended, and what exists by then is kept."""
     text = HELLO.replace("/bin/echo 'Hello World!'", "sh -c 'echo early > foo.txt; sleep 600'")
     job = submit(kotta, tmp_path, text)
     wait_until(lambda: status(kotta, job)[0]["status"] == "processing")
@@ -107,3 +117,4 @@ def test_cancel_really_cancels(kotta: Kotta, tmp_path: Path) -> None:
     wait_until(lambda: status(kotta, job)[0].get("ERROR_CODE") == "1002")
     fields, outputs = status(kotta, job)
     assert (fields["status"], outputs[0]) == ("cancelled", "foo.txt")
+    assert read_output(cloud, job, "foo.txt") == b"early\n"
