@@ -1,6 +1,7 @@
 """The deployed grid for the system tests: the real template on a local cloud of their own.
 
-The sources are copied, so that a local cloud of the developer is neither used nor stopped.
+The sources are copied, so that a local cloud of the developer is neither used nor stopped. Each
+process of pytest-xdist has a cloud of its own.
 """
 
 import shutil
@@ -23,6 +24,21 @@ SOURCES = (
     "layers",
     "statemachines",
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests one process of pytest-xdist does (--dist loadgroup): those of a module, and
+    those of all modules that need the hospitals, which take long to build. Before xdist looks."""
+    groups: dict[Path, str] = {}
+    own = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in own:
+        needs_hospitals = "hospitals" in getattr(item, "fixturenames", ())
+        groups[item.path] = (
+            "hospitals" if needs_hospitals else groups.get(item.path, item.path.stem)
+        )
+    for item in own:
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -85,5 +85,5 @@ def test_the_local_cloud_leaves_a_token(cloud: LocalCloud, verifier: AwsTokenVer
     caller = verifier.verify(first.token)
     assert caller is not None
     assert caller.username == "local"
-    cloud.up()
+    cloud.up(redis=cloud.status().redis_url is not None, count_requests=True)  # deployed as it is
     assert read_auth(path).token != first.token

@@ -17,7 +17,7 @@ from stepgrid.local import LocalCloud
 @pytest.fixture(scope="module")
 def cache(cloud: LocalCloud) -> redis.Redis:
     """What is in the cache, looked at from outside."""
-    url = cloud.up(print, redis=True).redis_url
+    url = cloud.up(print, redis=True, count_requests=True).redis_url
     assert url is not None
     return redis.Redis.from_url(url, protocol=2)
 
