@@ -48,7 +48,7 @@ $(VANTAGE6_READY):
 test: ## run all tests, the local cloud included
 	$(MAKE) --jobs=2 $(READY) $(VANTAGE6_READY)
 	$(BIN)/python -m pytest --numprocesses auto tests/unit tests/contract tests/integration tests/faults
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup tests/system
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/system
 
 $(BENCH_READY): pyproject.toml
 	test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
