@@ -27,8 +27,8 @@ ORGANIZATION, COLLABORATION, NODE, USER = 9001, 9001, 9001, 9001
 class Site:
     """The deployed federation as a client sees it."""
 
-    base: str  #: scheme, host, and what stands before the stage
-    stage: str
+    base: str  #: scheme and host
+    stage: str  #: and what the local cloud has before it: the path up to the routes
     username: str
     password: str
 
@@ -72,9 +72,7 @@ def site(cloud: LocalCloud) -> Iterator[Site]:
     for record in records:
         assert registry.create(record, marks_of(record))
     address = urlsplit(endpoint)
-    stage = "/" + address.path.split("/")[-2]
-    prefix = address.path.removesuffix(f"{stage}/v1")
-    base = f"{address.scheme}://{address.netloc}{prefix}"
+    base, stage = f"{address.scheme}://{address.netloc}", address.path.removesuffix("/v1")
     yield Site(base, stage, login["username"], login["password"])
     for record in records:
         registry.delete(record, marks_of(record))
