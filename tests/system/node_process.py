@@ -18,6 +18,8 @@ import psutil
 
 STEPGRID = Path(sys.executable).with_name("stepgrid")
 SECONDS = 120
+#: What a node says first, when the server has let it in.
+GREETING = "online as"
 
 
 class NodeProcess:
@@ -26,11 +28,13 @@ class NodeProcess:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self._greetings = 0  #: of the processes before this one
 
     def start(self, *options: str) -> None:
         """Unless it works already. options: where they are not --config node.yaml."""
         if self.is_working:
             return
+        self._greetings = self.log.count(GREETING)
         argv = [str(STEPGRID), "node", "start", *(options or ("--config", "node.yaml"))]
         with (self.folder / "node.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -48,7 +52,8 @@ class NodeProcess:
 
     @property
     def log(self) -> str:
-        return (self.folder / "node.log").read_text()
+        written = self.folder / "node.log"
+        return written.read_text() if written.exists() else ""
 
     def await_line(self, text: str, times: int = 1) -> None:
         """Of its log."""
@@ -60,8 +65,12 @@ class NodeProcess:
         wait_until(is_there, lambda: self.log[-4000:])
 
     def stop(self) -> int:
-        """SIGTERM; the exit code. Nothing that the node started is left."""
+        """SIGTERM; the exit code. Nothing that the node started is left.
+
+        Not before it works: until then SIGTERM ends it as any other program.
+        """
         assert self._process is not None
+        self.await_line(GREETING, self._greetings + 1)
         family = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(SECONDS)
