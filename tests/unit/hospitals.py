@@ -33,6 +33,14 @@ def encode(**message: Any) -> str:
 
 
 INPUT = encode(method="average", args=[], kwargs={"column": "age"})
+#: As vantage6's seed asks: for all that have a node.
+SEED_BODY = {
+    "description": "human readable description, not used by the code",
+    "image": "docker-registry.distributedlearning.ai/docker-image-name",
+    "input": "some input",
+    "name": "human readable",
+    "collaboration_id": 1,
+}
 
 
 @dataclass
