@@ -1,7 +1,7 @@
 """Named faults of ministack's ECS, and of Step Functions where it runs ECS tasks, corrected.
 
 Made inside the emulator's process by `corrected_ministack`; one function per fault, with what AWS
-does. tests/integration/test_emulator_faults.py tells when a fault has been mended upstream.
+does. tests/integration/test_emulator_states.py tells when a fault has been mended upstream.
 """
 
 from __future__ import annotations
