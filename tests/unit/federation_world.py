@@ -9,6 +9,7 @@ Whoever asks is of Asclepius. The node that asks is node 1, the container runs f
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -105,9 +106,17 @@ class FederationWorld:
             return issue_node_tokens(self.federation, node).access_token
         return issue_container_token(self.federation, node, self.task)
 
+    def user(self, id: int) -> User:
+        found = self.registry.find(User, id)
+        assert found is not None
+        return found
+
+    def give(self, id: int, **rights: Sequence[int]) -> None:
+        """Rights that somebody has, whoever gave them."""
+        assert self.registry.change(replace(self.user(id), **rights))  # type: ignore[arg-type]
+
     def user_token(self, user_id: int) -> str:
-        user = self.registry.find(User, user_id)
-        assert user is not None
+        user = self.user(user_id)
         caller = Caller(f"cognito:{user.username}", user.username, user.email, user.subject)
         self.verifier.callers[f"token of {user_id}"] = caller
         return f"token of {user_id}"

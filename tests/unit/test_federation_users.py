@@ -1,15 +1,14 @@
-"""Users and roles: who comes and goes, and that nobody gives, or gets, more than it may."""
+"""Users: who comes and goes, and that nobody gives, or gets, more than it may."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from stepgrid_core.errors import Unavailable
-from stepgrid_core.federation.records import Role, User
+from stepgrid_core.federation.records import User
 from stepgrid_core.federation.registry import marks_of
-from stepgrid_core.federation.rules import DEFAULT_ROLES, RULES, rule_id
+from stepgrid_core.federation.rules import DEFAULT_ROLES, rule_id
 from stepgrid_core.memory import MemoryUserDirectory
 
 from .federation_world import (
@@ -42,24 +41,13 @@ def create(world: FederationWorld, principal: str = ADMIN, **more: Any) -> tuple
     return world.ask(principal, "POST", "/api/user", {**NEW, **more})
 
 
-def user(world: FederationWorld, id: int) -> User:
-    found = world.registry.find(User, id)
-    assert found is not None
-    return found
-
-
-def give(world: FederationWorld, id: int, **rights: Sequence[int]) -> None:
-    """Rights that somebody has, whoever gave them."""
-    assert world.registry.change(replace(user(world, id), **rights))  # type: ignore[arg-type]
-
-
 class TestNewUsers:
     def test_a_new_user_can_log_in(self, world: FederationWorld) -> None:
         status, made = create(world, roles=[2])
         assert status == 201
         assert made["organization"]["id"] == 1
         assert "password" not in made
-        kept = user(world, made["id"])
+        kept = world.user(made["id"])
         assert world.directory.users == {"newcomer": kept.subject}
         assert (kept.role_ids, kept.firstname) == ((2,), "New")
         token = world.user_token(kept.id)
@@ -166,27 +154,27 @@ class TestGiving:
         assert world.ask(ADMIN, "PATCH", path, {"roles": [2, 1]})[0] == 401
         assert world.ask(ADMIN, "PATCH", path, {"rules": [1]})[0] == 401
         assert world.ask(ADMIN, "PATCH", path, {"roles": [4], "rules": [21]})[0] == 200
-        changed = user(world, COLLEAGUE)
+        changed = world.user(COLLEAGUE)
         assert (changed.role_ids, changed.rule_ids) == ((4,), (21,))
 
     def test_an_admin_takes_nothing_that_it_does_not_have(self, world: FederationWorld) -> None:
         """So nobody makes the root user of its organization powerless."""
         path = f"/api/user/{USERS['root']}"
         assert world.ask(ADMIN, "PATCH", path, {"roles": []})[0] == 401
-        give(world, COLLEAGUE, rule_ids=(rule_id("task", "v", "glo"),))
+        world.give(COLLEAGUE, rule_ids=(rule_id("task", "v", "glo"),))
         assert world.ask(ADMIN, "PATCH", f"/api/user/{COLLEAGUE}", {"rules": []})[0] == 401
 
     def test_rights_are_those_of_now(self, world: FederationWorld) -> None:
         """A token is no older than the table."""
         token = world.token_of(ADMIN)
         assert world.ask_with(token, "DELETE", f"/api/user/{COLLEAGUE}")[0] == 200
-        give(world, USERS[ADMIN], role_ids=())
+        world.give(USERS[ADMIN], role_ids=())
         assert world.ask_with(token, "DELETE", f"/api/user/{USERS['viewer']}")[0] == 401
 
 
 class TestChanges:
     def test_a_user_changes_itself(self, world: FederationWorld) -> None:
-        path = f"/api/user/{user(world, USERS[RESEARCHER]).subject}"
+        path = f"/api/user/{world.user(USERS[RESEARCHER]).subject}"
         body = {"firstname": "Res", "lastname": "Earcher", "email": "res@example.org"}
         status, shape = world.ask(RESEARCHER, "PATCH", path, body)
         assert status == 200
@@ -214,7 +202,7 @@ class TestChanges:
 class TestLeaving:
     def test_who_is_removed_loses_access_at_once(self, world: FederationWorld) -> None:
         token = world.token_of("viewer")
-        removed = user(world, USERS["viewer"])
+        removed = world.user(USERS["viewer"])
         world.directory.users["viewer"] = removed.subject
         world.directory.passwords["viewer"] = "secret"
         told = {"msg": "user id=2 is removed from the database"}
@@ -283,155 +271,3 @@ class TestLists:
             "rules": sorted(DEFAULT_ROLES[3].rule_ids),
             "orgs_in_collabs": [1, 2],
         }
-
-
-class TestRoles:
-    def test_a_role_of_ones_own(self, world: FederationWorld) -> None:
-        body = {"name": "Reader", "description": "reads", "rules": [rule_id("task", "v", "col")]}
-        status, made = world.ask(ADMIN, "POST", "/api/role", body)
-        assert status == 201
-        assert made == {
-            "id": STRANGERS_ROLE + 1,
-            "name": "Reader",
-            "description": "reads",
-            "is_default_role": False,
-            "rules": f"/dev/api/rule?role_id={made['id']}",
-            "users": f"/dev/api/user?role_id={made['id']}",
-            "organization": {
-                "id": 1,
-                "link": "/dev/api/organization/1",
-                "methods": ["GET", "PATCH", "DELETE"],
-            },
-        }
-        told = {"msg": "Role with name 'Reader' already exists!"}
-        assert world.ask(ADMIN, "POST", "/api/role", body) == (400, told)
-        assert world.ask("root", "POST", "/api/role", {**body, "organization_id": 2})[0] == 201
-
-    @pytest.mark.parametrize("name", ["Root", "container", "17", ""])
-    def test_names_that_no_role_has(self, world: FederationWorld, name: str) -> None:
-        status, told = world.ask("root", "POST", "/api/role", {"name": name, "rules": []})
-        assert (status, list(told["errors"])) == (400, ["name"])
-
-    @pytest.mark.parametrize("rule", ["task c col", "user v glo"])
-    def test_no_role_is_made_more_than_its_maker(self, world: FederationWorld, rule: str) -> None:
-        """Neither at once nor rule by rule."""
-        id = rule_id(*rule.split())
-        before = world.stored()
-        body = {"name": "Reader", "rules": [id]}
-        assert world.ask(ADMIN, "POST", "/api/role", body)[0] == 401
-        assert world.ask(ADMIN, "PATCH", f"/api/role/{ROLE}", {"rules": [id]})[0] == 401
-        assert world.ask(ADMIN, "POST", f"/api/role/{ROLE}/rule/{id}")[0] == 401
-        assert world.stored() == before
-
-    def test_rules_beyond_ones_own_are_not_taken_out(self, world: FederationWorld) -> None:
-        id = rule_id("task", "c", "col")
-        role = world.registry.find(Role, ROLE)
-        assert role is not None
-        assert world.registry.change(replace(role, rule_ids=(id,)))
-        assert world.ask(ADMIN, "PATCH", f"/api/role/{ROLE}", {"rules": []})[0] == 401
-        assert world.ask(ADMIN, "DELETE", f"/api/role/{ROLE}/rule/{id}")[0] == 401
-
-    def test_rules_are_put_in_and_taken_out(self, world: FederationWorld) -> None:
-        path, id = f"/api/role/{ROLE}/rule", rule_id("user", "v", "org")
-        status, rules = world.ask(ADMIN, "POST", f"{path}/{id}")
-        assert (status, [each["id"] for each in rules]) == (201, [29, id])
-        assert world.ask(ADMIN, "GET", path) == (200, rules)
-        assert world.ask(ADMIN, "DELETE", f"{path}/{id}")[1] == rules[:1]
-        assert world.ask(ADMIN, "DELETE", f"{path}/{id}")[0] == 404
-        assert world.ask(ADMIN, "POST", f"{path}/999")[0] == 404
-
-    @pytest.mark.parametrize("id", DEFAULT_ROLES)
-    def test_default_roles_stay_as_they_are(self, world: FederationWorld, id: int) -> None:
-        told = f"Role {DEFAULT_ROLES[id].name} is a default role and cannot be edited or deleted."
-        for method, end in (
-            ("PATCH", ""),
-            ("DELETE", ""),
-            ("POST", "/rule/1"),
-            ("DELETE", "/rule/1"),
-        ):
-            answered = world.ask("root", method, f"/api/role/{id}{end}", {})
-            assert answered == (400, {"msg": told})
-
-    def test_a_role_that_is_in_use(self, world: FederationWorld) -> None:
-        """Who has it loses what it allowed."""
-        give(world, USERS["no role"], role_ids=(ROLE,))
-        assert world.ids("no role", "/role") == [ROLE]
-        status, told = world.ask(ADMIN, "DELETE", f"/api/role/{ROLE}")
-        assert (status, "assigned to 1 users" in told["msg"]) == (400, True)
-        path = f"/api/role/{ROLE}?delete_dependents=True"
-        assert world.ask(ADMIN, "DELETE", path)[0] == 200
-        assert world.ids("no role", "/role") == []
-
-    @pytest.mark.parametrize(
-        ("query", "ids"),
-        [
-            ("organization_id=2", [PEERS_ROLE]),
-            ("organization_id=2&organization_id=3", [PEERS_ROLE, STRANGERS_ROLE]),
-            ("organization_id=2&include_root=1", [1, 2, 3, 4, 5, PEERS_ROLE]),
-            ("collaboration_id=2", [STRANGERS_ROLE]),
-            ("name=Root", [1]),
-            ("description=May do%25", [1]),
-            ("user_id=3", [3]),
-            ("rule_id=33", [1, 3, 5]),
-        ],
-    )
-    def test_filters(self, world: FederationWorld, query: str, ids: list[int]) -> None:
-        assert world.ids("root", f"/role?{query}") == ids
-
-    @pytest.mark.parametrize(
-        ("name", "foreign"),
-        [("organization_id", 3), ("collaboration_id", 2), ("user_id", STRANGER)],
-    )
-    def test_a_filter_tells_nothing_of_strangers(
-        self, world: FederationWorld, name: str, foreign: int
-    ) -> None:
-        asked, unknown = (
-            world.ask("viewer", "GET", f"/api/role?{name}={id}") for id in (foreign, 77)
-        )
-        assert asked[0] == unknown[0] >= 400
-        assert asked[1]["msg"].replace(str(foreign), "77") == unknown[1]["msg"]
-
-
-class TestRules:
-    def test_the_shape_is_vantage6s(self, world: FederationWorld) -> None:
-        id = rule_id("task", "v", "col")
-        assert world.ask("no role", "GET", f"/api/rule/{id}") == (
-            200,
-            {
-                "id": id,
-                "name": "task",
-                "operation": "VIEW",
-                "scope": "COLLABORATION",
-                "description": "view one's collaborations' task",
-                "users": f"/dev/api/user?rule_id={id}",
-            },
-        )
-        assert world.ask("no role", "GET", "/api/rule/999") == (
-            404,
-            {"msg": "Rule id=999 not found!"},
-        )
-
-    @pytest.mark.parametrize(
-        ("query", "rules"),
-        [
-            ("name=task&operation=c", ["task c glo", "task c col"]),
-            ("name=task&operation=CREATE&scope=collaboration", ["task c col"]),
-            ("scope=own&operation=e", ["user e own"]),
-            ("name=unknown", []),
-        ],
-    )
-    def test_filters(self, world: FederationWorld, query: str, rules: list[str]) -> None:
-        expected = [rule_id(*rule.split()) for rule in rules]
-        assert world.ids("viewer", f"/rule?{query}") == expected
-
-    def test_rules_of_a_role_and_of_a_user(self, world: FederationWorld) -> None:
-        give(world, COLLEAGUE, role_ids=(2,), rule_ids=(1,))
-        of_role = world.ids("viewer", "/rule?role_id=2&no_pagination=1")
-        of_user = world.ids("viewer", f"/rule?user_id={COLLEAGUE}&no_pagination=1")
-        assert of_role == sorted(DEFAULT_ROLES[2].rule_ids)
-        assert of_user == [1, *of_role]
-        for query in (f"role_id={STRANGERS_ROLE}", f"user_id={STRANGER}", "role_id=77"):
-            assert world.ask("viewer", "GET", f"/api/rule?{query}")[0] == 400
-
-    def test_all_of_them_are_rules_of_root(self, world: FederationWorld) -> None:
-        assert world.ids("root", "/rule?role_id=1&no_pagination=1") == list(RULES)
