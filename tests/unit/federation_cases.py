@@ -6,17 +6,7 @@ A new route needs a case: a test says which one has none.
 from collections.abc import Mapping
 from typing import Any
 
-from .federation_reach import (
-    ANY,
-    COLLABORATION,
-    ORGANIZATION,
-    OWN,
-    PRINCIPALS,
-    Case,
-    ListCase,
-    OpenCase,
-    Target,
-)
+from .federation_reach import ANY, COLLABORATION, ORGANIZATION, OWN, Case, Target
 from .federation_world import (
     COLLEAGUE,
     NOBODY_KNOWS,
@@ -25,7 +15,6 @@ from .federation_world import (
     ROLE,
     STRANGER,
     STRANGERS_ROLE,
-    USERS,
 )
 
 
@@ -322,103 +311,6 @@ CASES: list[Case] = [
         users_only=True,
     ),
     Case("GET", "/rule/{id}", "rule v", (Target(ANY, "/rule/1"),), users_only=True),
-]
-
-_FIVE = dict.fromkeys(range(1, 6), (OWN, OWN))
-LISTS: list[ListCase] = [
-    ListCase(
-        "GET",
-        "/organization",
-        "organization v",
-        {
-            1: (ORGANIZATION, ORGANIZATION),
-            2: (COLLABORATION, COLLABORATION),
-            3: (ANY, ANY),
-            4: (ANY, ANY),
-        },
-    ),
-    ListCase(
-        "GET",
-        "/collaboration",
-        "collaboration v",
-        {
-            1: (COLLABORATION, COLLABORATION),
-            2: (ANY, ANY),
-            3: (COLLABORATION, ANY),
-            4: (COLLABORATION, ANY),
-        },
-        no_containers=True,
-    ),
-    ListCase(
-        "GET",
-        "/study",
-        "study v",
-        {1: (ORGANIZATION, ORGANIZATION), 2: (COLLABORATION, COLLABORATION), 3: (ANY, ANY)},
-        no_containers=True,
-    ),
-    ListCase(
-        "GET",
-        "/node",
-        "node v",
-        {
-            1: (ORGANIZATION, OWN),
-            2: (COLLABORATION, COLLABORATION),
-            3: (ANY, ANY),
-            4: (ORGANIZATION, ORGANIZATION),
-        },
-        no_containers=True,
-    ),
-    ListCase(
-        "GET",
-        "/user",
-        "user v",
-        {
-            **dict.fromkeys((*USERS.values(), COLLEAGUE), (ORGANIZATION, ANY)),
-            PEER: (COLLABORATION, ANY),
-            STRANGER: (ANY, ANY),
-        },
-        users_only=True,
-        hidden=True,
-    ),
-    ListCase(
-        "GET",
-        "/role",
-        "role v",
-        {
-            **_FIVE,
-            ROLE: (ORGANIZATION, ANY),
-            PEERS_ROLE: (COLLABORATION, ANY),
-            STRANGERS_ROLE: (ANY, ANY),
-        },
-        users_only=True,
-        hidden=True,
-    ),
-    ListCase("GET", "/rule", "rule v", dict.fromkeys(range(1, 87), (ANY, ANY)), users_only=True),
-]
-
-_ALL_ALIKE: dict[int, dict[str | None, int]] = {
-    status: dict.fromkeys(PRINCIPALS, status) for status in (200, 400, 401)
-}
-OPEN: list[OpenCase] = [
-    OpenCase(
-        "GET", "/whoami", {**dict.fromkeys(USERS, 200), "node": 401, "container": 401, None: 401}
-    ),
-    OpenCase("GET", "/version", _ALL_ALIKE[200]),
-    OpenCase("GET", "/health", _ALL_ALIKE[200]),
-    OpenCase("GET", "/blobstream/status", {**_ALL_ALIKE[200], None: 401}),
-    # Without what they want to know, to everybody.
-    OpenCase("POST", "/token/user", _ALL_ALIKE[400]),
-    OpenCase("GET", "/token/user", _ALL_ALIKE[400]),
-    OpenCase("POST", "/token/node", _ALL_ALIKE[400]),
-    OpenCase("POST", "/token/container", {**_ALL_ALIKE[401], "node": 400}),
-    # An access token renews nothing.
-    OpenCase("POST", "/token/refresh", _ALL_ALIKE[401]),
-    # A client that says no token is connected, and told of it there: see test_socket_routes.
-    *(
-        OpenCase(method, path, _ALL_ALIKE[400])
-        for path in ("/socket.io/", "/socket.io")
-        for method in ("GET", "POST")
-    ),
 ]
 
 #: What stands for the id of something that is not there, in the place of a foreign one.

@@ -3,8 +3,9 @@
 python -m tests.unit.federation_permissions_document > docs/federation-permissions.md
 """
 
-from .federation_cases import OPEN, USER_ROUTE
+from .federation_cases import USER_ROUTE
 from .federation_matrix import CASES, LISTS
+from .federation_open_cases import OPEN
 from .federation_reach import (
     ANY,
     COLLABORATION,

@@ -12,8 +12,9 @@ import pytest
 from stepgrid_core.federation.routing import ROUTES
 from stepgrid_core.federation.task_ending import kill_task
 
-from .federation_cases import OPEN, UNKNOWN
+from .federation_cases import UNKNOWN
 from .federation_matrix import CASES, LISTS
+from .federation_open_cases import OPEN
 from .federation_permissions_document import write_document
 from .federation_reach import (
     ANY,
