@@ -30,6 +30,21 @@ class Fuse:
         return answer
 
 
+class Interruption(Fuse):
+    """Instead of a death: at one call somebody else does something."""
+
+    def __init__(self, call: int, act: Callable[[], object]) -> None:
+        super().__init__(call, "before")
+        self._act = act
+
+    def through(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().through(function, *args, **kwargs)
+        except EnvironmentDied:
+            self._act()
+            return function(*args, **kwargs)
+
+
 class Fused:
     """A port whose every call goes through the fuse."""
 

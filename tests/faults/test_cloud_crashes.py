@@ -15,7 +15,7 @@ from stepgrid.testing import EnvironmentDied
 from stepgrid_core.errors import NotFound
 from stepgrid_core.federation.cloud_events import ask_for_open
 from stepgrid_core.federation.service import Federation
-from tests.faults.fuse import Fuse, Fused, fused
+from tests.faults.fuse import Fuse, Fused, Interruption, fused
 from tests.unit.cloud_world import CLOUD, CloudWorld
 
 ANSWERS: dict[str, Any] = {"small": {"mean": 4.5}, "large": {"mean": "x" * 20_000}}
@@ -198,18 +198,3 @@ def test_the_sweeper_cut_off_anywhere() -> None:
         heal(world)
         assert world.run(task)["status"] == "completed"
         assert world.is_clear()
-
-
-class Interruption(Fuse):
-    """Instead of a death: before one call somebody else does something."""
-
-    def __init__(self, call: int, act: Callable[[], object]) -> None:
-        super().__init__(call, "before")
-        self._act = act
-
-    def through(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().through(function, *args, **kwargs)
-        except EnvironmentDied:
-            self._act()
-            return function(*args, **kwargs)

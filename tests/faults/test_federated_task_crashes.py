@@ -20,7 +20,7 @@ from stepgrid_core.federation.records import FederatedTask
 from stepgrid_core.federation.upkeep import look_after, take_over
 from stepgrid_core.records import Session
 from stepgrid_core.recovery import sweep
-from tests.faults.fuse import Fuse, Fused, fused
+from tests.faults.fuse import Fuse, Fused, Interruption, fused
 from tests.unit.hospitals import INPUT, World
 
 #: More than any of the routes makes; each test says that it got to the end.
@@ -256,21 +256,6 @@ def test_a_deletion_cut_off_anywhere(repeated: bool) -> None:
             assert world.json("GET", "/api/task/2/status", "ann") == {"status": "pending"}
             assert backlogs(world) == [1000, 2000, 2001]
     assert gone > 50
-
-
-class Interruption(Fuse):
-    """Instead of a death: at one call somebody else does something."""
-
-    def __init__(self, call: int, act: Callable[[], object]) -> None:
-        super().__init__(call, "before")
-        self._act = act
-
-    def through(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().through(function, *args, **kwargs)
-        except EnvironmentDied:
-            self._act()
-            return function(*args, **kwargs)
 
 
 def create_twice(body: Any, call: int) -> tuple[World, list[Answer]]:

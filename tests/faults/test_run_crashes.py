@@ -5,7 +5,6 @@ way each run has one end, all of them are counted, and the end of the task is to
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,7 @@ from stepgrid_core.session_events import ended
 from stepgrid_core.states import TaskState
 from stepgrid_core.wiring import Grid
 from tests.faults.agreement import agreed_counts
-from tests.faults.fuse import POINTS, Fuse, fused
+from tests.faults.fuse import POINTS, Fuse, Interruption, fused
 from tests.federated import OWNER, SESSION_ID, federate, federated_grid
 
 LEASE_SECONDS = 60.0
@@ -210,21 +209,6 @@ def test_the_sweeper_cut_off_anywhere() -> None:
         heal(memory)
         check(memory)
     assert cut >= 2
-
-
-class Interruption(Fuse):
-    """Instead of a death: at one call somebody else does something."""
-
-    def __init__(self, call: int, act: Callable[[], object]) -> None:
-        super().__init__(call, "before")
-        self._act = act
-
-    def through(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().through(function, *args, **kwargs)
-        except EnvironmentDied:
-            self._act()
-            return function(*args, **kwargs)
 
 
 @pytest.mark.parametrize("call", range(12))
