@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 import requests
 
 from stepgrid.local import LocalCloud
-from stepgrid.local.emulator import REGION, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from stepgrid_core.aws.federation_table import AwsFederationTable
 from stepgrid_core.federation.api_keys import hash_key
 from stepgrid_core.federation.records import Collaboration, Node, Organization, User
 from stepgrid_core.federation.registry import Registry, marks_of
 from tests.system.containers import wait_until
+from tests.system.federation_backstage import dynamodb_of, subject_of
 
 API_KEY = "5f0c7a52-7dec-41d0-a765-00a0c91e6bf6"
 #: Not those of the other tests of the same cloud.
@@ -89,9 +88,9 @@ def site(cloud: LocalCloud) -> Iterator[Site]:
     assert status.endpoint is not None
     assert status.agent_config_path is not None
     login = json.loads(status.agent_config_path.read_text())
-    registry = Registry(AwsFederationTable(status.outputs["TableName"], _resource(cloud)))
+    registry = Registry(AwsFederationTable(status.outputs["TableName"], dynamodb_of(cloud)))
     place = {"worker": "echo", "backend": "lambda", "allowed_images": ["harbor/*"]}
-    subject = _subject(cloud, login["username"])
+    subject = subject_of(cloud, login["username"])
     records = (
         Organization(OUTSIDE, "Outside"),
         Organization(CLOUD, "Cloud"),
@@ -118,23 +117,6 @@ def _log_in(url: str, kind: str, body: dict[str, str]) -> str:
     return str(answer.json()["access_token"])
 
 
-def _subject(cloud: LocalCloud, username: str) -> str:
-    pool = cloud.status().outputs["UserPoolId"]
-    found = cloud.client("cognito-idp").admin_get_user(UserPoolId=pool, Username=username)
-    (subject,) = (each["Value"] for each in found["UserAttributes"] if each["Name"] == "sub")
-    return str(subject)
-
-
-def _resource(cloud: LocalCloud) -> Any:
-    return boto3.resource(
-        "dynamodb",
-        endpoint_url=cloud.status().aws_endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=ROOT_ACCESS_KEY_ID,
-        aws_secret_access_key=ROOT_SECRET_ACCESS_KEY,
-    )
-
-
 def test_a_node_outside_and_one_in_the_cloud_do_a_task_together(site: Site) -> None:
     """The worker `echo` answers what it was given: so the test sees it."""
     task = site.create_task(column="age")
@@ -159,7 +141,7 @@ def test_nothing_is_left_of_what_did_a_run(site: Site, cloud: LocalCloud) -> Non
     task = site.create_task()
     site.do_run(1)
     wait_until(lambda: site.status_of(task, CLOUD) == "completed")
-    table = AwsFederationTable(cloud.status().outputs["TableName"], _resource(cloud))
+    table = AwsFederationTable(cloud.status().outputs["TableName"], dynamodb_of(cloud))
     wait_until(lambda: table.list_ids("cloud-runs") == [])
     nodes = site.ask("GET", "/node", site.user, status="online")["data"]
     assert CLOUD in {node["id"] for node in nodes}

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 import requests
 import socketio
 from socketIO_client import SocketIO, SocketIONamespace
 
 from stepgrid.local import LocalCloud
-from stepgrid.local.emulator import REGION, ROOT_ACCESS_KEY_ID, ROOT_SECRET_ACCESS_KEY
 from stepgrid_core.aws.federation_table import AwsFederationTable
 from stepgrid_core.federation.api_keys import hash_key
 from stepgrid_core.federation.records import Collaboration, Node, Organization, User
 from stepgrid_core.federation.registry import Registry, marks_of
+from tests.system.federation_backstage import dynamodb_of, subject_of
 
 API_KEY = "0b1c2d3e-7dec-41d0-a765-00a0c91e6bf6"
 #: Not those of the other tests of the same cloud.
@@ -63,12 +62,12 @@ def site(cloud: LocalCloud) -> Iterator[Site]:
     assert endpoint is not None
     assert config is not None
     login = json.loads(config.read_text())
-    registry = Registry(AwsFederationTable(status.outputs["TableName"], _resource(cloud)))
+    registry = Registry(AwsFederationTable(status.outputs["TableName"], dynamodb_of(cloud)))
     records = (
         Organization(ID, "Sockets"),
         Collaboration(ID, "sockets", organization_ids=(ID,)),
         Node(ID, "socket-node", ID, ID, key_hash=hash_key(API_KEY)),
-        User(ID, login["username"], _subject(cloud, login["username"]), ID, role_ids=(VIEWER,)),
+        User(ID, login["username"], subject_of(cloud, login["username"]), ID, role_ids=(VIEWER,)),
     )
     for record in records:
         assert registry.create(record, marks_of(record))
@@ -77,23 +76,6 @@ def site(cloud: LocalCloud) -> Iterator[Site]:
     yield Site(origin, address.path.removesuffix("/v1"), login["username"], login["password"])
     for record in records:
         registry.delete(record, marks_of(record))
-
-
-def _subject(cloud: LocalCloud, username: str) -> str:
-    pool = cloud.status().outputs["UserPoolId"]
-    found = cloud.client("cognito-idp").admin_get_user(UserPoolId=pool, Username=username)
-    (subject,) = (each["Value"] for each in found["UserAttributes"] if each["Name"] == "sub")
-    return str(subject)
-
-
-def _resource(cloud: LocalCloud) -> Any:
-    return boto3.resource(
-        "dynamodb",
-        endpoint_url=cloud.status().aws_endpoint_url,
-        region_name=REGION,
-        aws_access_key_id=ROOT_ACCESS_KEY_ID,
-        aws_secret_access_key=ROOT_SECRET_ACCESS_KEY,
-    )
 
 
 class _Namespace(SocketIONamespace):  # type: ignore[misc]
