@@ -219,12 +219,8 @@ def _encode(message: Mapping[str, Any]) -> bytes:
 
 def _load(key: "str | PathLike[str] | PrivateKey | None") -> "PrivateKey":
     """Raises ConfigurationError."""
-    try:  # only encrypted collaborations need it
-        from .federation_crypto import PrivateKey  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigurationError(
-            "this collaboration is encrypted, which needs more: pip install stepgrid[node]"
-        ) from error
+    from .federation_crypto import PrivateKey  # noqa: PLC0415 - few need it
+
     if isinstance(key, PrivateKey):
         return key
     if key is None:

@@ -1,6 +1,6 @@
 """`stepgrid node`: what runs on an organization's premises.
 
-The node is imported when a command needs it: it is an extra, perhaps not installed.
+The node is imported when a command needs it: no other command is to wait for that.
 """
 
 from __future__ import annotations
@@ -10,18 +10,12 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from stepgrid.cli.context import InOrder, json_option, print_fields, print_json
 from stepgrid.cli.exit_codes import ExitCode
-from stepgrid_core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from stepgrid.node.config import NodeConfig
-
-INSTALL_NODE = 'the node is not installed: pip install "stepgrid[node]"'
 
 config_option = click.option(
     "--config",
@@ -56,9 +50,10 @@ def start(*, config_file: Path, as_json: bool) -> int:
     Example:
       stepgrid node start --config node.yaml
     """
-    config = _load(config_file)
+    from stepgrid.node.config import load_config  # noqa: PLC0415
     from stepgrid.node.opening import open_node  # noqa: PLC0415
 
+    config = load_config(config_file)
     _log_to_stderr(as_json)
     signal.signal(signal.SIGTERM, _interrupt)
     with open_node(config) as opened:
@@ -79,10 +74,10 @@ def check(*, config_file: Path, as_json: bool) -> int:
     Example:
       stepgrid node check --config node.yaml
     """
-    config = _load(config_file)
+    from stepgrid.node.config import load_config  # noqa: PLC0415
     from stepgrid.node.opening import check_node  # noqa: PLC0415
 
-    identity = check_node(config)
+    identity = check_node(load_config(config_file))
     found: dict[str, str | int] = {
         "node": identity.name,
         "id": identity.node_id,
@@ -114,7 +109,6 @@ def new_key(*, out: Path, as_json: bool) -> int:
     """
     if out.exists():
         raise click.UsageError(f"{out} is there already, and a key is never overwritten")
-    _import_node()
     from stepgrid.federation_crypto import PrivateKey  # noqa: PLC0415
 
     key = PrivateKey.generate()
@@ -124,21 +118,6 @@ def new_key(*, out: Path, as_json: bool) -> int:
     else:
         click.echo(f"wrote {out}")
     return ExitCode.OK
-
-
-def _load(path: Path) -> NodeConfig:
-    _import_node()
-    from stepgrid.node.config import load_config  # noqa: PLC0415
-
-    return load_config(path)
-
-
-def _import_node() -> None:
-    try:
-        import cryptography  # noqa: F401, PLC0415
-        import yaml  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{INSTALL_NODE} (missing: {error.name})") from error
 
 
 class _JsonLines(logging.Formatter):
