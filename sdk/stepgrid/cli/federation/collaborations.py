@@ -74,8 +74,7 @@ def list_collaborations(registrar: FederationRegistrar, *, as_json: bool) -> int
     Example:
       stepgrid federation collaboration list --json | jq 'select(.encrypted) | .name'
     """
-    found = registrar.read()
-    return print_records(registrar, "collaboration", found.all(Collaboration), found, as_json)
+    return print_records(registrar, Collaboration, as_json)
 
 
 @collaboration.command(short_help="Remove a collaboration.")

@@ -106,8 +106,7 @@ def list_nodes(registrar: FederationRegistrar, *, as_json: bool) -> int:
     Example:
       stepgrid federation node list --json | jq -r 'select(.online | not) | .name'
     """
-    found = registrar.read()
-    return print_records(registrar, "node", found.all(Node), found, as_json)
+    return print_records(registrar, Node, as_json)
 
 
 @node.command(short_help="Remove a node.")

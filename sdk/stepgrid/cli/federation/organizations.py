@@ -75,8 +75,7 @@ def list_organizations(registrar: FederationRegistrar, *, as_json: bool) -> int:
     Example:
       stepgrid federation organization list
     """
-    found = registrar.read()
-    return print_records(registrar, "organization", found.all(Organization), found, as_json)
+    return print_records(registrar, Organization, as_json)
 
 
 @organization.command(short_help="Remove an organization.")

@@ -3,20 +3,19 @@
 It must not know click's commands, the table or the clock: the caller says what time it is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from stepgrid.cli import rendering
 from stepgrid_core.federation.draft import Action, Change
+from stepgrid_core.federation.nodes import is_online
 from stepgrid_core.federation.planning import rule_name
 from stepgrid_core.federation.records import Collaboration, Node, Organization, Role, Study, User
 from stepgrid_core.federation.rules import RULES
 from stepgrid_core.federation.snapshot import Managed, Snapshot
 
 Values = dict[str, Any]
-#: Is it online?
-Online = Callable[[Node], bool]
 
 #: Titles of tables, and which values stand below them.
 COLUMNS: dict[str, dict[str, str]] = {
@@ -72,7 +71,7 @@ _WIDTH = 60
 _RULES_TOLD = 2
 
 
-def record_values(record: Managed, found: Snapshot, online: Online) -> Values:
+def record_values(record: Managed, found: Snapshot, now: float) -> Values:
     """What --json shows of a record."""
     values = {name: _named(name, value, found) for name, value in asdict(record).items()}
     values.pop("key_hash", None)
@@ -84,7 +83,7 @@ def record_values(record: Managed, found: Snapshot, online: Online) -> Values:
     if isinstance(record, Collaboration):
         shown["tasks"] = found.tasks.get(f"collaboration:{record.name}", 0)
     if isinstance(record, Node):
-        shown["online"] = online(record)
+        shown["online"] = is_online(record, now)
     return shown
 
 
@@ -171,7 +170,7 @@ def in_effect(changes: Sequence[Change]) -> list[Change]:
     return [change for change in changes if change.action is not Action.KEEP]
 
 
-def tree(found: Snapshot, online: Online, now: float) -> Iterator[str]:
+def tree(found: Snapshot, now: float) -> Iterator[str]:
     """Collaborations, with who is in them; then who is in none."""
     homeless = {each.id: each for each in found.all(Organization)}
     for collaboration in found.all(Collaboration):
@@ -179,7 +178,7 @@ def tree(found: Snapshot, online: Online, now: float) -> Iterator[str]:
         yield f"collaboration {collaboration.name} (id {collaboration.id}{kept})"
         for id in collaboration.organization_ids:
             homeless.pop(id, None)
-            yield from _member(found, collaboration, id, online, now)
+            yield from _member(found, collaboration, id, now)
         for study in found.all(Study):
             if study.collaboration_id == collaboration.id:
                 names = (found.name(Organization, id) for id in study.organization_ids)
@@ -189,14 +188,12 @@ def tree(found: Snapshot, online: Online, now: float) -> Iterator[str]:
         yield from _users(found, organization.id, "  ")
 
 
-def _member(
-    found: Snapshot, collaboration: Collaboration, id: int, online: Online, now: float
-) -> Iterator[str]:
+def _member(found: Snapshot, collaboration: Collaboration, id: int, now: float) -> Iterator[str]:
     yield f"  organization {found.name(Organization, id)} (id {id})"
     nodes = [each for each in found.all(Node) if each.collaboration_id == collaboration.id]
     for node in (each for each in nodes if each.organization_id == id):
         seen = rendering.age(node.seen_at, now) if node.seen_at else "never"
-        state = "online" if online(node) else f"offline, last seen: {seen}"
+        state = "online" if is_online(node, now) else f"offline, last seen: {seen}"
         cloud = "" if node.cloud is None else f", {_cell('cloud', node.cloud, now)}"
         yield f"    node {node.name} (id {node.id}{cloud}): {state}"
     yield from _users(found, id, "    ")

@@ -34,5 +34,4 @@ def list_roles(registrar: FederationRegistrar, *, as_json: bool) -> int:
     Example:
       stepgrid federation role list
     """
-    found = registrar.read()
-    return print_records(registrar, "role", found.all(Role), found, as_json)
+    return print_records(registrar, Role, as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ from stepgrid.cli.exit_codes import ExitCode
 from stepgrid.cli.federation import rendering
 from stepgrid.cli.federation.opening import now, opens_federation
 from stepgrid.cli.rendering import printable
-from stepgrid_core.federation.records import Node
-from stepgrid_core.federation.snapshot import KINDS, Managed, Snapshot
+from stepgrid_core.federation.snapshot import KINDS, Kind, Managed
 
 if TYPE_CHECKING:
     from stepgrid.federation_registrar import FederationRegistrar
@@ -31,16 +29,12 @@ def show(registrar: FederationRegistrar, *, as_json: bool) -> int:
       stepgrid federation show --json | jq -r '.nodes[] | select(.online) | .name'
     """
     found, time = registrar.read(), now()
-
-    def online(node: Node) -> bool:
-        return registrar.is_online(node, time)
-
     if not as_json:
-        print_lines(map(printable, rendering.tree(found, online, time)))
+        print_lines(map(printable, rendering.tree(found, time)))
         return ExitCode.OK
     values: dict[str, list[rendering.Values]] = {plural(kind.KIND): [] for kind in KINDS}
     for record in sorted(found.records.values(), key=attrgetter("id")):
-        values[plural(record.KIND)].append(rendering.record_values(record, found, online))
+        values[plural(record.KIND)].append(rendering.record_values(record, found, time))
     print_json(values)
     return ExitCode.OK
 
@@ -49,32 +43,23 @@ def plural(kind: str) -> str:
     return "studies" if kind == "study" else f"{kind}s"
 
 
-def print_records(
-    registrar: FederationRegistrar,
-    kind: str,
-    records: Sequence[Managed],
-    found: Snapshot,
-    as_json: bool,
-) -> int:
-    """As a table, or a line of JSON for each."""
-    time = now()
-    values = [
-        rendering.record_values(each, found, lambda node: registrar.is_online(node, time))
-        for each in records
-    ]
+def print_records(registrar: FederationRegistrar, kind: type[Kind], as_json: bool) -> int:
+    """All of a kind: as a table, or a line of JSON for each."""
+    found, time = registrar.read(), now()
+    values = [rendering.record_values(each, found, time) for each in found.all(kind)]
     if as_json:
         for each in values:
             print_json(each)
     else:
-        rows = (rendering.row_of(kind, each, time) for each in values)
-        print_table(rendering.columns_of(kind), rows)
+        rows = (rendering.row_of(kind.KIND, each, time) for each in values)
+        print_table(rendering.columns_of(kind.KIND), rows)
     return ExitCode.OK
 
 
 def print_record(registrar: FederationRegistrar, record: Managed, as_json: bool) -> int:
     """One that was made or changed, as it is now."""
     found, time = registrar.read(), now()
-    values = rendering.record_values(record, found, lambda node: registrar.is_online(node, time))
+    values = rendering.record_values(record, found, time)
     if as_json:
         print_json(values)
     else:

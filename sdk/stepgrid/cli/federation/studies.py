@@ -62,8 +62,7 @@ def list_studies(registrar: FederationRegistrar, *, as_json: bool) -> int:
     Example:
       stepgrid federation study list
     """
-    found = registrar.read()
-    return print_records(registrar, "study", found.all(Study), found, as_json)
+    return print_records(registrar, Study, as_json)
 
 
 @study.command(short_help="Remove a study.")

@@ -76,8 +76,7 @@ def list_users(registrar: FederationRegistrar, *, as_json: bool) -> int:
     Example:
       stepgrid federation user list --json | jq -r 'select(.organization == "Asclepius").username'
     """
-    found = registrar.read()
-    return print_records(registrar, "user", found.all(User), found, as_json)
+    return print_records(registrar, User, as_json)
 
 
 @user.command(short_help="Take a user out.")
