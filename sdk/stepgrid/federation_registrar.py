@@ -23,7 +23,6 @@ from stepgrid_core.federation.document import (
     UserEntry,
 )
 from stepgrid_core.federation.draft import Action, Change, Draft
-from stepgrid_core.federation.nodes import is_online
 from stepgrid_core.federation.planning import Plan, plan_changes
 from stepgrid_core.federation.records import Collaboration, Node, Organization, Study, User
 from stepgrid_core.federation.registry import Registry
@@ -114,10 +113,6 @@ class FederationRegistrar:
         (made,) = [change.record for change in done if change.kind == kind]
         return made
 
-    def is_online(self, node: Node, now: float) -> bool:
-        """Was it heard of lately?"""
-        return is_online(node, now)
-
     def close(self) -> None:
         """Close idle connections."""
         if "_users" in self.__dict__:
@@ -129,7 +124,7 @@ class FederationRegistrar:
 
     def add_member(self, collaboration: str, organization: str) -> Collaboration:
         draft = Draft(self.read())
-        home, new = self._find_place(draft, collaboration, organization)
+        home, new = _find_place(draft.after, collaboration, organization)
         if new.id in home.organization_ids:
             raise Conflict(f"{organization!r} is a member of {collaboration!r} already")
         draft.put(replace(home, organization_ids=(*home.organization_ids, new.id)))
@@ -139,7 +134,7 @@ class FederationRegistrar:
     def remove_member(self, collaboration: str, organization: str) -> list[Change]:
         """With its node, and from studies. Answers what was changed."""
         draft = Draft(self.read())
-        home, gone = self._find_place(draft, collaboration, organization)
+        home, gone = _find_place(draft.after, collaboration, organization)
         if gone.id not in home.organization_ids:
             members = (draft.after.name(Organization, id) for id in home.organization_ids)
             raise NotFound(no_such(f"member of {collaboration!r}", organization, members))
@@ -163,14 +158,14 @@ class FederationRegistrar:
 
     def remove_node(self, collaboration: str, organization: str) -> Node:
         draft = Draft(self.read())
-        node = self._find_node(draft, collaboration, organization)
+        node = _find_node(draft.after, collaboration, organization)
         self._drop(draft, node)
         return node
 
     def renew_key(self, collaboration: str, organization: str, give_key: GiveKey) -> Node:
         """The old key, and all tokens that it got, are good for nothing from now on."""
         draft = Draft(self.read())
-        node = self._find_node(draft, collaboration, organization)
+        node = _find_node(draft.after, collaboration, organization)
         if node.cloud is not None:
             raise InvalidRequest(f"node {node.name!r} is in the cloud: it has no key")
         key = make_key()
@@ -213,21 +208,6 @@ class FederationRegistrar:
         names = [found.name(Organization, id) for id in home.organization_ids]
         return {"name": collaboration, "organizations": names}
 
-    def _find_place(
-        self, draft: Draft, collaboration: str, organization: str
-    ) -> tuple[Collaboration, Organization]:
-        after = draft.after
-        return after.named(Collaboration, collaboration), after.named(Organization, organization)
-
-    def _find_node(self, draft: Draft, collaboration: str, organization: str) -> Node:
-        home, whose = self._find_place(draft, collaboration, organization)
-        nodes = [each for each in draft.after.all(Node) if each.collaboration_id == home.id]
-        found = next((each for each in nodes if each.organization_id == whose.id), None)
-        if found is None:
-            there = (draft.after.name(Organization, each.organization_id) for each in nodes)
-            raise NotFound(no_such(f"node in {collaboration!r} of", organization, there))
-        return found
-
     def _drop(self, draft: Draft, record: Managed) -> None:
         needs = needed_by(draft.after, record)
         if needs:
@@ -264,6 +244,24 @@ class FederationRegistrar:
             give_password(entry.username, self._users.add(entry.username, entry.email))
             subjects[entry.username] = self._users.find(entry.username).subject
         return subjects
+
+
+def _find_place(
+    found: Snapshot, collaboration: str, organization: str
+) -> tuple[Collaboration, Organization]:
+    """Raises NotFound."""
+    return found.named(Collaboration, collaboration), found.named(Organization, organization)
+
+
+def _find_node(found: Snapshot, collaboration: str, organization: str) -> Node:
+    """Raises NotFound."""
+    home, whose = _find_place(found, collaboration, organization)
+    nodes = [each for each in found.all(Node) if each.collaboration_id == home.id]
+    node = next((each for each in nodes if each.organization_id == whose.id), None)
+    if node is None:
+        there = (found.name(Organization, each.organization_id) for each in nodes)
+        raise NotFound(no_such(f"node in {collaboration!r} of", organization, there))
+    return node
 
 
 def _with_subject(change: Change, subjects: Mapping[str, str]) -> Change:
