@@ -83,7 +83,7 @@ class Federation:
 
     def nodes(self, collaboration: str | int) -> list[FederationNode]:
         """Of a collaboration, by its name or id. Raises NotFound."""
-        id = self.collaboration(collaboration).id
+        id = self._find(collaboration)["id"]
         return [
             FederationNode(
                 each["id"],
@@ -97,12 +97,7 @@ class Federation:
 
     def collaboration(self, name: str | int) -> Collaboration:
         """By name or id. Raises NotFound, which says what there is."""
-        found = self._list("/collaboration")
-        for each in found:
-            if name in (each["name"], each["id"]):
-                return self._read(each)
-        names = ", ".join(repr(each["name"]) for each in found) or "none"
-        raise NotFound(f"there is no collaboration {name!r} of yours; there is: {names}")
+        return self._read(self._find(name))
 
     def submit(
         self,
@@ -168,6 +163,15 @@ class Federation:
         names = {each.id: each.name for each in place.organizations}
         read: Reader = key.decrypt if key is not None else read_plain
         return FederatedSession(self._connection, description, task["id"], names, read)
+
+    def _find(self, name: str | int) -> dict[str, Any]:
+        """Raises NotFound."""
+        found = self._list("/collaboration")
+        for each in found:
+            if name in (each["name"], each["id"]):
+                return each
+        names = ", ".join(repr(each["name"]) for each in found) or "none"
+        raise NotFound(f"there is no collaboration {name!r} of yours; there is: {names}")
 
     def _read(self, found: Mapping[str, Any]) -> Collaboration:
         members = self._list("/organization", collaboration_id=found["id"])
