@@ -119,12 +119,12 @@ class Federation:
         """Have an algorithm run at the organizations of a collaboration; answers at once.
 
         image, method, args, kwargs: the algorithm as the nodes know it, its function, and JSON
-        values for it. organizations: names or ids; all of the collaboration that have a node when
-        left out. databases: labels of the nodes' databases, or mappings with `label` and
-        parameters. timeout_seconds: until all runs have ended; without it they wait for their nodes
-        without limit. private_key: one's own organization's, needed for an encrypted collaboration:
-        a PEM file. client_token: the same token and task give the same session; a new one when
-        left out.
+        values for it. organizations: names or ids, of which each has a node; all of the
+        collaboration when left out. databases: labels of the nodes' databases, or mappings with
+        `label` and parameters. timeout_seconds: until all runs have ended; without it they wait for
+        their nodes without limit. private_key: one's own organization's, needed for an encrypted
+        collaboration: a PEM file. client_token: the same token and task give the same session; a
+        new one when left out.
 
         Raises NotFound for an unknown collaboration or organization, InvalidRequest for what the
         server refuses or JSON can't say, ConfigurationError for a key that is missing or wrong.
