@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from stepgrid.federation_crypto import PrivateKey
 from stepgrid.node import wire
@@ -85,8 +85,8 @@ def check_node(config: NodeConfig) -> Identity:
     """Who this node is; one login, no run is taken. Raises StepgridError, OSError."""
     stopping = threading.Event()
     stopping.set()  # a server that does not answer is an answer
-    server = Server(config.base_url, config.api_key.get_secret_value(), stopping)
-    identity = wire.read_identity(server)
+    with closing(Server(config.base_url, config.api_key.get_secret_value(), stopping)) as server:
+        identity = wire.read_identity(server)
     read_payloads(config, identity)
     return identity
 

@@ -17,15 +17,13 @@ from typing import Any, TypeVar
 
 import requests
 
-from stepgrid.http_client import open_client
+from stepgrid.http_client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, open_client
 from stepgrid_core.errors import LoginRefused, StepgridError, Unavailable
 
 Json = dict[str, Any]
 
 FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 60.0
-#: API Gateway is silent for at most 29 s.
-_TIMEOUT_SECONDS = (10.0, 35.0)
 _Answer = TypeVar("_Answer")
 _LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -174,7 +172,7 @@ class Server:
                 params=request.query,
                 json=request.json,
                 headers=headers,
-                timeout=_TIMEOUT_SECONDS,
+                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -198,6 +196,7 @@ class Server:
             raise Stopped(f"{error}; it is not waited for any longer") from error
 
     def close(self) -> None:
+        """Close idle connections."""
         self._client.close()
 
 
