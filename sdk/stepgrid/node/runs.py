@@ -26,7 +26,6 @@ from stepgrid.node.policies import Names, find_algorithm, why_refused
 from stepgrid.node.proxy import Desk, Proxy, Visit
 from stepgrid.node.server import LAST_PAUSE_SECONDS, Refusal, Server, Stopped
 from stepgrid.node.statuses import (
-    ACTIVE,
     COMPLETED,
     FAILED,
     NO_IMAGE,
@@ -102,7 +101,7 @@ def work(shop: Workshop, held: Held, handout: Handout) -> Entry | None:
     try:
         prepared = _prepare(shop, handout)
         started_at = now()
-        if not wire.tell_started(shop.server, held.run_id, held.claim, ACTIVE, started_at):
+        if not wire.tell_started(shop.server, held.run_id, held.claim, started_at):
             held.gone.set()
         outcome = _start(shop, held, handout, prepared, folder)
         if outcome.status == COMPLETED and not held.gone.is_set():

@@ -9,6 +9,7 @@ from typing import Any
 
 from stepgrid.node.journal import Ending
 from stepgrid.node.server import Json, Refusal, Request, Server
+from stepgrid.node.statuses import ACTIVE
 from stepgrid_core.errors import Unavailable
 
 #: The server holds its answer so long where there is nothing to do; API Gateway waits for 29 s.
@@ -125,7 +126,7 @@ def sync(
     instance: str,
     holding: Mapping[int, str],
     capacity: int,
-    wait_seconds: int = WAIT_SECONDS,
+    wait_seconds: int,
 ) -> News:
     """Renews what is held; waits for what there is to do. Raises Refusal, Unavailable."""
     answer = server.call(
@@ -162,12 +163,12 @@ def make_container_token(server: Server, task_id: int, image: str) -> str:
     return str(server.call(Request("POST", "/token/container", body))["container_token"])
 
 
-def tell_started(server: Server, run_id: int, claim: str, status: str, started_at: str) -> bool:
+def tell_started(server: Server, run_id: int, claim: str, started_at: str) -> bool:
     """Once, and for people only: the word of its end says it again.
 
     False: the run is not this node's any more.
     """
-    body = {"claim": claim, "status": status, "started_at": started_at}
+    body = {"claim": claim, "status": ACTIVE, "started_at": started_at}
     try:
         reply = server.send(Request("PATCH", f"/run/{run_id}", body, repeat=False))
     except Unavailable:

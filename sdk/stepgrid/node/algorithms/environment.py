@@ -30,7 +30,6 @@ class Places:
     temporary_folder: str
     host: str
     port: int
-    api_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def make_environment(places: Places, wanted: Sequence[Wanted]) -> dict[str, str]
         "TEMPORARY_FOLDER": places.temporary_folder,
         "HOST": places.host,
         "PORT": str(places.port),
-        "API_PATH": places.api_path,
+        "API_PATH": "",  # the proxy has its routes at the root
         "USER_REQUESTED_DATABASE_LABELS": ",".join(each.database.label for each in wanted),
         "DB_LABELS": ",".join(each.database.label for each in wanted),
     }
