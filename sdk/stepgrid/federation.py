@@ -119,17 +119,19 @@ class Federation:
         """Have an algorithm run at the organizations of a collaboration; answers at once.
 
         image, method, args, kwargs: the algorithm as the nodes know it, its function, and JSON
-        values for it. organizations: names or ids, of which each has a node; all of the
-        collaboration when left out. databases: labels of the nodes' databases, or mappings with
-        `label` and parameters. timeout_seconds: until all runs have ended; without it they wait for
-        their nodes without limit. private_key: one's own organization's, needed for an encrypted
-        collaboration: a PEM file. client_token: the same token and task give the same session; a
-        new one when left out.
+        values for it. organizations: names or ids, of which each has a node; all of the study or
+        collaboration when left out. study_id: of one of the collaboration's. databases: labels of
+        the nodes' databases, or mappings with `label` and parameters. timeout_seconds: until all
+        runs have ended; without it they wait for their nodes without limit. private_key: one's own
+        organization's, needed for an encrypted collaboration: a PEM file. client_token: the same
+        token and task give the same session; a new one when left out.
 
         Raises NotFound for an unknown collaboration or organization, InvalidRequest for what the
         server refuses or JSON can't say, ConfigurationError for a key that is missing or wrong.
         """
         place = self.collaboration(collaboration)
+        if organizations is None and study_id is not None:
+            organizations = [each["id"] for each in self._list("/organization", study_id=study_id)]
         chosen = _choose(place, organizations)
         message = _encode({"method": method, "args": list(args), "kwargs": dict(kwargs or {})})
         key = _load(private_key) if place.encrypted else None

@@ -215,12 +215,14 @@ class TestResults:
         assert federation.submit(IMAGE, "average", collaboration="counts").id != first.id
 
     def test_a_study(self, federation: Federation) -> None:
-        """Its organizations are named, as the collaboration has more."""
+        """Without names it is all of the study, though the collaboration has more."""
         asked = {"collaboration": "counts", "study_id": 1}
-        with pytest.raises(InvalidRequest, match="not within the specified study"):
-            federation.submit(IMAGE, "average", **asked)
-        session = federation.submit(IMAGE, "average", **asked, organizations=[1, 2])
+        session = federation.submit(IMAGE, "average", **asked)
         assert session.organizations == ["Asclepius", "Hygieia"]
+        session = federation.submit(IMAGE, "average", **asked, organizations=["Hygieia"])
+        assert session.organizations == ["Hygieia"]
+        with pytest.raises(InvalidRequest, match="not within the specified study"):
+            federation.submit(IMAGE, "average", **asked, organizations=["Panacea"])
 
 
 class TestRefusals:
