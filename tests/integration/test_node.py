@@ -323,6 +323,20 @@ def test_algorithms_may_end_in_their_grace(bench: Bench) -> None:
     assert run.status == "completed"
 
 
+def test_a_node_that_holds_a_run_is_never_idle(bench: Bench) -> None:
+    """It would be silent for longer than a lease may be."""
+    bench.values |= {"idle_after_seconds": 0, "capacity": 2}
+    bench.run_shell('while [ ! -e "$HOME/../../../go" ]; do sleep 0.05; done; echo result > output')
+    run = bench.server.add_task({}, image=SHELL_IMAGE)
+    bench.start()
+    bench.server.wait(lambda: bool(bench.server.syncs and bench.server.syncs[-1]["holding"]))
+    assert bench.server.syncs[0]["wait_seconds"] == 0
+    assert bench.server.syncs[-1]["wait_seconds"] == 20
+    (bench.folder / "go").touch()
+    await_ended(bench, run)
+    assert run.status == "completed"
+
+
 def test_a_result_that_is_too_large_is_a_failure(bench: Bench) -> None:
     bench.run_shell("head -c 4000000 /dev/zero > output")
     run = bench.server.add_task({}, image=SHELL_IMAGE)

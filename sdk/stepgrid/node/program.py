@@ -118,7 +118,7 @@ class Node:
     def _sync(self) -> None:
         """Raises KeyRefused, Stopped."""
         room = self._room()
-        pause_seconds = self._pace.pause(time.monotonic())
+        pause_seconds = self._pause_seconds()
         wait_seconds = wire.WAIT_SECONDS if room and not pause_seconds else 0
         holding = {held.run_id: held.claim for held in self._all() if not held.gone.is_set()}
         try:
@@ -137,12 +137,18 @@ class Node:
         self._stop([held for held in self._all() if held.run_id in news.stop])
         for handout in news.runs:
             self._begin(handout)
-        if news.runs or self._all():
-            self._pace.note_work(time.monotonic())
         if not room:
             self._wait_until(lambda: self._room() > 0, FULL_LOOK_SECONDS)
-        elif pause_seconds and not news.runs:
+        elif pause_seconds and not self._all():
             self._stopping.wait(pause_seconds)
+
+    def _pause_seconds(self) -> float:
+        """None while something is held: its lease may be shorter than a pause."""
+        now = time.monotonic()
+        if self._all():
+            self._pace.note_work(now)
+            return 0.0
+        return self._pace.pause(now)
 
     def _room(self) -> int:
         """Who waits for subtasks takes none: a subtask of its own may need it."""
