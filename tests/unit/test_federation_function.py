@@ -182,7 +182,18 @@ def test_the_handler_is_there() -> None:
 def test_other_functions_do_without_its_libraries() -> None:
     """Their cold starts do not pay for signatures that they never look at."""
     modules = "broker, recorder, relay, routes, stepgrid_core.worker, sweeper"
-    program = f"import sys, {modules}; print({{'cryptography', 'jwt'}} & sys.modules.keys())"
+    assert loaded_by(modules, {"cryptography", "jwt"}) == "set()\n"
+
+
+def test_a_worker_does_without_routes() -> None:
+    """Its grid asks for members, and its cold start does not pay for what only requests need."""
+    modules = "stepgrid_core.worker, stepgrid_core.federation.membership"
+    assert loaded_by(modules, {"stepgrid_core.endpoints"}) == "set()\n"
+
+
+def loaded_by(modules: str, looked_for: set[str]) -> str:
+    """Which of these an import of the modules brings along, as Python prints a set."""
+    program = f"import sys, {modules}; print({looked_for!r} & sys.modules.keys())"
     paths = [str(PROJECT / "functions" / name) for name in ("api", "control")]
     found = subprocess.run(
         [sys.executable, "-c", program],
@@ -192,4 +203,4 @@ def test_other_functions_do_without_its_libraries() -> None:
         check=True,
         timeout=60,
     )
-    assert found.stdout == "set()\n"
+    return found.stdout

@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from ..endpoints import HttpRequest
 from ..errors import RequestError
 
 if TYPE_CHECKING:
+    # it would bring all routes of /v1 along, and every worker's cold start would pay for them
+    from ..endpoints import HttpRequest
     from .principals import Principal
     from .service import Federation
 
@@ -61,7 +62,7 @@ class Call:
 
     federation: "Federation"
     principal: "Principal | None"  #: None only where the route is open
-    request: HttpRequest
+    request: "HttpRequest"
     ids: Mapping[str, str]  #: from the path, by their names in the route
     base: str  #: what stands before the route's path in links: stage and prefix, "/dev/api"
     legacy: bool  #: asked at "" as vantage6's clients before 4 did
