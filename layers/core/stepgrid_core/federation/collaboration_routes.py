@@ -1,8 +1,6 @@
 """Routes of collaborations, their organizations and nodes. Who sees which: `permissions`."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 
 from .access import reach_of
@@ -17,12 +15,13 @@ from .bodies import (
 from .changes import keep, remove, revise
 from .filters import id_argument, is_asked, is_included, passes
 from .http import Answer, Call, Refused, Route, page_of
+from .members import with_member, without_member
 from .nodes import leave_collaboration
-from .organization_routes import see_members
+from .organization_routes import see_members, show_members
 from .permissions import Reach, lacking, missing
 from .records import Collaboration, Node, Organization, Study
 from .rules import Operation, Scope
-from .shapes import collaboration_shape, node_in_collaboration_shape, organization_shape
+from .shapes import collaboration_shape, node_in_collaboration_shape
 from .task_lists import tasks_of_collaboration
 
 _FIELDS = {
@@ -31,7 +30,6 @@ _FIELDS = {
     "encrypted": Field(read_boolean, required=True),
 }
 _ONLY_ID = {"id": Field(read_id, required=True)}
-Ids = tuple[int, ...]
 
 
 def find_collaboration(call: Call, reach: Reach, id: int) -> Collaboration:
@@ -90,7 +88,7 @@ def _create(call: Call) -> Answer:
     return Answer(collaboration_shape(call, keep(registry, created, taken)))
 
 
-def _existing(call: Call, ids: Ids) -> Ids:
+def _existing(call: Call, ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(each.id for each in call.federation.registry.find_many(Organization, ids))
 
 
@@ -144,12 +142,7 @@ def _delete(call: Call) -> Answer:
 def _list_members(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("collaboration", Operation.VIEW)
-    return _members(call, reach, find_collaboration(call, reach, call.number("id")))
-
-
-def _members(call: Call, reach: Reach, collaboration: Collaboration) -> Answer:
-    seen = see_members(call, reach, collaboration.organization_ids)
-    return Answer([organization_shape(call, each) for each in seen])
+    return show_members(call, reach, find_collaboration(call, reach, call.number("id")))
 
 
 def _add_member(call: Call) -> Answer:
@@ -159,7 +152,8 @@ def _add_member(call: Call) -> Answer:
     known = call.federation.registry.find(Organization, id)
     if known is None or not reach.may_organization(Operation.VIEW, id):
         raise missing(f"Organization id={id} not found!")
-    return _members(call, reach, _set_members(call, found, lambda ids: (*_others(id, ids), id)))
+    changed = revise(call.federation.registry, found, lambda old: with_member(old, id))
+    return show_members(call, reach, changed)
 
 
 def _remove_member(call: Call) -> Answer:
@@ -171,21 +165,9 @@ def _remove_member(call: Call) -> Answer:
     if id not in found.organization_ids:
         leave_collaboration(registry, id, found.id)
         raise missing(f"Organization id={id} is not part of collaboration id={found.id}")
-    changed = _set_members(call, found, partial(_others, id))
+    changed = revise(registry, found, lambda old: without_member(old, id))
     leave_collaboration(registry, id, found.id)
-    return _members(call, reach, changed)
-
-
-def _set_members(call: Call, old: Collaboration, of: Callable[[Ids], Ids]) -> Collaboration:
-    return revise(
-        call.federation.registry,
-        old,
-        lambda before: replace(before, organization_ids=of(before.organization_ids)),
-    )
-
-
-def _others(id: int, ids: Ids) -> Ids:
-    return tuple(each for each in ids if each != id)
+    return show_members(call, reach, changed)
 
 
 # Its nodes.

@@ -6,14 +6,13 @@ New records have ids below 0, and others name them by these; `application.apply`
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import InvalidRequest
+from .members import without_member
 from .records import Collaboration, Node, Organization, Role, Study, User
 from .registry import marks_of
 from .snapshot import KINDS, Kind, Managed, Snapshot, key_of
-
-Group = TypeVar("Group", Collaboration, Study)
 
 
 class Action(StrEnum):
@@ -98,13 +97,13 @@ class Draft:
 
     def remove_member(self, collaboration: Collaboration, organization_id: int) -> None:
         """With its node, which would go on, and from studies."""
-        self._set(_without(collaboration, organization_id))
+        self._set(without_member(collaboration, organization_id))
         for node in self.after.all(Node):
             if (node.collaboration_id, node.organization_id) == (collaboration.id, organization_id):
                 self.drop(node)
         for study in self.after.all(Study):
             if study.collaboration_id == collaboration.id:
-                self._set(_without(study, organization_id))
+                self._set(without_member(study, organization_id))
 
     def not_mentioned(self, kind: type[Managed]) -> list[Managed]:
         """Those that nothing was said of."""
@@ -142,11 +141,6 @@ class Draft:
                         f"{name.replace(':', ' ', 1)!r} would be of two: "
                         f"{other.KIND} {title(other)!r} and {record.KIND} {title(record)!r}"
                     )
-
-
-def _without(group: Group, organization_id: int) -> Group:
-    left = tuple(id for id in group.organization_ids if id != organization_id)
-    return replace(group, organization_ids=left)
 
 
 #: What is done when: whether it goes, and its kind.

@@ -1,9 +1,9 @@
 """Nodes: whether they are there, and what becomes of them with their place in a collaboration."""
 
 from dataclasses import replace
-from functools import partial
 
 from .changes import remove, revise
+from .members import without_member
 from .records import Node, Study
 from .registry import Registry
 
@@ -63,9 +63,4 @@ def leave_collaboration(registry: Registry, organization_id: int, collaboration_
         remove(registry, node)
     for study in registry.find_all(Study):
         if study.collaboration_id == collaboration_id and organization_id in study.organization_ids:
-            revise(registry, study, partial(_without, organization_id))
-
-
-def _without(organization_id: int, study: Study) -> Study:
-    left = tuple(id for id in study.organization_ids if id != organization_id)
-    return replace(study, organization_ids=left)
+            revise(registry, study, lambda old: without_member(old, organization_id))

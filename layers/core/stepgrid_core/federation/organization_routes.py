@@ -10,6 +10,7 @@ from .bodies import Field, read_body, read_name, read_public_key, text
 from .changes import keep, remove, revise
 from .filters import id_argument, is_asked, passes
 from .http import Answer, Call, Refused, Route, page_of
+from .members import without_member
 from .nodes import leave_collaboration
 from .permissions import Reach, lacking, missing
 from .records import Collaboration, Node, Organization, Role, Study, User
@@ -41,6 +42,12 @@ def see_members(call: Call, reach: Reach, ids: Sequence[int]) -> list[Organizati
     """Of a collaboration or a study, those that the caller may see."""
     found = call.federation.registry.find_many(Organization, ids)
     return [each for each in found if reach.may_organization(Operation.VIEW, each.id)]
+
+
+def show_members(call: Call, reach: Reach, group: Collaboration | Study) -> Answer:
+    """A bare list, as vantage6 has it."""
+    seen = see_members(call, reach, group.organization_ids)
+    return Answer([organization_shape(call, each) for each in seen])
 
 
 def _open(call: Call, reach: Reach, operation: str) -> Organization:
@@ -155,18 +162,13 @@ def _dependents(call: Call, id: int) -> list[Node | User | Role]:
 def _leave_everything(call: Call, organization: Organization) -> None:
     registry, id = call.federation.registry, organization.id
     for collaboration in registry.collaborations_of(id):
-        revise(registry, collaboration, lambda old: _without(old, id))
+        revise(registry, collaboration, lambda old: without_member(old, id))
         leave_collaboration(registry, id, collaboration.id)
     for each in _dependents(call, id):
         if isinstance(each, User):
             dismiss(call.federation, each)
         else:
             remove(registry, each)
-
-
-def _without(collaboration: Collaboration, organization_id: int) -> Collaboration:
-    left = tuple(id for id in collaboration.organization_ids if id != organization_id)
-    return replace(collaboration, organization_ids=left)
 
 
 def _taken(name: str) -> str:

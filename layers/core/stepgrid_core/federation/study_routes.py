@@ -1,6 +1,5 @@
 """Routes of studies, which are parts of a collaboration. Who sees which: `permissions`."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -9,11 +8,12 @@ from .bodies import Field, read_body, read_id, read_name, read_organization_ids
 from .changes import keep, remove, revise
 from .filters import id_argument, is_included, passes
 from .http import Answer, Call, Refused, Route, page_of
-from .organization_routes import see_members
+from .members import with_member, without_member
+from .organization_routes import see_members, show_members
 from .permissions import Reach, lacking, missing
 from .records import Collaboration, Study
 from .rules import Operation
-from .shapes import organization_shape, study_shape
+from .shapes import study_shape
 from .task_lists import tasks_of_study
 
 _FIELDS = {
@@ -125,12 +125,7 @@ def _delete(call: Call) -> Answer:
 def _list_members(call: Call) -> Answer:
     reach = reach_of(call)
     reach.require("study", Operation.VIEW)
-    return _members(call, reach, find_study(call, reach, call.number("id")))
-
-
-def _members(call: Call, reach: Reach, study: Study) -> Answer:
-    seen = see_members(call, reach, study.organization_ids)
-    return Answer([organization_shape(call, each) for each in seen])
+    return show_members(call, reach, find_study(call, reach, call.number("id")))
 
 
 def _add_member(call: Call) -> Answer:
@@ -141,7 +136,8 @@ def _add_member(call: Call) -> Answer:
     if collaboration is None or id not in collaboration.organization_ids:
         words = "Organization is not a member of the collaboration!"
         raise Refused(HTTPStatus.BAD_REQUEST, words)
-    return _members(call, reach, _set_members(call, found, lambda ids: (*_others(id, ids), id)))
+    changed = revise(call.federation.registry, found, lambda old: with_member(old, id))
+    return show_members(call, reach, changed)
 
 
 def _remove_member(call: Call) -> Answer:
@@ -150,19 +146,8 @@ def _remove_member(call: Call) -> Answer:
     id = read_body(call, _ONLY_ID)["id"]
     if id not in found.organization_ids:
         raise missing(f"Organization id={id} is not part of study id={found.id}")
-    return _members(call, reach, _set_members(call, found, lambda ids: _others(id, ids)))
-
-
-def _set_members(call: Call, old: Study, of: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Study:
-    return revise(
-        call.federation.registry,
-        old,
-        lambda before: replace(before, organization_ids=of(before.organization_ids)),
-    )
-
-
-def _others(id: int, ids: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(each for each in ids if each != id)
+    changed = revise(call.federation.registry, found, lambda old: without_member(old, id))
+    return show_members(call, reach, changed)
 
 
 ROUTES = (
