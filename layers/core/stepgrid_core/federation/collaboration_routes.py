@@ -17,8 +17,8 @@ from .filters import id_argument, is_asked, is_included, passes
 from .http import Answer, Call, Refused, Route, page_of
 from .members import with_member, without_member
 from .nodes import leave_collaboration
-from .organization_routes import see_members, show_members
-from .permissions import Reach, lacking, missing
+from .organization_routes import find_organization, see_members, show_members
+from .permissions import Reach, granted, lacking, missing
 from .records import Collaboration, Node, Organization, Study
 from .rules import Operation, Scope
 from .shapes import collaboration_shape, node_in_collaboration_shape
@@ -32,23 +32,19 @@ _FIELDS = {
 _ONLY_ID = {"id": Field(read_id, required=True)}
 
 
-def find_collaboration(call: Call, reach: Reach, id: int) -> Collaboration:
-    """Raises Refused if it is not there, or not to be seen."""
+def find_collaboration(
+    call: Call, reach: Reach, id: int, operation: str = Operation.VIEW
+) -> Collaboration:
+    """Raises Refused as `granted`."""
     found = call.federation.registry.find(Collaboration, id)
-    if found is None or not reach.may_collaboration(Operation.VIEW, id):
-        raise missing(f"Collaboration id={id} not found!")
-    return found
+    unknown = f"Collaboration id={id} not found!"
+    return granted(found, lambda to, it: reach.may_collaboration(to, it.id), operation, unknown)
 
 
 def _open(call: Call, reach: Reach, operation: str) -> Collaboration:
     """The one of the path, for a change. Raises Refused."""
     reach.require("collaboration", operation)
-    id = call.number("id")
-    found = call.federation.registry.find(Collaboration, id)
-    if found is not None and reach.may_collaboration(operation, id):
-        return found
-    find_collaboration(call, reach, id)
-    raise lacking()
+    return find_collaboration(call, reach, call.number("id"), operation)
 
 
 def _shape(call: Call, reach: Reach, collaboration: Collaboration) -> dict[str, object]:
@@ -149,9 +145,7 @@ def _add_member(call: Call) -> Answer:
     reach = reach_of(call)
     found = _open(call, reach, Operation.EDIT)
     id = read_body(call, _ONLY_ID)["id"]
-    known = call.federation.registry.find(Organization, id)
-    if known is None or not reach.may_organization(Operation.VIEW, id):
-        raise missing(f"Organization id={id} not found!")
+    find_organization(call, reach, id)
     changed = revise(call.federation.registry, found, lambda old: with_member(old, id))
     return show_members(call, reach, changed)
 
@@ -216,9 +210,7 @@ def _remove_node(call: Call) -> Answer:
 
 def _find_node(call: Call, reach: Reach, id: int) -> Node:
     found = call.federation.registry.find(Node, id)
-    if found is None or not reach.may_node(Operation.VIEW, found):
-        raise missing(f"Node id={id} not found!")
-    return found
+    return granted(found, reach.may_node, Operation.VIEW, f"Node id={id} not found!")
 
 
 def _taken(name: str) -> str:

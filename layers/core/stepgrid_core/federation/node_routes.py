@@ -13,7 +13,7 @@ from .changes import keep, remove, revise
 from .filters import id_argument, passes
 from .http import Answer, Call, Refused, Route, page_of
 from .nodes import status_of
-from .permissions import Reach, lacking, missing
+from .permissions import Reach, granted, lacking, missing
 from .records import Collaboration, Node, Organization, Study
 from .rules import Operation
 from .shapes import node_shape
@@ -31,23 +31,17 @@ _CHANGEABLE = {
 _ONLY_ID = {"id": Field(read_id, required=True)}
 
 
-def find_node(call: Call, reach: Reach, id: int) -> Node:
-    """Raises Refused if it is not there, or not to be seen."""
+def find_node(call: Call, reach: Reach, id: int, operation: str = Operation.VIEW) -> Node:
+    """Raises Refused as `granted`."""
     found = call.federation.registry.find(Node, id)
-    if found is None or not reach.may_node(Operation.VIEW, found):
-        raise missing(f"Node id={id} is not found!")
-    return found
+    return granted(found, reach.may_node, operation, f"Node id={id} is not found!")
 
 
 def _open(call: Call, operation: str, id: int) -> Node:
     """One for a change. Raises Refused."""
     reach = reach_of(call)
     reach.require("node", operation)
-    found = call.federation.registry.find(Node, id)
-    if found is not None and reach.may_node(operation, found):
-        return found
-    find_node(call, reach, id)
-    raise lacking()
+    return find_node(call, reach, id, operation)
 
 
 def _list(call: Call) -> Answer:

@@ -12,7 +12,7 @@ from .filters import id_argument, is_asked, passes
 from .http import Answer, Call, Refused, Route, page_of
 from .members import without_member
 from .nodes import leave_collaboration
-from .permissions import Reach, lacking, missing
+from .permissions import Reach, granted, lacking
 from .records import Collaboration, Node, Organization, Role, Study, User
 from .rules import Operation
 from .shapes import organization_shape
@@ -30,12 +30,13 @@ _FIELDS = {
 }
 
 
-def find_organization(call: Call, reach: Reach, id: int) -> Organization:
-    """Raises Refused if it is not there, or not to be seen."""
+def find_organization(
+    call: Call, reach: Reach, id: int, operation: str = Operation.VIEW
+) -> Organization:
+    """Raises Refused as `granted`."""
     found = call.federation.registry.find(Organization, id)
-    if found is None or not reach.may_organization(Operation.VIEW, id):
-        raise missing(f"Organization id={id} not found!")
-    return found
+    unknown = f"Organization id={id} not found!"
+    return granted(found, lambda to, it: reach.may_organization(to, it.id), operation, unknown)
 
 
 def see_members(call: Call, reach: Reach, ids: Sequence[int]) -> list[Organization]:
@@ -53,12 +54,7 @@ def show_members(call: Call, reach: Reach, group: Collaboration | Study) -> Answ
 def _open(call: Call, reach: Reach, operation: str) -> Organization:
     """The one of the path, for a change. Raises Refused."""
     reach.require("organization", operation)
-    id = call.number("id")
-    found = call.federation.registry.find(Organization, id)
-    if found is not None and reach.may_organization(operation, id):
-        return found
-    find_organization(call, reach, id)
-    raise lacking()
+    return find_organization(call, reach, call.number("id"), operation)
 
 
 def _list(call: Call) -> Answer:

@@ -7,9 +7,10 @@ What somebody may not see is answered like what is not there (`missing`), and "Y
 permission to do that!" is for what the caller may know of, or said whatever the id.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
 from .http import Refused
 from .principals import NodePrincipal, Principal, UserPrincipal
@@ -22,6 +23,8 @@ from .rules import (
     find_uncovered,
     widest_scope,
 )
+
+Found = TypeVar("Found")
 
 LACKING = "You lack the permission to do that!"
 _WITHIN = (Scope.ORGANIZATION, Scope.COLLABORATION)
@@ -44,6 +47,20 @@ def lacking(message: str = LACKING) -> Refused:
 
 def missing(message: str) -> Refused:
     return Refused(HTTPStatus.NOT_FOUND, message)
+
+
+def granted(
+    found: Found | None, may: Callable[[str, Found], bool], operation: str, unknown: str
+) -> Found:
+    """What was found, if the caller may do this with it.
+
+    Raises Refused: with the words `unknown` also where it is there, but not to be seen.
+    """
+    if found is not None and may(operation, found):
+        return found
+    if found is None or not may(Operation.VIEW, found):
+        raise missing(unknown)
+    raise lacking()
 
 
 @dataclass(frozen=True, slots=True)

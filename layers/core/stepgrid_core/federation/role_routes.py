@@ -9,7 +9,7 @@ from .bodies import MAX_TEXT_CHARACTERS, Field, read_body, read_id, read_ids, re
 from .changes import keep, remove, revise
 from .filters import id_argument, is_asked, passes
 from .http import Answer, Call, Refused, Route, page_of
-from .permissions import Reach, lacking, missing
+from .permissions import Reach, granted, lacking, missing
 from .records import Collaboration, Organization, Role, User
 from .roles import find_all_roles, find_role, rules_of
 from .rules import (
@@ -39,25 +39,21 @@ _NEW = {
 _CHANGEABLE = {name: field for name, field in _NEW.items() if name != "organization_id"}
 
 
-def view_role(call: Call, reach: Reach, id: int) -> Role:
-    """Raises Refused if it is not there, or not to be seen."""
+def find_seen_role(call: Call, reach: Reach, id: int, operation: str = Operation.VIEW) -> Role:
+    """Raises Refused as `granted`."""
     found = find_role(call.federation.registry, id)
-    if found is None or not reach.may_role(Operation.VIEW, found):
-        raise missing(f"Role with id={id} not found.")
-    return found
+    return granted(found, reach.may_role, operation, f"Role with id={id} not found.")
 
 
 def _open(call: Call, reach: Reach, operation: str) -> Role:
     """The one of the path, for a change. Raises Refused."""
     reach.require("role", operation)
-    found = find_role(call.federation.registry, call.number("id"))
-    if found is not None and reach.may_role(operation, found):
-        return found
-    seen = view_role(call, reach, call.number("id"))
-    if seen.id in DEFAULT_ROLES:
-        words = f"Role {seen.name} is a default role and cannot be edited or deleted."
-        raise Refused(HTTPStatus.BAD_REQUEST, words)
-    raise lacking()
+    id = call.number("id")
+    if id not in DEFAULT_ROLES:
+        return find_seen_role(call, reach, id, operation)
+    name = find_seen_role(call, reach, id).name
+    words = f"Role {name} is a default role and cannot be edited or deleted."
+    raise Refused(HTTPStatus.BAD_REQUEST, words)
 
 
 def _list(call: Call) -> Answer:
@@ -156,7 +152,7 @@ def _check_rules(reach: Reach, ids: Sequence[int], held: Sequence[int] = ()) -> 
 
 
 def _show(call: Call) -> Answer:
-    return Answer(role_shape(call, view_role(call, reach_of(call), call.number("id"))))
+    return Answer(role_shape(call, find_seen_role(call, reach_of(call), call.number("id"))))
 
 
 def _change(call: Call) -> Answer:
@@ -224,7 +220,7 @@ def _rule_of_path(call: Call) -> Rule:
 
 
 def _list_role_rules(call: Call) -> Answer:
-    return Answer(_rules(call, view_role(call, reach_of(call), call.number("id"))))
+    return Answer(_rules(call, find_seen_role(call, reach_of(call), call.number("id"))))
 
 
 def _list_rules(call: Call) -> Answer:

@@ -10,7 +10,7 @@ from .filters import id_argument, is_included, passes
 from .http import Answer, Call, Refused, Route, page_of
 from .members import with_member, without_member
 from .organization_routes import see_members, show_members
-from .permissions import Reach, lacking, missing
+from .permissions import Reach, granted, missing
 from .records import Collaboration, Study
 from .rules import Operation
 from .shapes import study_shape
@@ -25,22 +25,16 @@ _CHANGEABLE = {name: _FIELDS[name] for name in ("name", "organization_ids")}
 _ONLY_ID = {"id": Field(read_id, required=True)}
 
 
-def find_study(call: Call, reach: Reach, id: int) -> Study:
-    """Raises Refused if it is not there, or not to be seen."""
+def find_study(call: Call, reach: Reach, id: int, operation: str = Operation.VIEW) -> Study:
+    """Raises Refused as `granted`."""
     found = call.federation.registry.find(Study, id)
-    if found is None or not reach.may_study(Operation.VIEW, found):
-        raise missing(f"Study with id={id} not found")
-    return found
+    return granted(found, reach.may_study, operation, f"Study with id={id} not found")
 
 
 def _open(call: Call, reach: Reach, operation: str) -> Study:
     """The one of the path, for a change. Raises Refused."""
     reach.require("study", operation)
-    found = call.federation.registry.find(Study, call.number("id"))
-    if found is not None and reach.may_study(operation, found):
-        return found
-    find_study(call, reach, call.number("id"))
-    raise lacking()
+    return find_study(call, reach, call.number("id"), operation)
 
 
 def _shape(call: Call, reach: Reach, study: Study, full: bool) -> dict[str, object]:

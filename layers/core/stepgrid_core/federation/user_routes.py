@@ -20,7 +20,7 @@ from .bodies import (
 from .changes import revise
 from .filters import id_argument, is_asked, passes
 from .http import Answer, Call, Refused, Route, page_of
-from .permissions import Reach, lacking, missing
+from .permissions import Reach, granted, lacking, missing
 from .records import Collaboration, Organization, Role, User
 from .registry import marks_of
 from .roles import find_role, rules_of
@@ -51,12 +51,10 @@ _CHANGEABLE = {
 _ONE = "/user/{id:[0-9a-zA-Z-]+}"
 
 
-def find_user(call: Call, reach: Reach, asked: str) -> User:
-    """Raises Refused if it is not there, or not to be seen."""
+def find_user(call: Call, reach: Reach, asked: str, operation: str = Operation.VIEW) -> User:
+    """Raises Refused as `granted`."""
     found = _look_up(call, asked)
-    if found is None or not reach.may_user(Operation.VIEW, found):
-        raise missing(f"user id={asked} is not found")
-    return found
+    return granted(found, reach.may_user, operation, f"user id={asked} is not found")
 
 
 def _look_up(call: Call, asked: str) -> User | None:
@@ -69,12 +67,7 @@ def _look_up(call: Call, asked: str) -> User | None:
 def _open(call: Call, reach: Reach, operation: str) -> User:
     """The one of the path, for a change. Raises Refused."""
     reach.require("user", operation)
-    asked = call.ids["id"]
-    found = _look_up(call, asked)
-    if found is not None and reach.may_user(operation, found):
-        return found
-    find_user(call, reach, asked)
-    raise lacking()
+    return find_user(call, reach, call.ids["id"], operation)
 
 
 def _list(call: Call) -> Answer:
