@@ -35,12 +35,12 @@ def show_task(call: Call, state: TaskState) -> Json:
         "collaboration_id": task.collaboration_id,
         "runs": f"{base}/run?task_id={task.id}",
         "results": f"{base}/result?task_id={task.id}",
-        "parent": _link(call, "task", task.parent_id),
+        "parent": hateoas(call, "task", task.parent_id),
         "children": f"{base}/task?parent_id={task.id}",
         "init_org": hateoas(call, "organization", task.init_org_id),
-        "init_user": _link(call, "user", task.init_user_id),
+        "init_user": hateoas(call, "user", task.init_user_id),
         "databases": _show_databases(task),
-        "study": _link(call, "study", task.study_id),
+        "study": hateoas(call, "study", task.study_id),
         "algorithm_store": None,
         "session_id": task.session_id,
     }
@@ -99,7 +99,3 @@ def show_result(call: Call, run: RunState, result: str | None, node: Node | None
         "finished_at": iso_time(run.finished_at),
         "log": record.log or None if record else None,
     }
-
-
-def _link(call: Call, kind: str, id: int | None) -> Json | None:
-    return None if id is None else hateoas(call, kind, id)
