@@ -10,6 +10,7 @@ from typing import Any
 
 from .access import reach_of
 from .backlog import backlog_of
+from .filters import id_argument, is_included
 from .http import Answer, Call, Refused, Route, page_of
 from .permissions import missing
 from .presence import welcome_silent
@@ -88,7 +89,7 @@ def show_run_of(call: Call, run: RunState) -> Shown:
     grid, session = call.federation.grid, run.session
     given = read_input(grid, session, run.index) if session is not None else None
     shown = show_run(call, run, _node_of(call, run), given)
-    if "task" in included(call):
+    if is_included(call, "task"):
         check_may(call, run.task, "task", Operation.VIEW)
         shown["task"] = show_task(call, read_task(call.federation, run.task))
     return shown
@@ -106,17 +107,11 @@ def _node_of(call: Call, run: RunState) -> Node | None:
     return call.federation.registry.node_of(run.organization_id, run.task.collaboration_id)
 
 
-def included(call: Call) -> set[str]:
-    return {
-        word for text in call.request.query.get("include", ()) for word in text.split(",") if word
-    }
-
-
 def _chosen(call: Call) -> list[RunState]:
     """Newest first, as the filters say. Raises Refused."""
     node = _asked_node(call)
-    if call.argument("task_id"):
-        task = visible_task(call, number_of(call, "task_id"), "run")
+    if (task_id := id_argument(call, "task_id")) is not None:
+        task = visible_task(call, task_id, "run")
         note_known(call, task)
         states = [read_task(call.federation, task)]
     elif node is not None:
@@ -129,8 +124,8 @@ def _chosen(call: Call) -> list[RunState]:
 
 def _visible_states(call: Call) -> list[TaskState]:
     may, federation = judge_of(call, "run", Operation.VIEW), call.federation
-    wanted = call.argument("collaboration_id")
-    listed = tasks_of_collaboration(number_of(call, "collaboration_id")) if wanted else ALL_TASKS
+    wanted = id_argument(call, "collaboration_id")
+    listed = ALL_TASKS if wanted is None else tasks_of_collaboration(wanted)
     ids = federation.table.list_ids(listed, limit=MOST_TASKS, newest_first=True)
     tasks = federation.registry.find_many(FederatedTask, ids)
     seen = [task for task in tasks if may(task)]
@@ -139,9 +134,9 @@ def _visible_states(call: Call) -> list[TaskState]:
 
 def _asked_node(call: Call) -> Node | None:
     """Whose runs are asked for; None: anybody's. Raises Refused."""
-    if not call.argument("node_id"):
+    id = id_argument(call, "node_id")
+    if id is None:
         return None
-    id = number_of(call, "node_id")
     node = call.federation.registry.find(Node, id)
     if node is None or not reach_of(call).may_node(Operation.VIEW, node):
         raise missing(f"Node id={id} does not exist!")
@@ -190,13 +185,11 @@ def _past(call: Call, node: Node) -> list[RunState]:
 
 def _filtered(call: Call, runs: Sequence[RunState]) -> list[RunState]:
     found = list(runs)
-    if call.argument("organization_id"):
-        wanted = number_of(call, "organization_id")
+    if (wanted := id_argument(call, "organization_id")) is not None:
         found = [run for run in found if run.organization_id == wanted]
     if call.argument("state") == "open":
         found = [run for run in found if not run.chunk.terminal]
-    if call.argument("collaboration_id"):
-        wanted = number_of(call, "collaboration_id")
+    if (wanted := id_argument(call, "collaboration_id")) is not None:
         found = [run for run in found if run.task.collaboration_id == wanted]
     for name, time_of in _TIMES.items():
         found = _between(call, name, time_of, found)
@@ -224,13 +217,6 @@ def _between(
             run for run in runs if (at := time_of(run)) is not None and sign * (at - limit) >= 0
         ]
     return runs
-
-
-def number_of(call: Call, name: str) -> int:
-    text = call.argument(name) or ""
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is no id")
-    return int(text)
 
 
 ROUTES = (

@@ -33,7 +33,8 @@ def tasks_of_user(user_id: int) -> str:
     return f"tasks:user:{user_id}"
 
 
-#: The list for what a query asks for, those that are mostly short first.
+#: The list for what a query asks for, those that are mostly short first. A task has fields of these
+#: names.
 BY_QUERY: dict[str, Callable[[int], str]] = {
     "job_id": tasks_of_job,
     "parent_id": tasks_of_parent,

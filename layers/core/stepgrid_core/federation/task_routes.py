@@ -1,17 +1,17 @@
 """Routes of tasks: create, list, look at, delete, kill."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from .access import reach_of
-from .filters import is_like
+from .filters import id_argument, is_included, is_like
 from .http import Answer, Call, Refused, Route, page_of
 from .permissions import lacking, missing
 from .principals import ContainerPrincipal
 from .records import FederatedTask, Node, run_place
 from .rules import Operation, Scope
-from .run_routes import included, number_of, show_result_of, show_run_of
+from .run_routes import show_result_of, show_run_of
 from .statuses import has_ended
 from .task_access import check_may, find_task_to, judge_of, visible_task
 from .task_creation import create_task
@@ -49,8 +49,8 @@ def _seen_whole(call: Call) -> list[int] | None:
     if chosen or isinstance(call.principal, ContainerPrincipal):
         return None
     reach = reach_of(call)
-    scope, wanted = reach.require("task", Operation.VIEW), call.argument("collaboration_id")
-    asked = {number_of(call, "collaboration_id")} if wanted else None
+    scope, wanted = reach.require("task", Operation.VIEW), id_argument(call, "collaboration_id")
+    asked = None if wanted is None else {wanted}
     if scope is Scope.GLOBAL:
         listed = [ALL_TASKS] if asked is None else [tasks_of_collaboration(id) for id in asked]
     elif scope is Scope.COLLABORATION:
@@ -74,27 +74,17 @@ def _candidates(call: Call) -> Sequence[FederatedTask]:
     if isinstance(call.principal, ContainerPrincipal):
         own = registry.find(FederatedTask, call.principal.task_id)
         return _of_list(call, tasks_of_job(own.job_id)) if own is not None else ()
-    if call.argument("run_id"):
-        return registry.find_many(FederatedTask, [run_place(number_of(call, "run_id"))[0]])
+    if (run := id_argument(call, "run_id")) is not None:
+        return registry.find_many(FederatedTask, [run_place(run)[0]])
     for name, listed in BY_QUERY.items():
-        if call.argument(name):
-            return _of_list(call, listed(number_of(call, name)))
+        if (wanted := id_argument(call, name)) is not None:
+            return _of_list(call, listed(wanted))
     return _of_list(call, ALL_TASKS)
 
 
 def _of_list(call: Call, listed: str) -> Sequence[FederatedTask]:
     ids = call.federation.table.list_ids(listed, newest_first=True)
     return call.federation.registry.find_many(FederatedTask, ids)
-
-
-_FIELDS: dict[str, Callable[[FederatedTask], int | None]] = {
-    "job_id": lambda task: task.job_id,
-    "parent_id": lambda task: task.parent_id,
-    "init_user_id": lambda task: task.init_user_id,
-    "study_id": lambda task: task.study_id,
-    "init_org_id": lambda task: task.init_org_id,
-    "collaboration_id": lambda task: task.collaboration_id,
-}
 
 
 #: Filters for which tasks have to be looked at.
@@ -106,13 +96,11 @@ _CHOOSING = (
 
 def _filtered(call: Call, tasks: Sequence[FederatedTask]) -> list[FederatedTask]:
     found = list(tasks)
-    if call.argument("run_id"):
-        wanted, _ = run_place(number_of(call, "run_id"))
-        found = [task for task in found if task.id == wanted]
-    for name, field in _FIELDS.items():
-        if call.argument(name):
-            wanted = number_of(call, name)
-            found = [task for task in found if field(task) == wanted]
+    if (run := id_argument(call, "run_id")) is not None:
+        found = [task for task in found if task.id == run_place(run)[0]]
+    for name in BY_QUERY:
+        if (wanted := id_argument(call, name)) is not None:
+            found = [task for task in found if getattr(task, name) == wanted]
     for name in ("name", "description", "image"):
         if (pattern := call.argument(name)) is not None:
             found = [task for task in found if is_like(pattern, getattr(task, name))]
@@ -124,12 +112,13 @@ def _filtered(call: Call, tasks: Sequence[FederatedTask]) -> list[FederatedTask]
 
 
 def _show(call: Call, state: TaskState) -> Shown:
-    shown, words = show_task(call, state), included(call)
-    if words & {"runs", "results"}:
+    shown = show_task(call, state)
+    runs, results = is_included(call, "runs"), is_included(call, "results")
+    if runs or results:
         check_may(call, state.task, "run", Operation.VIEW)
-    if "runs" in words:
+    if runs:
         shown["runs"] = [show_run_of(call, run) for run in state.runs]
-    if "results" in words:
+    if results:
         shown["results"] = [show_result_of(call, run) for run in state.runs]
     return shown
 
