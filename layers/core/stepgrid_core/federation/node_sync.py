@@ -137,20 +137,19 @@ class Desk:
         return renew_run(grid, session, index, claim, self._lease_seconds)
 
     def _take(self) -> list[Handout]:
-        taken: list[Handout] = []
-        size = 0
         waiting = self._waiting()
         if not waiting or not self._is_awaited():
             return []
+        taken: list[Handout] = []
+        size = 0
         for run in waiting:
-            size += self._size(run)
-            if len(taken) >= self._asked.capacity or (taken and size > MOST_INPUT_CHARACTERS):
+            with_it = size + self._size(run)
+            if len(taken) >= self._asked.capacity or (taken and with_it > MOST_INPUT_CHARACTERS):
                 break
             handout = self._claim(run)
             if handout is not None:
                 taken.append(handout)
-            else:
-                size -= self._size(run)
+                size = with_it
         return taken
 
     def _size(self, run: int) -> int:
