@@ -15,8 +15,8 @@ from typing import Any
 from stepgrid.users import Users
 from stepgrid_core.aws.federation_table import AwsFederationTable
 from stepgrid_core.errors import Conflict, InvalidRequest, NotFound
-from stepgrid_core.federation.api_keys import hash_key
-from stepgrid_core.federation.application import GiveKey, apply, make_key
+from stepgrid_core.federation.api_keys import hash_key, make_key
+from stepgrid_core.federation.application import GiveKey, apply
 from stepgrid_core.federation.document import (
     OWNER_PREFIXES,
     FederationDocument,

@@ -1,6 +1,12 @@
-"""API keys of nodes: only their hashes are kept. Pure."""
+"""API keys of nodes: only their hashes are kept. Knows no node."""
 
 import hashlib
+import uuid
+
+
+def make_key() -> str:
+    """A new one, as vantage6's nodes have them in their configuration."""
+    return str(uuid.uuid4())
 
 
 def hash_key(api_key: str) -> str:

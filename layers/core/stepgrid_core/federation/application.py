@@ -8,13 +8,12 @@ Each write is whole, and planning reads what is there: whoever applies again aft
 where it ended. A node's API key is given away before the node is made, for it is kept nowhere.
 """
 
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from ..errors import Conflict
-from .api_keys import hash_key
+from .api_keys import hash_key, make_key
 from .changes import remove, revise
 from .draft import Action, Change
 from .http import Refused
@@ -53,11 +52,6 @@ def _make(registry: Registry, change: Change, give_key: GiveKey) -> Managed | No
         assert new is not None
         return _create(registry, _with_key(new, give_key), change.title)
     return new
-
-
-def make_key() -> str:
-    """An API key, as vantage6's nodes have them in their configuration."""
-    return str(uuid.uuid4())
 
 
 def _with_key(record: Managed, give_key: GiveKey) -> Managed:

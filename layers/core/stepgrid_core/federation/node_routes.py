@@ -1,13 +1,12 @@
 """Routes of nodes, and their API keys. Who sees which: `permissions`."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
 from ..telemetry import logger
 from .access import reach_of
-from .api_keys import hash_key
+from .api_keys import hash_key, make_key
 from .bodies import Field, read_body, read_boolean, read_id, read_ip, read_name
 from .changes import keep, remove, revise
 from .filters import id_argument, passes
@@ -102,7 +101,7 @@ def _create(call: Call) -> Answer:
     name = given.get("name", f"{organization.name} - {collaboration.name} Node")
     if registry.find_named(Node, name):
         raise Refused(HTTPStatus.BAD_REQUEST, f"Node with name '{name}' already exists!")
-    api_key = str(uuid.uuid4())
+    api_key = make_key()
     created = Node(
         registry.table.next_id(Node.KIND),
         name,
@@ -173,7 +172,7 @@ def _reset_key(call: Call) -> Answer:
     if found.cloud is not None:
         words = f"Node id={found.id} is in the cloud: it has no API key"
         raise Refused(HTTPStatus.BAD_REQUEST, words)
-    api_key = str(uuid.uuid4())
+    api_key = make_key()
     key_hash = hash_key(api_key)
     revise(call.federation.registry, found, lambda old: replace(old, key_hash=key_hash))
     logger.info("node has a new API key", node_id=found.id)
