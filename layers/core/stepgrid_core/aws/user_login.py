@@ -9,11 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ..ports import LoginStep, UserTokens
+from ..ports import SECOND_FACTOR, LoginStep, UserTokens
 from ..settings import Settings
 from .translate import code_of, make_client, translated
 
-SECOND_FACTOR = "SOFTWARE_TOKEN_MFA"
 #: Who asks has not to know which: a wrong password, an unknown user, a code that was used before.
 _REFUSALS = (
     "CodeMismatchException",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from ..ports import LoginStep, UserTokens
+from ..ports import SECOND_FACTOR, LoginStep, UserTokens
 from . import tokens
 from .api_keys import hash_key
 from .authentication import authenticate_user, bearer_token, is_at_work, node_of_claims
@@ -16,7 +16,6 @@ from .http import Answer, Call, InvalidToken, Refused, Route
 from .principals import NodePrincipal
 from .records import FederatedTask, Node
 
-SECOND_FACTOR = "SOFTWARE_TOKEN_MFA"
 _TEXTS: Mapping[str, type] = {"username": str, "password": str}
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..ports import Caller, LoginStep, UserTokens
+from ..ports import SECOND_FACTOR, Caller, LoginStep, UserTokens
 from .tokens import MemoryTokenVerifier
 
 
@@ -30,7 +30,7 @@ class MemoryUserLogin:
         if user.challenge is not None:
             return LoginStep(user.challenge)
         if user.mfa_code is not None and not mfa_code:
-            return LoginStep("SOFTWARE_TOKEN_MFA")
+            return LoginStep(SECOND_FACTOR)
         if user.mfa_code not in (None, mfa_code):
             return None
         refresh_token = self._number("refresh")

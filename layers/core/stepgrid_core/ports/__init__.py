@@ -10,6 +10,7 @@ from .credential_lender import CredentialLender, LentCredentials
 from .dispatcher import Dispatch, Dispatcher, ExecutionState, Worker, registered_worker
 from .event_bus import EventBus
 from .federation import (
+    SECOND_FACTOR,
     Entity,
     FederationTable,
     LoginStep,
@@ -47,6 +48,7 @@ from .worker_registry import WorkerRegistry
 
 __all__ = [
     "DOWNLOAD_SECONDS",
+    "SECOND_FACTOR",
     "URL_SECONDS",
     "Append",
     "Broker",

@@ -93,11 +93,15 @@ class UserTokens:
     refresh_token: str
 
 
+#: The one challenge that a login can answer: a code of the user's authenticator.
+SECOND_FACTOR = "SOFTWARE_TOKEN_MFA"
+
+
 @dataclass(frozen=True, slots=True)
 class LoginStep:
     """A login that is not at its end: what the user is asked for."""
 
-    challenge: str  #: as Cognito calls it, for example SOFTWARE_TOKEN_MFA
+    challenge: str  #: as Cognito calls it, for example SECOND_FACTOR
 
 
 class UserLogin(Protocol):
