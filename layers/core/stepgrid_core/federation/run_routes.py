@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from ..names import shard_of
 from .access import reach_of
 from .backlog import backlog_of
 from .filters import id_argument, is_included
@@ -17,7 +18,7 @@ from .presence import welcome_silent
 from .principals import NodePrincipal
 from .records import FederatedTask, Node, run_place
 from .rules import Operation
-from .run_rows import read_result
+from .run_outputs import outcome_in
 from .runs import MOST_RESULT, update_run
 from .sessions import read_input
 from .task_access import check_may, judge_of, visible_run, visible_task
@@ -96,10 +97,10 @@ def show_run_of(call: Call, run: RunState) -> Shown:
 
 
 def show_result_of(call: Call, run: RunState) -> Shown:
-    grid, outcome = call.federation.grid, None
-    if run.chunk.output is not None and run.session is not None:
-        outcome = read_result(grid, run.session, run.index)
-    result = outcome.result if outcome is not None else None
+    result = None
+    if run.chunk.output is not None and run.session is not None and run.shard is not None:
+        slot = shard_of(run.index)[1]
+        result = outcome_in(call.federation.grid, run.session, run.shard, slot).result
     return show_result(call, run, result, _node_of(call, run))
 
 

@@ -32,7 +32,7 @@ from .statuses import (
 )
 from .task_access import own_run
 from .task_request import is_ciphertext
-from .task_state import RunState, read_one
+from .task_state import RunState, read_task
 from .times import read_time
 
 MOST_LOG = 16_384
@@ -82,7 +82,7 @@ def update_run(call: Call, run: int) -> RunState:
     changed = work.end(update) if update.ends else work.go_on(update)
     if changed is not None:
         notices.status_update(federation, task, changed)
-    return read_one(federation, task, index)
+    return read_task(federation, task).runs[index]
 
 
 def read_update(body: Mapping[str, Any]) -> Update:

@@ -1,14 +1,16 @@
-"""What is stored of a task's runs, read together: rows of its session, and their records."""
+"""What is stored of a task's runs, read together: its session with their rows, and their records.
 
-from collections.abc import Sequence
+Two requests, however many runs there are: clients and nodes ask for it all the time.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..records import Chunk, Session
+from ..names import CHUNKS_PER_SHARD, shard_of
+from ..records import Chunk, Session, Shard
 from ..states import ChunkState
-from ..wiring import Grid
 from .records import FederatedTask, RunRecord, run_id
 from .registry import Registry
-from .run_rows import read_runs
 from .service import Federation
 from .statuses import has_ended, status_of, task_status
 
@@ -22,6 +24,7 @@ class RunState:
     chunk: Chunk
     record: RunRecord | None
     session: Session | None  #: None: it was deleted this moment
+    shard: Shard | None  #: in which its row is; None: it is not written yet, or deleted
 
     @property
     def id(self) -> int:
@@ -73,32 +76,32 @@ class TaskState:
 
 def read_task(federation: Federation, task: FederatedTask) -> TaskState:
     """As it is now."""
-    grid, registry = federation.grid, federation.registry
-    session = grid.table.read_session(task.session_id)
-    chunks = _chunks(grid, task, session)
-    records = _records(registry, task, chunks)
+    number = -(-len(task.organization_ids) // CHUNKS_PER_SHARD)
+    session, shards = federation.grid.table.read_session_and_shards(task.session_id, number)
+    rows = _rows(task, session, shards)
+    begun = [run_id(task.id, index) for index, (_, chunk) in enumerate(rows) if chunk.attempt]
+    records = _records(federation.registry, begun)
     runs = (
-        RunState(task, index, chunk, records.get(run_id(task.id, index)), session)
-        for index, chunk in enumerate(chunks)
+        RunState(task, index, chunk, records.get(run_id(task.id, index)), session, shard)
+        for index, (shard, chunk) in enumerate(rows)
     )
     return TaskState(task, session, tuple(runs))
 
 
-def read_one(federation: Federation, task: FederatedTask, index: int) -> RunState:
-    return read_task(federation, task).runs[index]
-
-
-def _chunks(grid: Grid, task: FederatedTask, session: Session | None) -> Sequence[Chunk]:
+def _rows(
+    task: FederatedTask, session: Session | None, shards: Iterable[Shard]
+) -> list[tuple[Shard | None, Chunk]]:
     """Rows that the creation has yet to write are as good as untouched; deleted ones have ended."""
-    found = [] if session is None else list(read_runs(grid, session))
+    found = {shard.number: shard for shard in shards}
     deleted = session is not None and session.deleted
     missing = Chunk(1, state=ChunkState.CANCELLED) if deleted else Chunk(1)
-    return [*found, *[missing] * (len(task.organization_ids) - len(found))]
+    rows: list[tuple[Shard | None, Chunk]] = []
+    for index in range(len(task.organization_ids)):
+        number, slot = shard_of(index)
+        shard = found.get(number)
+        rows.append((shard, missing if shard is None else shard.chunks[slot]))
+    return rows
 
 
-def _records(
-    registry: Registry, task: FederatedTask, chunks: Sequence[Chunk]
-) -> dict[int, RunRecord]:
-    """Of those that were begun."""
-    ids = [run_id(task.id, index) for index, chunk in enumerate(chunks) if chunk.attempt]
+def _records(registry: Registry, ids: list[int]) -> dict[int, RunRecord]:
     return {record.id: record for record in registry.find_many(RunRecord, ids)} if ids else {}
