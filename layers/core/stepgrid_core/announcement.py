@@ -5,6 +5,7 @@ at least once, by the sweeper if need be; all other events are sent once or not 
 """
 
 from .errors import Unavailable
+from .federation.events import FederationEvent
 from .records import Session
 from .session_events import SessionEvent, ended
 from .telemetry import logger
@@ -24,6 +25,14 @@ def tell(grid: Grid, *events: SessionEvent) -> None:
             kinds=[event.kind for event in events],
             reason=str(error),
         )
+
+
+def tell_federation(grid: Grid, event: FederationEvent) -> None:
+    """The same of what happens in a federation: whoever is not told finds it by asking."""
+    try:
+        grid.events.notify([event])
+    except Unavailable as error:
+        logger.warning("event not published", event_id=event.event_id, reason=str(error))
 
 
 def announce_if_possible(grid: Grid, session: Session) -> None:

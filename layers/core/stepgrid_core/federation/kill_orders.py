@@ -6,9 +6,8 @@ is a hint: a node that misses it has its result refused.
 
 from collections.abc import Sequence
 
-from ..errors import Unavailable
+from ..announcement import tell_federation
 from ..records import FederationFacts
-from ..telemetry import logger
 from ..wiring import Grid
 from .events import FederationEvent, FederationKind
 from .records import run_id
@@ -33,7 +32,4 @@ def order_kill(grid: Grid, facts: FederationFacts, indexes: Sequence[int]) -> No
         tuple(facts.organization_ids[index] for index in indexes),
         {"kill_list": runs},
     )
-    try:
-        grid.events.notify([event])
-    except Unavailable as error:
-        logger.warning("event not published", event_id=event.event_id, reason=str(error))
+    tell_federation(grid, event)

@@ -10,9 +10,8 @@ truth: one that could not be published hinders nobody.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Unavailable
+from ..announcement import tell_federation
 from ..ports import Append, Queued, SocketTable
-from ..telemetry import logger
 from . import socketio
 from .engineio import EngineKind, EnginePacket
 from .events import FederationEvent, FederationKind
@@ -38,10 +37,15 @@ STATUS_FIELDS = (
 def new_task(federation: "Federation", task: FederatedTask) -> None:
     """To the nodes that are there; the others find it when they come."""
     facts = {"id": task.id, "parent_id": task.parent_id}
-    event_id = f"task-{task.id}-created"
-    _publish(
-        federation, _about(FederationKind.TASK_CREATED, event_id, task, task.created_at, facts)
+    event = FederationEvent(
+        FederationKind.TASK_CREATED,
+        f"task-{task.id}-created",
+        task.created_at,
+        task.collaboration_id,
+        task.organization_ids,
+        facts,
     )
+    tell_federation(federation.grid, event)
 
 
 def status_update(federation: "Federation", task: FederatedTask, run: RunRecord) -> None:
@@ -62,15 +66,15 @@ def algorithm_status_change(
 def kill_node_containers(federation: "Federation", node: Node) -> None:
     """All that runs on a node is to end."""
     facts = {"node_id": node.id}
-    _publish(federation, _node_event(federation, FederationKind.KILL, node, facts))
+    tell_federation(federation.grid, _node_event(federation, FederationKind.KILL, node, facts))
 
 
 def node_online(federation: "Federation", node: Node) -> None:
-    _publish(federation, _presence(federation, FederationKind.NODE_ONLINE, node))
+    tell_federation(federation.grid, _presence(federation, FederationKind.NODE_ONLINE, node))
 
 
 def node_offline(federation: "Federation", node: Node) -> None:
-    _publish(federation, _presence(federation, FederationKind.NODE_OFFLINE, node))
+    tell_federation(federation.grid, _presence(federation, FederationKind.NODE_OFFLINE, node))
 
 
 def deliver(sockets: SocketTable, event: FederationEvent, now: float) -> int:
@@ -167,14 +171,8 @@ def _run_event(
     event_id = f"run-{run_id}-{attempt}-{status.replace(' ', '_')}"
     now = federation.grid.clock.now()
     place = (organization_id,)
-    _publish(federation, FederationEvent(kind, event_id, now, task.collaboration_id, place, facts))
-
-
-def _about(
-    kind: FederationKind, event_id: str, task: FederatedTask, at: float, facts: dict[str, Any]
-) -> FederationEvent:
-    """All organizations of a task."""
-    return FederationEvent(kind, event_id, at, task.collaboration_id, task.organization_ids, facts)
+    event = FederationEvent(kind, event_id, now, task.collaboration_id, place, facts)
+    tell_federation(federation.grid, event)
 
 
 def _presence(federation: "Federation", kind: FederationKind, node: Node) -> FederationEvent:
@@ -189,13 +187,6 @@ def _node_event(
     event_id = f"node-{node.id}-{kind}-{now:.3f}"
     place = (node.organization_id,)
     return FederationEvent(kind, event_id, now, node.collaboration_id, place, facts)
-
-
-def _publish(federation: "Federation", event: FederationEvent) -> None:
-    try:
-        federation.grid.events.notify([event])
-    except Unavailable as error:
-        logger.warning("event not published", event_id=event.event_id, reason=str(error))
 
 
 def _text(name: str, payload: Any) -> str:
