@@ -10,7 +10,6 @@ from secrets import token_hex
 
 from .closing import close
 from .federation.kill_orders import order_kill
-from .names import CHUNKS_PER_SHARD
 from .ports import Swap
 from .records import Session, Shard, end
 from .sharding import shards_from_blob
@@ -35,7 +34,7 @@ def end_all(grid: Grid, session: Session, state: ChunkState) -> list[tuple[Shard
 def _ended(changed: Sequence[tuple[Shard, Shard]]) -> list[int]:
     """The chunks that were open."""
     return sorted(
-        old.number * CHUNKS_PER_SHARD + slot
+        old.number_of(slot)
         for old, _ in changed
         for slot, chunk in enumerate(old.chunks)
         if not chunk.terminal

@@ -30,6 +30,7 @@ from . import (
 )
 from .authentication import authenticate, bearer_token
 from .http import Answer, Call, Refused, Route
+from .permissions import lacking
 
 if TYPE_CHECKING:
     from .principals import Principal
@@ -119,7 +120,7 @@ def _principal(federation: "Federation", route: Route, request: HttpRequest) -> 
         return None
     principal = authenticate(federation, bearer_token(request))
     if principal.kind not in route.who:
-        raise Refused(HTTPStatus.UNAUTHORIZED, "You lack the permission to do that!")
+        raise lacking()
     return principal
 
 

@@ -4,8 +4,8 @@
                       the backlog of one node --> runs that have ended are taken out
     a session is due  no task refers to it, minutes after its creation --> cleared away
 
-Where there is no federation that is two short queries. Each part can be repeated, and is: whatever
-it is cut off from, the next minute goes on with.
+Where there is no federation that is a few short queries. Each part can be repeated, and is:
+whatever it is cut off from, the next minute goes on with.
 """
 
 from collections.abc import Callable
