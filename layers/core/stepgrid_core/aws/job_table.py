@@ -44,7 +44,7 @@ class JobTable(SessionTable):
         pk, lowest = job_key(session_id, first).values()
         highest = job_key(session_id, first + limit - 1)["sk"]
         items = self._query(
-            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(lowest, highest),
+            Key("pk").eq(pk) & Key("sk").between(lowest, highest),
             ConsistentRead=True,
         )
         return {int(item["sk"].removeprefix("JOB#")): rows.read_job(item) for item in items}

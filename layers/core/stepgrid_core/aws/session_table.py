@@ -36,7 +36,15 @@ from .rows import (
     waiting_key,
     worker_key,
 )
-from .transactions import Write, delete, put, repeat_conflicts, transact, update
+from .transactions import (
+    Write,
+    delete,
+    key_condition,
+    put,
+    repeat_conflicts,
+    transact,
+    update,
+)
 from .translate import CLIENT_CONFIG, translated
 
 #: An owner's quota is read again after so many seconds.
@@ -163,8 +171,9 @@ class SessionTable:
         with translated(f"table {self._name}"):
             return self._table.get_item(Key=key, ConsistentRead=True).get("Item")
 
-    def _query(self, **request: Any) -> list[Item]:
+    def _query(self, condition: ConditionBase, **request: Any) -> list[Item]:
         """All pages."""
+        request |= key_condition(condition)
         items: list[Item] = []
         while True:
             with translated(f"table {self._name}"):
@@ -204,8 +213,9 @@ class SessionTable:
         first = f"WAIT#{after}\0" if after is not None else "WAIT#"
         with translated(f"table {self._name}"):
             page = self._table.query(
-                KeyConditionExpression=Key("pk").eq(worker_key(worker)["pk"])
-                & Key("sk").between(first, "WAIT#~"),
+                **key_condition(
+                    Key("pk").eq(worker_key(worker)["pk"]) & Key("sk").between(first, "WAIT#~")
+                ),
                 ConsistentRead=True,
                 Limit=limit,
             )

@@ -24,6 +24,7 @@ from . import rows
 from .job_table import JobTable
 from .rows import SESSION, Item, decimal, session_key, shard_key
 from .session_table import OPEN
+from .transactions import key_condition
 from .translate import code_of, translated
 
 WRITERS = 16
@@ -68,7 +69,7 @@ class AwsStateTable(JobTable):
     ) -> tuple[Session | None, list[Shard]]:
         pk, last = shard_key(session_id, limit - 1).values()
         items = self._query(
-            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(SESSION, last),
+            Key("pk").eq(pk) & Key("sk").between(SESSION, last),
             ConsistentRead=True,
         )
         if not items or items[0]["sk"] != SESSION:
@@ -80,7 +81,7 @@ class AwsStateTable(JobTable):
         pk, lowest = shard_key(session_id, first).values()
         highest = shard_key(session_id, last)["sk"]
         items = self._query(
-            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(lowest, highest),
+            Key("pk").eq(pk) & Key("sk").between(lowest, highest),
             ConsistentRead=True,
         )
         return [rows.read_shard(item) for item in items]
@@ -186,7 +187,7 @@ class AwsStateTable(JobTable):
         first = f"DEP#{after}\0" if after is not None else "DEP#"
         with translated(f"table {self._name}"):
             page = self._table.query(
-                KeyConditionExpression=Key("pk").eq(pk) & Key("sk").between(first, last),
+                **key_condition(Key("pk").eq(pk) & Key("sk").between(first, last)),
                 ConsistentRead=True,
                 Limit=limit,
             )
@@ -223,8 +224,9 @@ class AwsStateTable(JobTable):
             with translated(f"table {self._name}"):
                 page = self._table.query(
                     IndexName="by-due",
-                    KeyConditionExpression=Key("due_key").eq(f"DUE#{partition}")
-                    & Key("due_at").lte(decimal(now)),
+                    **key_condition(
+                        Key("due_key").eq(f"DUE#{partition}") & Key("due_at").lte(decimal(now))
+                    ),
                     Limit=limit,
                 )
             found.extend(page["Items"])
@@ -268,14 +270,14 @@ class AwsStateTable(JobTable):
     def read_containers(self, session_id: str) -> list[ContainerUse]:
         pk, first = rows.container_key(session_id, "").values()
         items = self._query(
-            KeyConditionExpression=Key("pk").eq(pk) & Key("sk").begins_with(first),
+            Key("pk").eq(pk) & Key("sk").begins_with(first),
             ConsistentRead=True,
         )
         return [rows.read_container(item) for item in items]
 
     def delete_session(self, session: Session) -> None:
         items = self._query(
-            KeyConditionExpression=Key("pk").eq(session_key(session.session_id)["pk"]),
+            Key("pk").eq(session_key(session.session_id)["pk"]),
             ProjectionExpression="pk, sk",
         )
         with translated(f"table {self._name}"), self._table.batch_writer() as batch:

@@ -74,6 +74,16 @@ def _condition(condition: ConditionBase | None) -> dict[str, Any]:
     return expression
 
 
+def key_condition(condition: ConditionBase) -> dict[str, Any]:
+    """Of a query, built as other conditions are: several threads may ask at once."""
+    built = ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
+    return {
+        "KeyConditionExpression": built.condition_expression,
+        "ExpressionAttributeNames": dict(built.attribute_name_placeholders),
+        "ExpressionAttributeValues": dict(built.attribute_value_placeholders),
+    }
+
+
 def transact(client: Any, writes: Mapping[str, Write], what: str) -> frozenset[str]:
     """Carry all writes out, or none; answers the names of those whose condition did not hold.
 
