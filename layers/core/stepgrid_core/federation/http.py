@@ -112,12 +112,13 @@ def _pattern(path: str) -> re.Pattern[str]:
 def page_of(
     call: Call,
     items: Sequence[Item],
-    show: Callable[[Item], Any] = lambda item: item,
+    show: Callable[[Item], Any] | None = None,
     most_per_page: int | None = None,
 ) -> Answer:
     """A list in vantage6's envelope, cut by `page` and `per_page`; at "" the bare list.
 
-    Only those of the page are shown; what is shown as None is gone meanwhile, and left out.
+    Only those of the page are shown, several at once; what is shown as None is gone meanwhile, and
+    left out. show: None for what is shown already.
     most_per_page: more would be too large for an answer.
     Raises Refused for a page that is no number from 1 on, and for a bare list that would be cut by
     its size: who asks for one takes it for the whole, and would go on without the rest.
@@ -134,7 +135,8 @@ def page_of(
         )
     per_page = min(per_page, most_per_page or per_page)
     part = items[(page - 1) * per_page : page * per_page]
-    shown = [shape for item in part if (shape := show(item)) is not None]
+    shapes = part if show is None else call.federation.grid.each(show, part)
+    shown = [shape for shape in shapes if shape is not None]
     headers = {"total-count": str(len(items))}
     if bare:
         return Answer(shown, headers=headers)

@@ -34,7 +34,8 @@ def list_tasks(call: Call) -> Answer:
     wanted = call.argument("status")
     if wanted is None:
         return page_of(call, tasks, lambda task: _show(call, read_task(call.federation, task)))
-    states = [read_task(call.federation, task) for task in tasks]
+    federation = call.federation
+    states = federation.grid.each(lambda task: read_task(federation, task), tasks)
     return page_of(
         call, [state for state in states if state.status == wanted], lambda each: _show(call, each)
     )
