@@ -223,7 +223,7 @@ def test_a_submit_makes_no_federated_task(
         body = {**request_, "tasks": 1}
     refused = world.ask("POST", route, body)
     assert refused.status == 400
-    assert "POST /v1/federation/tasks" in refused.body
+    assert "POST /v1/federation/task " in refused.body
 
 
 def test_cancel_ends_what_is_open(world: World) -> None:

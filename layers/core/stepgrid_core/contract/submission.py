@@ -22,7 +22,7 @@ MAX_DEPENDENCIES = 20
 MAX_COMMON_BYTES = 64 * 1024 * 1024
 
 HOW_TO_FEDERATE = (
-    "what runs on nodes of organizations is a federated task, which POST /v1/federation/tasks "
+    "what runs on nodes of organizations is a federated task, which POST /v1/federation/task "
     "makes, or POST /task by a client of vantage6"
 )
 

@@ -22,7 +22,6 @@ NOT_ALLOWED = "not allowed"
 UNKNOWN_ERROR = "unknown error"
 
 OPEN = frozenset({PENDING, INITIALIZING, ACTIVE})
-FAILURES = frozenset({FAILED, START_FAILED, NO_IMAGE, CRASHED, KILLED, NOT_ALLOWED, UNKNOWN_ERROR})
 
 #: Of rows that nobody committed.
 _ENDED = {
